@@ -1,0 +1,21 @@
+/** Time as the service sees it; tests pass their own. */
+export interface Clock {
+  /** Wall time in milliseconds since 1970: for people and retention, never for ordering. */
+  now(): number;
+  /** Milliseconds that only rise: for leases, deadlines and measurements. */
+  monotonic(): number;
+  sleep(ms: number): Promise<void>;
+  /** Calls back every `ms` until the returned function is called. */
+  every(ms: number, callback: () => void): () => void;
+}
+
+/** The only place that reads real time. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  every: (ms, callback) => {
+    const timer = setInterval(callback, ms);
+    return () => clearInterval(timer);
+  },
+};

@@ -1,0 +1,23 @@
+/** A typed emitter for one kind of value. Listeners run in the order they were added. */
+export interface Emitter<Value> {
+  emit(value: Value): void;
+  /** Adds a listener; the returned function removes it. */
+  on(listener: (value: Value) => void): () => void;
+  readonly listenerCount: number;
+}
+
+export function createEmitter<Value>(): Emitter<Value> {
+  const listeners = new Set<(value: Value) => void>();
+  return {
+    emit: (value) => {
+      for (const listener of listeners) listener(value);
+    },
+    on: (listener) => {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    get listenerCount() {
+      return listeners.size;
+    },
+  };
+}

@@ -1,0 +1,106 @@
+/**
+ * Every limit of the service, in one table. Past a limit the answer is 413, 429 or 503, never an
+ * out-of-memory. `createService` takes overrides for all of them.
+ */
+export interface Limits {
+  /** Bytes of one commit, query or other small body. */
+  readonly bodyBytes: number;
+  /** Bytes of one batch body. */
+  readonly batchBodyBytes: number;
+  /** Bytes of one bulk body, after decompression. It streams, so this bounds disk, not memory. */
+  readonly bulkBodyBytes: number;
+  /** Bytes of one record as JSON; above it libSQL over Hrana becomes unreliable. */
+  readonly recordBytes: number;
+  /** How deep arrays and objects of a body may nest. */
+  readonly nestingDepth: number;
+  /** Milliseconds a body may take to arrive. */
+  readonly bodyTimeoutMs: number;
+  readonly batchChanges: number;
+  /** Changes a resilient batch writes in one transaction (TM-29). */
+  readonly resilientChunk: number;
+  /** Records a bulk operation writes in one transaction. */
+  readonly bulkChunk: number;
+  /** Failures a bulk answer lists. */
+  readonly bulkFailures: number;
+  /** Changes and bytes that one group may commit together. */
+  readonly groupChanges: number;
+  readonly groupBytes: number;
+  /** Commits and bytes that may wait for the committer of one library. */
+  readonly queueLength: number;
+  readonly queueBytes: number;
+  /** Milliseconds one transaction of `withTx` or an action may take. */
+  readonly transactionMs: number;
+  readonly pageDefault: number;
+  readonly pageMax: number;
+  /** Bytes of entries or records that one read may bring into memory. */
+  readonly pageBytes: number;
+  /** Events and bytes that the ring of one library keeps while someone listens. */
+  readonly ringEvents: number;
+  readonly ringBytes: number;
+  /** Bytes handed to one subscriber before it must have read them. */
+  readonly subscriberBytes: number;
+  readonly streamsPerLibrary: number;
+  readonly streamsPerToken: number;
+  readonly heartbeatMs: number;
+  /** Milliseconds after which a reader that takes nothing is closed. */
+  readonly slowReaderMs: number;
+  /** Milliseconds after which a stream is asked to come back, so that load can move. */
+  readonly streamMaxAgeMs: number;
+  readonly openLibraries: number;
+  /** Milliseconds after which an unused library is closed. */
+  readonly libraryIdleMs: number;
+  /** Milliseconds a read waits for `min_sequence`. */
+  readonly minSequenceWaitMs: number;
+  readonly ticketTtlMs: number;
+  readonly verifiedTokens: number;
+  /** Requests a token may make each second, and at once. */
+  readonly requestsPerSecond: number;
+  readonly requestBurst: number;
+  /** Milliseconds entries are kept at least (LOG-11). */
+  readonly retentionMs: number;
+  readonly trimEveryMs: number;
+  /** Milliseconds of one database call before it counts as lost. */
+  readonly databaseMs: number;
+}
+
+const second = 1_000;
+const day = 24 * 60 * 60 * second;
+
+export const defaultLimits: Limits = {
+  bodyBytes: 1_048_576,
+  batchBodyBytes: 16_777_216,
+  bulkBodyBytes: 4_294_967_296,
+  recordBytes: 524_288,
+  nestingDepth: 32,
+  bodyTimeoutMs: 30 * second,
+  batchChanges: 1_000,
+  resilientChunk: 100,
+  bulkChunk: 2_000,
+  bulkFailures: 100,
+  groupChanges: 1_000,
+  groupBytes: 8_388_608,
+  queueLength: 10_000,
+  queueBytes: 67_108_864,
+  transactionMs: 5 * second,
+  pageDefault: 100,
+  pageMax: 1_000,
+  pageBytes: 4_194_304,
+  ringEvents: 16_384,
+  ringBytes: 8_388_608,
+  subscriberBytes: 65_536,
+  streamsPerLibrary: 20_000,
+  streamsPerToken: 20_000,
+  heartbeatMs: 15 * second,
+  slowReaderMs: 60 * second,
+  streamMaxAgeMs: day,
+  openLibraries: 200,
+  libraryIdleMs: 60 * second,
+  minSequenceWaitMs: 5 * second,
+  ticketTtlMs: 60 * second,
+  verifiedTokens: 10_000,
+  requestsPerSecond: 50_000,
+  requestBurst: 100_000,
+  retentionMs: 30 * day,
+  trimEveryMs: day,
+  databaseMs: 10 * second,
+};

@@ -1,0 +1,48 @@
+/** Every counter, with its help text. Prometheus names carry `syncline_` before and `_total` behind. */
+export const counters = {
+  requests: "HTTP requests answered, by route and status.",
+  commits: "Transactions committed, by kind.",
+  entries: "Sync-log entries written.",
+  commit_rejections: "Commits refused, by error code.",
+  group_splits: "Groups divided because the database refused one member.",
+  events_published: "Events handed to the hub.",
+  frames_delivered: "Chunks handed to stream subscribers.",
+  ring_reads: "Times a subscriber was served from the ring.",
+  log_reads: "Times a subscriber was served from the sync log.",
+  stream_resets: "Streams told to start afresh, by reason.",
+  slow_readers_closed: "Streams closed because their reader made no progress.",
+  bulk_records: "Records written by bulk operations.",
+  lease_changes: "Leases taken, lost and released.",
+  entries_trimmed: "Sync-log entries removed by retention.",
+  unchanged_commits: "Commits that changed nothing and took no sequence.",
+  database_retries: "Database calls tried again after a busy or broken connection.",
+} as const;
+
+export const gauges = {
+  stream_subscribers: "Open event streams.",
+  open_libraries: "Libraries whose database is open.",
+  commit_queue_length: "Commits that wait for the committer.",
+  library_head: "The newest sequence of a library.",
+} as const;
+
+export const histograms = {
+  request_seconds: "Time to answer a request.",
+  commit_seconds: "From a commit's arrival in the queue to its answer.",
+  commit_group_size: "Commits that shared one transaction.",
+  delivery_lag_seconds: "From the commit to the hand-over to subscribers.",
+  query_seconds: "Time to resolve a plugin's query.",
+} as const;
+
+/** Every span, with what it covers. */
+export const spans = {
+  "http.request": "One request, from its arrival to its answer.",
+  "commit.group": "One group: its read, its plan and its transaction.",
+  "commit.publish": "From a committed transaction to its events in the hub.",
+  "stream.catch_up": "One page read from the sync log for subscribers behind the ring.",
+  "bulk.chunk": "One chunk of a bulk operation.",
+} as const;
+
+export type CounterName = keyof typeof counters;
+export type GaugeName = keyof typeof gauges;
+export type HistogramName = keyof typeof histograms;
+export type SpanName = keyof typeof spans;

@@ -1,0 +1,33 @@
+import type { CounterName, GaugeName, HistogramName, SpanName } from "./names.ts";
+
+export type Attributes = Readonly<Record<string, string | number | boolean>>;
+export type LogLevel = "error" | "info" | "debug";
+
+/** A running span; `end` closes it, with the error that ended it if there was one. */
+export interface Span {
+  set(attributes: Attributes): void;
+  end(error?: unknown): void;
+}
+
+/** What the service tells the outside about itself. Every part receives it; `runtime/` decides where it goes. */
+export interface Telemetry {
+  /** Starts a span as a child of the one active where it is called. */
+  span(name: SpanName, attributes?: Attributes): Span;
+  count(name: CounterName, by?: number, labels?: Attributes): void;
+  gauge(name: GaugeName, value: number, labels?: Attributes): void;
+  /** Records one observation of a histogram, in the unit its name ends with. */
+  observe(name: HistogramName, value: number, labels?: Attributes): void;
+  /** `error`: someone must look. `info`: the state changed. `debug`: for the author. */
+  log(level: LogLevel, message: string, facts?: Readonly<Record<string, unknown>>): void;
+}
+
+const silentSpan: Span = { set: () => {}, end: () => {} };
+
+/** Says nothing: the default, and what tests use. */
+export const silentTelemetry: Telemetry = {
+  span: () => silentSpan,
+  count: () => {},
+  gauge: () => {},
+  observe: () => {},
+  log: () => {},
+};
