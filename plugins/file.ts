@@ -1,0 +1,216 @@
+/**
+ * Files: the index of what lies in the locations, and what people say about each file.
+ *
+ * @module
+ */
+import { and, asc, eq, gt, isNull, like, sql } from "drizzle-orm";
+import { index, integer, text } from "drizzle-orm/sqlite-core";
+import * as v from "valibot";
+import {
+  defineAction,
+  definePlugin,
+  defineQuery,
+  defineResource,
+  resourceTable,
+} from "../src/index.ts";
+import type { ActionTx, Reader } from "../src/index.ts";
+
+export const files = resourceTable(
+  "files",
+  {
+    locationId: text().notNull(),
+    parentId: text(),
+    name: text().notNull(),
+    extension: text(),
+    size: integer().notNull(),
+    mime: text(),
+    modifiedAt: text(),
+    contentId: text(),
+  },
+  (table) => [
+    index("files_directory").on(table.locationId, table.parentId, table.name),
+    index("files_parent").on(table.parentId),
+  ],
+);
+
+const uuid = v.pipe(v.string(), v.uuid());
+const name = v.pipe(v.string(), v.nonEmpty(), v.maxLength(255));
+const pageLimit = v.optional(
+  v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000)),
+  100,
+);
+
+export const file = defineResource({
+  type: "file",
+  table: files,
+  input: v.object({
+    locationId: uuid,
+    parentId: v.nullish(uuid),
+    name,
+    extension: v.nullish(v.pipe(v.string(), v.maxLength(64))),
+    size: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+    mime: v.nullish(v.pipe(v.string(), v.maxLength(255))),
+    /** RFC 3339. */
+    modifiedAt: v.nullish(v.pipe(v.string(), v.isoTimestamp())),
+    contentId: v.nullish(v.pipe(v.string(), v.maxLength(128))),
+  }),
+  sync: { domain: "index", after: ["location"] },
+});
+
+export const userMetadata = resourceTable("user_metadata", {
+  fileId: text().notNull().unique(),
+  favorite: integer({ mode: "boolean" }).notNull(),
+  hidden: integer({ mode: "boolean" }).notNull(),
+  notes: text(),
+  custom: text({ mode: "json" }),
+});
+
+export const userMetadatum = defineResource({
+  type: "user_metadata",
+  table: userMetadata,
+  input: v.object({
+    fileId: uuid,
+    favorite: v.optional(v.boolean(), false),
+    hidden: v.optional(v.boolean(), false),
+    notes: v.nullish(v.pipe(v.string(), v.maxLength(100_000))),
+    custom: v.nullish(v.record(v.string(), v.unknown())),
+  }),
+  sync: { domain: "metadata", after: ["file"], conflict: "merge" },
+});
+
+async function childIds({ db }: Reader, parentId: string, after: string): Promise<string[]> {
+  const rows = await db
+    .select({ id: files.id })
+    .from(files)
+    .where(and(eq(files.parentId, parentId), gt(files.id, after)))
+    .orderBy(asc(files.id))
+    .limit(1_000);
+  return rows.map((row) => row.id);
+}
+
+/** Deletes a file and all below it, children first, so that no record points at nothing. */
+async function deleteTree(tx: ActionTx, id: string): Promise<number> {
+  let deleted = 0;
+  for (let after = ""; ;) {
+    const page = await childIds(tx.reader, id, after);
+    for (const child of page) deleted += await deleteTree(tx, child);
+    const last = page.at(-1);
+    if (last === undefined) break;
+    after = last;
+  }
+  if ((await tx.get("file", id)) === null) return deleted;
+  await tx.delete("file", id);
+  return deleted + 1;
+}
+
+/** Refuses a move that would put a directory below itself. */
+async function assertNotBelow(tx: ActionTx, id: string, parentId: string | null): Promise<void> {
+  for (let at = parentId; at !== null;) {
+    if (at === id) throw new Error("A directory cannot be moved into itself or below itself.");
+    const parent = await tx.get("file", at);
+    at = (parent?.["parent_id"] as string | null | undefined) ?? null;
+  }
+}
+
+export const filePlugin = definePlugin({
+  name: "file",
+  resources: [file, userMetadatum],
+  queries: {
+    by_directory: defineQuery({
+      input: v.object({
+        locationId: uuid,
+        parentId: v.nullish(uuid),
+        limit: pageLimit,
+        /** The name of the last file of the page before. */
+        after: v.optional(v.string()),
+      }),
+      returns: "file",
+      ttl: 60,
+      scopes: ({ locationId }) => [locationId],
+      resolve: async ({ db }, { locationId, parentId, limit, after }) => {
+        const rows = await db
+          .select({ id: files.id })
+          .from(files)
+          .where(
+            and(
+              eq(files.locationId, locationId),
+              typeof parentId === "string" ? eq(files.parentId, parentId) : isNull(files.parentId),
+              after === undefined ? undefined : gt(files.name, after),
+            ),
+          )
+          .orderBy(asc(files.name), asc(files.id))
+          .limit(limit);
+        return rows.map((row) => row.id);
+      },
+      matches: (resource, { locationId, parentId }) =>
+        resource["location_id"] === locationId &&
+        (resource["parent_id"] ?? null) === (parentId ?? null),
+      compare: (left, right) => (String(left["name"]) < String(right["name"]) ? -1 : 1),
+    }),
+    search: defineQuery({
+      input: v.object({
+        text: v.pipe(v.string(), v.nonEmpty(), v.maxLength(200)),
+        limit: pageLimit,
+      }),
+      returns: "file",
+      ttl: 60,
+      resolve: async ({ db }, { text, limit }) => {
+        const pattern = `%${text.replaceAll("%", "").replaceAll("_", "")}%`;
+        const rows = await db
+          .select({ id: files.id })
+          .from(files)
+          .where(like(files.name, pattern))
+          .limit(limit);
+        return rows.map((row) => row.id);
+      },
+    }),
+    with_tag: defineQuery({
+      input: v.object({ tagId: uuid }),
+      returns: "file",
+      ttl: 300,
+      scopes: ({ tagId }) => [tagId],
+      resolve: async ({ db }, { tagId }) => {
+        // The link table belongs to the tag plugin; plugins know each other by name only.
+        const rows = await db
+          .select({ id: files.id })
+          .from(files)
+          .where(sql`${files.id} IN (SELECT file_id FROM file_tags WHERE tag_id = ${tagId})`)
+          .orderBy(asc(files.name), asc(files.id))
+          .limit(1_000);
+        return rows.map((row) => row.id);
+      },
+    }),
+  },
+  actions: {
+    rename: defineAction({
+      input: v.object({ id: uuid, name }),
+      run: async (tx, input) => {
+        const dot = input.name.lastIndexOf(".");
+        const extension = dot > 0 ? input.name.slice(dot + 1).slice(0, 64) : null;
+        await tx.update("file", input.id, { name: input.name, extension });
+        return { id: input.id };
+      },
+    }),
+    move: defineAction({
+      input: v.object({
+        ids: v.pipe(v.array(uuid), v.minLength(1), v.maxLength(1_000)),
+        parentId: v.nullable(uuid),
+      }),
+      run: async (tx, { ids, parentId }) => {
+        for (const id of ids) {
+          await assertNotBelow(tx, id, parentId);
+          await tx.update("file", id, { parent_id: parentId });
+        }
+        return { moved: ids.length };
+      },
+    }),
+    delete: defineAction({
+      input: v.object({ ids: v.pipe(v.array(uuid), v.minLength(1), v.maxLength(1_000)) }),
+      run: async (tx, { ids }) => {
+        let deleted = 0;
+        for (const id of ids) deleted += await deleteTree(tx, id);
+        return { deleted };
+      },
+    }),
+  },
+});

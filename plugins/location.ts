@@ -1,0 +1,27 @@
+/**
+ * Locations: directory trees that one device has indexed.
+ *
+ * @module
+ */
+import { text } from "drizzle-orm/sqlite-core";
+import { z } from "zod";
+import { definePlugin, defineResource, resourceTable } from "../src/index.ts";
+
+export const locations = resourceTable("locations", {
+  deviceId: text().notNull(),
+  name: text().notNull(),
+  pathHint: text(),
+});
+
+export const location = defineResource({
+  type: "location",
+  table: locations,
+  input: z.object({
+    deviceId: z.string().min(1).max(200),
+    name: z.string().min(1).max(255),
+    pathHint: z.string().max(4_096).nullish(),
+  }),
+  sync: { domain: "index" },
+});
+
+export const locationPlugin = definePlugin({ name: "location", resources: [location] });

@@ -1,0 +1,16 @@
+export { defineAction, definePlugin, defineQuery, defineResource } from "./resource/define.ts";
+export type {
+  ActionTx,
+  AnyResource,
+  BulkNotice,
+  ConflictRule,
+  Domain,
+  InputOf,
+  Plugin,
+  Reader,
+  RowOf,
+  SyncRules,
+} from "./resource/define.ts";
+export { resourceTable } from "./resource/table.ts";
+export { createRegistry } from "./resource/registry.ts";
+export type { Registry, ResourceNamed } from "./resource/registry.ts";

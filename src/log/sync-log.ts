@@ -1,0 +1,133 @@
+import type { Rows, Statement } from "../store/database.ts";
+
+export type ChangeType = "insert" | "update" | "delete" | "bulk_insert";
+
+/** The `model_type` of the one entry that a bulk operation leaves. */
+export const BULK_MODEL_TYPE = "bulk_operation";
+
+/** One change in the sync log. `data` is null for deletes and after redaction. */
+export interface LogEntry {
+  readonly sequence: number;
+  readonly epoch: number;
+  readonly transactionId: string;
+  readonly deviceId: string;
+  readonly mutationId: string | null;
+  readonly timestampMs: number;
+  readonly domain: string;
+  readonly modelType: string;
+  readonly recordId: string;
+  readonly changeType: ChangeType;
+  readonly version: number;
+  /** The kind of batch when it is not "Update". */
+  readonly operation: string | null;
+  readonly data: Readonly<Record<string, unknown>> | null;
+}
+
+const INSERT = `INSERT INTO sync_log (sequence, epoch, timestamp_ms, transaction_id, device_id, mutation_id, domain,
+  model_type, record_id, change_type, version, operation, data)
+  SELECT ? + key, ?, ?, value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7,
+  value->>8, nullif(value->9, 'null') FROM json_each(?)`;
+
+/** Appends entries with contiguous sequences, of one epoch and one moment. */
+export function appendEntries(
+  entries: readonly LogEntry[],
+  dataTexts: readonly string[],
+): Statement {
+  const [first] = entries;
+  const rows = entries.map((entry, index) => {
+    const fields = JSON.stringify([
+      entry.transactionId,
+      entry.deviceId,
+      entry.mutationId,
+      entry.domain,
+      entry.modelType,
+      entry.recordId,
+      entry.changeType,
+      entry.version,
+      entry.operation,
+    ]);
+    // The data is spliced in as it is, because it has been written as JSON once already.
+    return `${fields.slice(0, -1)},${dataTexts[index] ?? "null"}]`;
+  });
+  return {
+    sql: INSERT,
+    args: [first?.sequence ?? 0, first?.epoch ?? 0, first?.timestampMs ?? 0, `[${rows.join()}]`],
+  };
+}
+
+const COLUMNS = `json_array(sequence, epoch, transaction_id, device_id, mutation_id, timestamp_ms, domain, model_type,
+  record_id, change_type, version, operation, json(data))`;
+
+/** Up to `limit` entries after a cursor. */
+export function selectAfter(after: number, limit: number): Statement {
+  return {
+    sql: `SELECT ${COLUMNS} FROM sync_log WHERE sequence > ? ORDER BY sequence LIMIT ?`,
+    args: [after, limit],
+  };
+}
+
+/** The entries of one range, both ends included. */
+export function selectRange(first: number, last: number): Statement {
+  return {
+    sql: `SELECT ${COLUMNS} FROM sync_log WHERE sequence BETWEEN ? AND ? ORDER BY sequence`,
+    args: [first, last],
+  };
+}
+
+/** The entries of a range that no later entry of the same record supersedes. */
+export function selectSurvivors(after: number, last: number): Statement {
+  return {
+    sql: `SELECT ${COLUMNS} FROM sync_log AS entry WHERE sequence > ? AND sequence <= ? AND NOT EXISTS (
+      SELECT 1 FROM sync_log AS newer WHERE newer.model_type = entry.model_type
+      AND newer.record_id = entry.record_id AND newer.sequence > entry.sequence) ORDER BY sequence`,
+    args: [after, last],
+  };
+}
+
+/** Empties the earlier payloads of deleted records (LOG-14). */
+export function redactBefore(
+  sequence: number,
+  records: readonly (readonly [modelType: string, recordId: string])[],
+): Statement {
+  return {
+    sql: `UPDATE sync_log SET data = NULL WHERE data IS NOT NULL AND sequence < ? AND (model_type, record_id) IN (
+      SELECT value->>0, value->>1 FROM json_each(?))`,
+    args: [sequence, JSON.stringify(records)],
+  };
+}
+
+/** Reads what the selections above answer. */
+export function decodeEntries(rows: Rows): LogEntry[] {
+  return rows.map((row) => {
+    const value = JSON.parse(row[0] as string) as [
+      number,
+      number,
+      string,
+      string,
+      string | null,
+      number,
+      string,
+      string,
+      string,
+      ChangeType,
+      number,
+      string | null,
+      Record<string, unknown> | null,
+    ];
+    return {
+      sequence: value[0],
+      epoch: value[1],
+      transactionId: value[2],
+      deviceId: value[3],
+      mutationId: value[4],
+      timestampMs: value[5],
+      domain: value[6],
+      modelType: value[7],
+      recordId: value[8],
+      changeType: value[9],
+      version: value[10],
+      operation: value[11],
+      data: value[12],
+    };
+  });
+}

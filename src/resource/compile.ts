@@ -1,0 +1,176 @@
+import { getTableColumns, getTableName } from "drizzle-orm";
+import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
+import { renameKeys, toSnakeCase } from "../base/case.ts";
+import type { WireResource } from "../protocol/errors.ts";
+import type { AnyResource, ConflictRule, Domain, FieldMerge } from "./define.ts";
+import { localColumns } from "./table.ts";
+
+type ColumnKind = "plain" | "boolean" | "json";
+
+export interface Column {
+  /** The name in SQL and on the wire. */
+  readonly name: string;
+  /** The name in TypeScript. */
+  readonly key: string;
+  readonly kind: ColumnKind;
+  readonly notNull: boolean;
+  readonly initial: (() => unknown) | undefined;
+}
+
+/** A stored record by SQL column name, with booleans and JSON as JavaScript values. */
+export type Row = Record<string, unknown>;
+
+/** A resource ready for work: names resolved, SQL written once, conversions by table. */
+export interface CompiledResource {
+  readonly type: string;
+  readonly definition: AnyResource;
+  readonly domain: Domain;
+  readonly tableName: string;
+  readonly columns: readonly Column[];
+  /** The columns a client may write and that travel. */
+  readonly synced: readonly Column[];
+  readonly conflict: "reject" | "last-write-wins" | "manual" | "merge";
+  readonly fieldMerges: Readonly<Record<string, FieldMerge>>;
+  /** True when clients see exactly the synced columns, so that the log holds all they need. */
+  readonly isPlain: boolean;
+  readonly sql: {
+    readonly selectByIds: string;
+    readonly upsert: string;
+    readonly insert: string;
+    readonly deleteByIds: string;
+    readonly page: string;
+  };
+}
+
+function compileColumn(type: string, key: string, column: SQLiteColumn): Column {
+  const kinds: Record<string, ColumnKind> = {
+    string: "plain",
+    number: "plain",
+    boolean: "boolean",
+    json: "json",
+  };
+  const kind = kinds[column.dataType];
+  if (kind === undefined) {
+    throw new Error(
+      `Resource "${type}": column "${column.name}" has type ${column.dataType}; use text, integer, ` +
+        `real, boolean or JSON columns (times as RFC 3339 text or milliseconds).`,
+    );
+  }
+  const { defaultFn, default: fixed } = column;
+  if (typeof fixed === "object" && fixed !== null && "queryChunks" in fixed) {
+    throw new Error(
+      `Resource "${type}": column "${column.name}" has an SQL default; use $defaultFn, because ` +
+        `records are completed before they reach SQL.`,
+    );
+  }
+  const initial = defaultFn ?? (fixed === undefined ? undefined : () => fixed);
+  return { name: column.name, key, kind, notNull: column.notNull, initial };
+}
+
+const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
+
+function writeSql(tableName: string, columns: readonly Column[]): CompiledResource["sql"] {
+  const table = quote(tableName);
+  const names = columns.map((column) => quote(column.name));
+  const insert =
+    `INSERT INTO ${table} (${names.join(", ")}) ` +
+    `SELECT ${names.map((_, index) => `value->>${index}`).join(", ")} FROM json_each(?) WHERE true`;
+  const updates = names.filter((name) => name !== '"id"').map((name) => `${name}=excluded.${name}`);
+  const row = `json_array(${names.join(", ")})`;
+  return {
+    insert,
+    upsert: `${insert} ON CONFLICT("id") DO UPDATE SET ${updates.join(", ")}`,
+    selectByIds: `SELECT ${row} FROM ${table} WHERE "id" IN (SELECT value FROM json_each(?))`,
+    deleteByIds: `DELETE FROM ${table} WHERE "id" IN (SELECT value FROM json_each(?))`,
+    page: `SELECT ${row} FROM ${table} WHERE "id" > ? ORDER BY "id" LIMIT ?`,
+  };
+}
+
+function resolveConflict(rule: ConflictRule | undefined) {
+  if (typeof rule === "object") return { conflict: "merge" as const, fieldMerges: rule.merge };
+  return { conflict: rule ?? ("last-write-wins" as const), fieldMerges: {} };
+}
+
+/** Prepares a declaration for work. @throws Error for a column that cannot be stored or named */
+export function compileResource(definition: AnyResource): CompiledResource {
+  const { type, sync } = definition;
+  const byKey = getTableColumns(definition.table) as Record<string, SQLiteColumn>;
+  const columns = Object.entries(byKey).map(([key, column]) => compileColumn(type, key, column));
+  for (const needed of ["id", "version", ...localColumns]) {
+    if (!columns.some((column) => column.name === needed)) {
+      throw new Error(
+        `Resource "${type}": its table has no "${needed}"; make it with resourceTable.`,
+      );
+    }
+  }
+  for (const named of [...(sync.include ?? []), ...(sync.exclude ?? [])]) {
+    if (byKey[named] === undefined) {
+      throw new Error(`Resource "${type}": sync names the field "${named}", its table has none.`);
+    }
+  }
+  const own = (column: Column) =>
+    column.name !== "id" && column.name !== "version" && !localColumns.has(column.name);
+  const synced = columns.filter(
+    (column) =>
+      own(column) &&
+      (sync.include === undefined || sync.include.includes(column.key)) &&
+      sync.exclude?.includes(column.key) !== true,
+  );
+  const { conflict, fieldMerges } = resolveConflict(sync.conflict);
+  return {
+    type,
+    definition,
+    domain: sync.domain,
+    tableName: getTableName(definition.table),
+    columns,
+    synced,
+    conflict,
+    fieldMerges,
+    isPlain: definition.toResource === undefined && definition.build === undefined,
+    sql: writeSql(getTableName(definition.table), columns),
+  };
+}
+
+/** The fields of a row that travel, in wire names: what the sync log keeps as `data`. */
+export function toFields(resource: CompiledResource, row: Row): Record<string, unknown> {
+  const fields: Record<string, unknown> = {};
+  for (const { name } of resource.synced) fields[name] = row[name] ?? null;
+  return fields;
+}
+
+/** A row as clients see it when nothing has to be joined. */
+export function toWireResource(resource: CompiledResource, row: Row): WireResource {
+  const custom = resource.definition.toResource;
+  const fields =
+    custom === undefined
+      ? toFields(resource, row)
+      : renameKeys(custom(toTyped(resource, row)), toSnakeCase);
+  return { id: row["id"] as string, version: row["version"] as number, ...fields };
+}
+
+/** A row under its TypeScript names, as plugins know it. */
+export function toTyped(resource: CompiledResource, row: Row): Row {
+  const typed: Row = {};
+  for (const { key, name } of resource.columns) typed[key] = row[name] ?? null;
+  return typed;
+}
+
+/** Reads a row from the JSON array that `selectByIds` and `page` answer. */
+export function decodeRow(resource: CompiledResource, json: string): Row {
+  const values = JSON.parse(json) as unknown[];
+  const row: Row = {};
+  resource.columns.forEach(({ name, kind }, index) => {
+    const value = values[index] ?? null;
+    if (kind === "plain" || value === null) row[name] = value;
+    else row[name] = kind === "boolean" ? value === 1 : JSON.parse(value as string);
+  });
+  return row;
+}
+
+/** A row as the array that `upsert` takes. */
+export function encodeRow(resource: CompiledResource, row: Row): unknown[] {
+  return resource.columns.map(({ name, kind }) => {
+    const value = row[name] ?? null;
+    return kind === "json" && value !== null ? JSON.stringify(value) : value;
+  });
+}

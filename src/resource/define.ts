@@ -1,0 +1,161 @@
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import type { AnySQLiteTable } from "drizzle-orm/sqlite-core";
+import type { SqliteRemoteDatabase } from "drizzle-orm/sqlite-proxy";
+import type { WireResource } from "../protocol/errors.ts";
+
+/** How a resource travels: see DESIGN section 9. `state` never leaves its node. */
+export type Domain = "index" | "metadata" | "content" | "state";
+
+/** How a field of a `merge` resource joins two concurrent values. */
+export type FieldMerge = "last-write-wins" | "set" | "counter";
+
+/** What decides when `expected_version` is older than the current version. */
+export type ConflictRule =
+  | "reject"
+  | "last-write-wins"
+  | "manual"
+  | "merge"
+  | { readonly merge: Readonly<Record<string, FieldMerge>> };
+
+export type RowOf<Table extends AnySQLiteTable> = Table["$inferSelect"];
+export type InputOf<Resource extends AnyResource> = StandardSchemaV1.InferOutput<Resource["input"]>;
+
+/** A read-only view of one library, for queries and for building joined resources. */
+export interface Reader {
+  /** Drizzle over a connection that cannot write. */
+  readonly db: SqliteRemoteDatabase;
+  readonly libraryId: string;
+}
+
+/** What a follower is told of a bulk operation it did not see record by record. */
+export interface BulkNotice {
+  readonly token: string;
+  readonly mode: "insert" | "upsert" | "delete";
+  readonly affectedCount: number;
+  readonly hints: Readonly<Record<string, unknown>>;
+}
+
+/** How one resource travels and how its conflicts end. */
+export interface SyncRules<Field extends string = string> {
+  readonly domain: Domain;
+  /** Types that must be applied before this one. */
+  readonly after?: readonly string[];
+  /** Only these fields travel; all by default. */
+  readonly include?: readonly Field[];
+  /** These fields never leave the node (I8). */
+  readonly exclude?: readonly Field[];
+  /** `last-write-wins` by default. */
+  readonly conflict?: ConflictRule;
+  /** A nullable reference that may be filled in second, so that a cycle of `after` can be applied. */
+  readonly breakCycle?: Field;
+}
+
+export interface ResourceDefinition<
+  Type extends string,
+  Table extends AnySQLiteTable,
+  Input extends StandardSchemaV1,
+> {
+  /** The wire name, singular snake_case: "album_item". */
+  readonly type: Type;
+  readonly table: Table;
+  /** Validates a full record; must answer synchronously and accept its own output. */
+  readonly input: Input;
+  readonly sync: SyncRules<Extract<keyof RowOf<Table>, string>>;
+  /** The fields clients see, when they are not simply the synced columns. */
+  readonly toResource?: (row: RowOf<Table>) => Readonly<Record<string, unknown>>;
+  /** Builds joined resources after the commit: one query for all `rows`, in their order. */
+  readonly build?: (
+    rows: readonly RowOf<Table>[],
+    reader: Reader,
+  ) => Promise<readonly Readonly<Record<string, unknown>>[]>;
+  readonly onBulk?: (notice: BulkNotice, reader: Reader) => Promise<void>;
+}
+
+/** Any resource, for places that handle all of them. Rows are contravariant, hence the one `any`. */
+// oxlint-disable-next-line typescript/no-explicit-any
+export type AnyResource = ResourceDefinition<string, any, StandardSchemaV1>;
+
+/** Declares a resource: identity with types, no side effect. */
+export function defineResource<
+  const Type extends string,
+  Table extends AnySQLiteTable,
+  Input extends StandardSchemaV1,
+>(definition: ResourceDefinition<Type, Table, Input>): ResourceDefinition<Type, Table, Input> {
+  return definition;
+}
+
+export interface QueryDefinition<Input extends StandardSchemaV1, Returns extends string | null> {
+  readonly input: Input;
+  /** The type whose ids `resolve` answers; `null` when it answers plain values. */
+  readonly returns: Returns;
+  /** Ids in order (or values, when `returns` is null). Reads only. */
+  readonly resolve: (
+    reader: Reader,
+    input: StandardSchemaV1.InferOutput<Input>,
+  ) => Promise<readonly (Returns extends null ? unknown : string)[]>;
+  /** Seconds a client may use the answer without asking again; 300 by default. */
+  readonly ttl?: number;
+  /** Whether a resource belongs into the answer, so that clients need not ask again. */
+  readonly matches?: (
+    resource: WireResource,
+    input: StandardSchemaV1.InferOutput<Input>,
+  ) => boolean;
+  readonly compare?: (
+    left: WireResource,
+    right: WireResource,
+    input: StandardSchemaV1.InferOutput<Input>,
+  ) => number;
+  /** What the answer depends on beside its records, such as a location's id. */
+  readonly scopes?: (input: StandardSchemaV1.InferOutput<Input>) => readonly string[];
+}
+
+// Inputs are contravariant in `resolve`, hence `any`.
+// oxlint-disable-next-line typescript/no-explicit-any
+export type AnyQuery = QueryDefinition<any, any>;
+
+/** Declares a query: identity with types. */
+export function defineQuery<Input extends StandardSchemaV1, const Returns extends string | null>(
+  definition: QueryDefinition<Input, Returns>,
+): QueryDefinition<Input, Returns> {
+  return definition;
+}
+
+/** A server-side transaction: reads see its own changes, and all of them commit together. */
+export interface ActionTx {
+  readonly reader: Reader;
+  /** The record as this transaction sees it, or null. */
+  get(type: string, id: string): Promise<WireResource | null>;
+  insert(type: string, record: { id: string } & Readonly<Record<string, unknown>>): Promise<void>;
+  update(type: string, id: string, fields: Readonly<Record<string, unknown>>): Promise<void>;
+  upsert(type: string, record: { id: string } & Readonly<Record<string, unknown>>): Promise<void>;
+  delete(type: string, id: string): Promise<void>;
+}
+
+export interface ActionDefinition<Input extends StandardSchemaV1, Output> {
+  readonly input: Input;
+  readonly run: (tx: ActionTx, input: StandardSchemaV1.InferOutput<Input>) => Promise<Output>;
+}
+
+// oxlint-disable-next-line typescript/no-explicit-any -- Inputs are contravariant in `run`.
+export type AnyAction = ActionDefinition<any, unknown>;
+
+/** Declares an action: identity with types. Field names inside are the wire's. */
+export function defineAction<Input extends StandardSchemaV1, Output>(
+  definition: ActionDefinition<Input, Output>,
+): ActionDefinition<Input, Output> {
+  return definition;
+}
+
+export interface Plugin {
+  readonly name: string;
+  readonly resources: readonly AnyResource[];
+  readonly queries?: Readonly<Record<string, AnyQuery>>;
+  readonly actions?: Readonly<Record<string, AnyAction>>;
+  /** SQL by tag, for a plugin that brings its own tables; applied in the order of the tags. */
+  readonly migrations?: Readonly<Record<string, string>>;
+}
+
+/** Declares a plugin: what it is called, what it stores, what may be asked and done. */
+export function definePlugin<const Value extends Plugin>(plugin: Value): Value {
+  return plugin;
+}

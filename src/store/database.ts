@@ -1,0 +1,158 @@
+import type { Client, InValue, Transaction, Value } from "@libsql/client";
+import { drizzle } from "drizzle-orm/sqlite-proxy";
+import type { SqliteRemoteDatabase } from "drizzle-orm/sqlite-proxy";
+import type { Clock } from "../base/clock.ts";
+import { SyncError } from "../protocol/errors.ts";
+import type { Limits } from "../protocol/limits.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
+
+export interface Statement {
+  readonly sql: string;
+  readonly args: InValue[];
+}
+
+/** Rows by position; `rows[0]?.[0]` is the first column of the first row. */
+export type Rows = readonly (readonly Value[])[];
+
+/** One open database. Only the commit path receives one; everyone else gets a `Reader`. */
+export interface Database {
+  /** Reads in one go, from a connection that cannot write. @throws database_unavailable */
+  read(statements: readonly Statement[]): Promise<Rows[]>;
+  /** Writes all or nothing. @throws database_unavailable, or what a constraint or a guard says */
+  write(statements: readonly Statement[]): Promise<Rows[]>;
+  /** An interactive transaction, for raw SQL; nothing else may write meanwhile. */
+  transaction<Result>(run: (tx: Transaction) => Promise<Result>): Promise<Result>;
+  /** Drizzle over the reading connection. */
+  readonly drizzle: SqliteRemoteDatabase;
+  close(): void;
+}
+
+export interface DatabaseOptions {
+  readonly url: string;
+  readonly authToken?: string | undefined;
+  /** `full` survives a power cut on `file:`; `normal` only the death of every process. */
+  readonly durability: "full" | "normal";
+  readonly createClient: (config: {
+    url: string;
+    authToken?: string;
+    concurrency: number;
+  }) => Client;
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly telemetry: Telemetry;
+}
+
+/** The code of a database error, or of what caused it. */
+function codeOf(error: unknown): string {
+  return typeof error === "object" && error !== null && "code" in error ? String(error.code) : "";
+}
+
+/** True when the database refused the write for what it says, so that trying again is useless. */
+export function isRefused(error: unknown): boolean {
+  return codeOf(error).startsWith("SQLITE_CONSTRAINT") || guardOf(error) !== null;
+}
+
+/** The tag of the guard that aborted a batch (FACTS, "fences and checks in SQL alone"). */
+export function guardOf(error: unknown): string | null {
+  return error instanceof Error ? (/GUARD:([\w-]+)/.exec(error.message)?.[1] ?? null) : null;
+}
+
+const toRows = (rows: readonly ArrayLike<Value>[]): Rows => rows.map((row) => Array.from(row));
+
+/**
+ * One connection, and what keeps it honest. A connection of the file driver that has met
+ * SQLITE_BUSY once acknowledges writes that never commit (FACTS, trap 1): so it is reopened
+ * before anything is tried again.
+ */
+function createConnection(options: DatabaseOptions, isReader: boolean) {
+  const { url, authToken, clock, limits, telemetry } = options;
+  const isFile = url.startsWith("file:");
+  const client = options.createClient({
+    url,
+    concurrency: 1,
+    ...(authToken === undefined ? {} : { authToken }),
+  });
+  let isReady = !isFile;
+  const prepare = async (): Promise<void> => {
+    const pragmas = [
+      "busy_timeout=50",
+      "journal_mode=WAL",
+      `synchronous=${options.durability.toUpperCase()}`,
+      "foreign_keys=ON",
+      "cache_size=-16384",
+      "temp_store=MEMORY",
+      ...(isReader ? ["query_only=ON"] : []),
+    ];
+    for (const pragma of pragmas) await client.execute(`PRAGMA ${pragma}`);
+    isReady = true;
+  };
+  const attempt = async <Result>(call: () => Promise<Result>): Promise<Result> => {
+    const deadline = clock.monotonic() + limits.databaseMs;
+    for (let delayMs = 2; ; delayMs = Math.min(delayMs * 2, 200)) {
+      try {
+        if (!isReady) await prepare();
+        return await call();
+      } catch (error) {
+        if (codeOf(error) !== "SQLITE_BUSY") throw error;
+        isReady = false;
+        await client.reconnect();
+        telemetry.count("database_retries");
+        if (clock.monotonic() > deadline) throw unavailable(error);
+        await clock.sleep(delayMs);
+      }
+    }
+  };
+  return { client, attempt };
+}
+
+function unavailable(cause: unknown): SyncError {
+  return new SyncError(
+    "database_unavailable",
+    { retryAfterSeconds: 1 },
+    { cause, detail: "The library's database did not answer in time; try again." },
+  );
+}
+
+/** Opens a database with one writing and one reading connection. */
+export function openDatabase(options: DatabaseOptions): Database {
+  const writer = createConnection(options, false);
+  const reader = createConnection(options, true);
+  const read = (statements: readonly Statement[]): Promise<Rows[]> =>
+    reader.attempt(async () => {
+      const [only] = statements;
+      if (statements.length === 1 && only !== undefined) {
+        return [toRows((await reader.client.execute(only)).rows)];
+      }
+      const results = await reader.client.batch([...statements], "read");
+      return results.map((result) => toRows(result.rows));
+    });
+  return {
+    read,
+    write: (statements) =>
+      writer.attempt(async () => {
+        const results = await writer.client.batch([...statements], "write");
+        return results.map((result) => toRows(result.rows));
+      }),
+    transaction: (run) =>
+      writer.attempt(async () => {
+        const tx = await writer.client.transaction("write");
+        try {
+          const result = await run(tx);
+          await tx.commit();
+          return result;
+        } finally {
+          tx.close();
+        }
+      }),
+    drizzle: drizzle(async (sql, args: InValue[], method) => {
+      const [rows = []] = await read([{ sql, args }]);
+      return { rows: method === "get" ? ((rows[0] ?? []) as unknown[]) : (rows as unknown[]) } as {
+        rows: unknown[];
+      };
+    }),
+    close: () => {
+      writer.client.close();
+      reader.client.close();
+    },
+  };
+}

@@ -1,0 +1,34 @@
+import type { Database } from "./database.ts";
+
+const MIGRATIONS_TABLE =
+  "CREATE TABLE IF NOT EXISTS migrations (tag TEXT PRIMARY KEY NOT NULL, applied_at INTEGER NOT NULL)";
+
+/**
+ * Applies what is missing, in the order of the tags. Each migration is one batch that begins by
+ * inserting its unique tag, so that nodes that race apply it once.
+ */
+export async function migrate(
+  database: Database,
+  migrations: Readonly<Record<string, string>>,
+  now: number,
+): Promise<void> {
+  await database.write([{ sql: MIGRATIONS_TABLE, args: [] }]);
+  const applied = async () => {
+    const [rows = []] = await database.read([{ sql: "SELECT tag FROM migrations", args: [] }]);
+    return new Set(rows.map((row) => row[0]));
+  };
+  let done = await applied();
+  for (const tag of Object.keys(migrations).toSorted()) {
+    if (done.has(tag)) continue;
+    const statements = (migrations[tag] ?? "").split("--> statement-breakpoint");
+    try {
+      await database.write([
+        { sql: "INSERT INTO migrations (tag, applied_at) VALUES (?, ?)", args: [tag, now] },
+        ...statements.filter((sql) => sql.trim() !== "").map((sql) => ({ sql, args: [] })),
+      ]);
+    } catch (error) {
+      done = await applied();
+      if (!done.has(tag)) throw new Error(`Migration ${tag} failed.`, { cause: error });
+    }
+  }
+}

@@ -1,0 +1,145 @@
+import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+
+/** One row: who this library is, how far its history goes, and who leads it (the lease). */
+export const library = sqliteTable("library", {
+  id: text().primaryKey(),
+  name: text().notNull(),
+  description: text(),
+  historyId: text("history_id").notNull(),
+  head: integer().notNull(),
+  epoch: integer().notNull(),
+  leaderDeviceId: text("leader_device_id"),
+  leaderUrl: text("leader_url"),
+  leaseExpiresAt: integer("lease_expires_at").notNull(),
+  oldestSequence: integer("oldest_sequence").notNull(),
+  createdAt: integer("created_at").notNull(),
+});
+
+export const syncLog = sqliteTable(
+  "sync_log",
+  {
+    sequence: integer().primaryKey(),
+    epoch: integer().notNull(),
+    transactionId: text("transaction_id").notNull(),
+    deviceId: text("device_id").notNull(),
+    mutationId: text("mutation_id"),
+    timestampMs: integer("timestamp_ms").notNull(),
+    domain: text().notNull(),
+    modelType: text("model_type").notNull(),
+    recordId: text("record_id").notNull(),
+    changeType: text("change_type").notNull(),
+    version: integer().notNull(),
+    /** What kind of batch it was ("Index", "WatcherBatch"); null for "Update". */
+    operation: text(),
+    data: text(),
+  },
+  (table) => [index("sync_log_record").on(table.modelType, table.recordId)],
+);
+
+/** What each mutation id did: enforces once-only (I5), also for those that changed nothing. */
+export const mutations = sqliteTable("mutations", {
+  mutationId: text("mutation_id").primaryKey(),
+  fingerprint: text().notNull(),
+  firstSequence: integer("first_sequence"),
+  lastSequence: integer("last_sequence"),
+  answer: text(),
+  createdAt: integer("created_at").notNull(),
+});
+
+export const tombstones = sqliteTable(
+  "tombstones",
+  {
+    modelType: text("model_type").notNull(),
+    recordId: text("record_id").notNull(),
+    version: integer().notNull(),
+    sequence: integer().notNull(),
+    deletedAt: integer("deleted_at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.modelType, table.recordId] })],
+);
+
+export const bulkOperations = sqliteTable("bulk_operations", {
+  token: text().primaryKey(),
+  resourceType: text("resource_type").notNull(),
+  mode: text().notNull(),
+  state: text().notNull(),
+  deviceId: text("device_id").notNull(),
+  hints: text().notNull(),
+  firstRecordId: text("first_record_id"),
+  receivedCount: integer("received_count").notNull(),
+  affectedCount: integer("affected_count").notNull(),
+  failedCount: integer("failed_count").notNull(),
+  sequence: integer(),
+  answer: text(),
+  updatedAt: integer("updated_at").notNull(),
+});
+
+/** Order-independent sums over the records of each type, kept in the transaction that changes them. */
+export const checksums = sqliteTable("checksums", {
+  resourceType: text("resource_type").primaryKey(),
+  count: integer().notNull(),
+  sum: integer().notNull(),
+});
+
+export const conflicts = sqliteTable("conflicts", {
+  id: text().primaryKey(),
+  resourceType: text("resource_type").notNull(),
+  recordId: text("record_id").notNull(),
+  deviceId: text("device_id").notNull(),
+  expectedVersion: integer("expected_version").notNull(),
+  currentVersion: integer("current_version").notNull(),
+  operation: text().notNull(),
+  data: text(),
+  base: text(),
+  createdAt: integer("created_at").notNull(),
+  resolvedAt: integer("resolved_at"),
+  choice: text(),
+});
+
+export const devices = sqliteTable("devices", {
+  id: text().primaryKey(),
+  name: text().notNull(),
+  publicKey: text("public_key"),
+  createdAt: integer("created_at").notNull(),
+  seenAt: integer("seen_at").notNull(),
+});
+
+export const syncPositions = sqliteTable("sync_positions", {
+  deviceId: text("device_id").primaryKey(),
+  sequence: integer().notNull(),
+  epoch: integer().notNull(),
+  updatedAt: integer("updated_at").notNull(),
+});
+
+/** Writes of a follower that wait for its leader. */
+export const outbox = sqliteTable("outbox", {
+  id: integer().primaryKey({ autoIncrement: true }),
+  mutationId: text("mutation_id").notNull().unique(),
+  request: text().notNull(),
+  createdAt: integer("created_at").notNull(),
+});
+
+export const revocations = sqliteTable(
+  "revocations",
+  {
+    kind: text().notNull(),
+    value: text().notNull(),
+    revokedAt: integer("revoked_at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.kind, table.value] })],
+);
+
+/** The catalog's list of libraries. Every database has the same tables; the catalog uses this one. */
+export const libraries = sqliteTable("libraries", {
+  id: text().primaryKey(),
+  name: text().notNull(),
+  description: text(),
+  state: text().notNull(),
+  createdAt: integer("created_at").notNull(),
+});
+
+export const nodes = sqliteTable("nodes", {
+  deviceId: text("device_id").primaryKey(),
+  url: text(),
+  seenAt: integer("seen_at").notNull(),
+});
