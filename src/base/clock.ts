@@ -7,6 +7,8 @@ export interface Clock {
   sleep(ms: number): Promise<void>;
   /** Calls back every `ms` until the returned function is called. */
   every(ms: number, callback: () => void): () => void;
+  /** Calls back once everything that has already arrived has been handled; waits for nothing else. */
+  defer(callback: () => void): void;
 }
 
 /** The only place that reads real time. */
@@ -17,5 +19,9 @@ export const systemClock: Clock = {
   every: (ms, callback) => {
     const timer = setInterval(callback, ms);
     return () => clearInterval(timer);
+  },
+  defer: (callback) => {
+    if (typeof setImmediate === "function") setImmediate(callback);
+    else setTimeout(callback, 0);
   },
 };

@@ -1,0 +1,59 @@
+import type { WireResource } from "../protocol/errors.ts";
+import type { CompiledResource } from "../resource/compile.ts";
+
+export type Operation = "insert" | "update" | "upsert" | "delete";
+export type BatchOperation = "Index" | "Update" | "WatcherBatch";
+type Fields = Readonly<Record<string, unknown>>;
+
+/** One change as a client asks for it, in wire names. */
+export interface ChangeRequest {
+  readonly resource_type: string;
+  readonly operation: Operation;
+  readonly id: string;
+  readonly data?: Fields | undefined;
+  readonly expected_version?: number | undefined;
+  readonly base?: Fields | undefined;
+}
+
+/** A change whose resource is known; `fields` are valid for inserts and upserts, a patch for updates. */
+export interface Change {
+  readonly resource: CompiledResource;
+  readonly operation: Operation;
+  readonly id: string;
+  readonly fields: Fields;
+  readonly expectedVersion: number | null;
+  readonly base: Fields | null;
+}
+
+/** Who writes. */
+export interface Author {
+  readonly deviceId: string;
+  /** True when the device was named, so that it answers for rows of domain `index` (DOM-04). */
+  readonly isDevice: boolean;
+}
+
+/** What one caller wants committed together. */
+export interface Submission {
+  readonly changes: readonly Change[];
+  readonly author: Author;
+  readonly mutationId: string | null;
+  /** Tells a replay from another use of the same mutation id. */
+  readonly fingerprint: string;
+  readonly operation: BatchOperation | null;
+  /** What an action answers beside its records. */
+  readonly output?: unknown;
+  /** Approximate bytes, for the bounds of queue and group. */
+  readonly bytes: number;
+}
+
+/** What became of a submission. Sequences are null when nothing changed. */
+export interface Receipt {
+  readonly firstSequence: number | null;
+  readonly lastSequence: number | null;
+  readonly epoch: number;
+  readonly transactionId: string;
+  readonly replayed: boolean;
+  /** One a change, in the order asked; null for deletes. */
+  readonly resources: readonly (WireResource | null)[];
+  readonly output?: unknown;
+}

@@ -1,0 +1,117 @@
+import { HASH_MASK, hash48 } from "../base/hash.ts";
+import type { Statement } from "../store/database.ts";
+import { encodeRow, toFields } from "../resource/compile.ts";
+import type { CompiledResource, Row } from "../resource/compile.ts";
+import type { Slot, StoredConflict } from "./plan.ts";
+
+/** The before and after of one record in one transaction. */
+export interface Transition {
+  readonly before: Slot;
+  readonly after: Slot;
+}
+
+/** What a record adds to the checksum of its type: its id, its version and its fields. */
+export function recordHash(resource: CompiledResource, row: Row): number {
+  const fields = JSON.stringify(toFields(resource, row));
+  return hash48(`${row["id"] as string}:${row["version"] as number}:${fields}`);
+}
+
+/** Moves the sums of the types that a transaction touched. */
+export function updateChecksums(
+  deltas: ReadonlyMap<string, { count: number; sum: number }>,
+): Statement {
+  const rows = [...deltas].map(([type, { count, sum }]) => [type, count, sum]);
+  return {
+    sql: `INSERT INTO checksums (resource_type, count, sum)
+      SELECT value->>0, value->>1, (value->>2) & ${HASH_MASK} FROM json_each(?) WHERE true
+      ON CONFLICT (resource_type) DO UPDATE SET count = count + excluded.count,
+      sum = (sum + excluded.sum) & ${HASH_MASK}`,
+    args: [JSON.stringify(rows)],
+  };
+}
+
+function sumDeltas(transitions: readonly Transition[]) {
+  const deltas = new Map<string, { count: number; sum: number }>();
+  for (const { before, after } of transitions) {
+    const { resource } = after;
+    const delta = deltas.get(resource.type) ?? { count: 0, sum: 0 };
+    const added = after.row === null ? 0 : recordHash(resource, after.row);
+    const removed = before.row === null ? 0 : recordHash(resource, before.row);
+    delta.count += (after.row === null ? 0 : 1) - (before.row === null ? 0 : 1);
+    // The remainder keeps the sum exact however many records a transaction has.
+    delta.sum = (delta.sum + added - removed) % (HASH_MASK + 1);
+    deltas.set(resource.type, delta);
+  }
+  return deltas;
+}
+
+/**
+ * The statements that bring the tables from `before` to `after`: one a table and kind, whatever the
+ * number of records; parents are written first and deleted last.
+ */
+export function writeRows(
+  transitions: readonly Transition[],
+  context: {
+    readonly ordered: readonly CompiledResource[];
+    readonly sequence: number;
+    readonly now: number;
+  },
+): Statement[] {
+  const upserts = new Map<string, unknown[][]>();
+  const deletes = new Map<string, string[]>();
+  const buried: unknown[][] = [];
+  const revived: unknown[][] = [];
+  for (const { before, after } of transitions) {
+    const { resource, id, row, tombstone } = after;
+    if (row !== null) {
+      const rows = upserts.get(resource.type) ?? [];
+      rows.push(encodeRow(resource, row));
+      upserts.set(resource.type, rows);
+      if (before.tombstone > 0) revived.push([resource.type, id]);
+    } else if (tombstone > before.tombstone) {
+      if (before.row !== null)
+        deletes.set(resource.type, [...(deletes.get(resource.type) ?? []), id]);
+      buried.push([resource.type, id, tombstone, context.sequence, context.now]);
+    }
+  }
+  const statements: Statement[] = [];
+  for (const { type, sql } of context.ordered) {
+    const rows = upserts.get(type);
+    if (rows !== undefined) statements.push({ sql: sql.upsert, args: [JSON.stringify(rows)] });
+  }
+  for (const { type, sql } of context.ordered.toReversed()) {
+    const ids = deletes.get(type);
+    if (ids !== undefined) statements.push({ sql: sql.deleteByIds, args: [JSON.stringify(ids)] });
+  }
+  if (buried.length > 0) statements.push({ sql: BURY, args: [JSON.stringify(buried)] });
+  if (revived.length > 0) statements.push({ sql: REVIVE, args: [JSON.stringify(revived)] });
+  if (transitions.length > 0) statements.push(updateChecksums(sumDeltas(transitions)));
+  return statements;
+}
+
+const BURY = `INSERT INTO tombstones (model_type, record_id, version, sequence, deleted_at)
+  SELECT value->>0, value->>1, value->>2, value->>3, value->>4 FROM json_each(?) WHERE true
+  ON CONFLICT (model_type, record_id) DO UPDATE SET version = excluded.version,
+  sequence = excluded.sequence, deleted_at = excluded.deleted_at`;
+const REVIVE = `DELETE FROM tombstones WHERE (model_type, record_id) IN (
+  SELECT value->>0, value->>1 FROM json_each(?))`;
+
+/** Keeps the late changes that wait for a person. */
+export function storeConflicts(conflicts: readonly StoredConflict[], now: number): Statement[] {
+  return conflicts.map(({ id, change, currentVersion, author }) => ({
+    sql: `INSERT INTO conflicts (id, resource_type, record_id, device_id, expected_version, current_version,
+      operation, data, base, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    args: [
+      id,
+      change.resource.type,
+      change.id,
+      author.deviceId,
+      change.expectedVersion ?? 0,
+      currentVersion,
+      change.operation,
+      JSON.stringify(change.fields),
+      change.base === null ? null : JSON.stringify(change.base),
+      now,
+    ],
+  }));
+}
