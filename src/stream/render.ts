@@ -1,0 +1,63 @@
+import type { LogEntry } from "../log/sync-log.ts";
+import type { WireResource } from "../protocol/errors.ts";
+import { renameKeys, toSnakeCase } from "../base/case.ts";
+import { decodeRow, toTyped, toWireResource } from "../resource/compile.ts";
+import type { CompiledResource, Row } from "../resource/compile.ts";
+import type { Reader } from "../resource/define.ts";
+import type { Registry } from "../resource/registry.ts";
+import type { Database } from "../store/database.ts";
+import type { RenderedEntry } from "./event.ts";
+
+/** Builds the resources of rows of one type, with one call for all of them (TM-22). */
+export async function renderRows(
+  resource: CompiledResource,
+  rows: readonly Row[],
+  reader: Reader,
+): Promise<WireResource[]> {
+  const { build } = resource.definition;
+  if (build === undefined) return rows.map((row) => toWireResource(resource, row));
+  const built = await build(
+    rows.map((row) => toTyped(resource, row)),
+    reader,
+  );
+  return rows.map((row, index) => ({
+    id: row["id"] as string,
+    version: row["version"] as number,
+    ...renameKeys(built[index] ?? {}, toSnakeCase),
+  }));
+}
+
+/** Gives each entry the record it left: from the log itself where that says all, else from the rows. */
+export async function renderEntries(
+  entries: readonly LogEntry[],
+  context: { readonly registry: Registry; readonly database: Database; readonly reader: Reader },
+): Promise<RenderedEntry[]> {
+  const built = new Map<string, WireResource>();
+  const wanted = new Map<CompiledResource, string[]>();
+  for (const { modelType, recordId, changeType } of entries) {
+    const resource = context.registry.find(modelType);
+    if (resource === undefined || resource.isPlain || changeType === "delete") continue;
+    wanted.set(resource, [...(wanted.get(resource) ?? []), recordId]);
+  }
+  for (const [resource, ids] of wanted) {
+    const [rows = []] = await context.database.read([
+      { sql: resource.sql.selectByIds, args: [JSON.stringify(ids)] },
+    ]);
+    const decoded = rows.map(([json]) => decodeRow(resource, json as string));
+    for (const one of await renderRows(resource, decoded, context.reader)) {
+      built.set(`${resource.type}:${one.id}`, one);
+    }
+  }
+  return entries.map((entry) => {
+    if (entry.changeType === "delete") return { entry, resource: null };
+    const resource = context.registry.find(entry.modelType);
+    if (resource?.isPlain === false) {
+      return { entry, resource: built.get(`${entry.modelType}:${entry.recordId}`) ?? null };
+    }
+    return {
+      entry,
+      resource:
+        entry.data === null ? null : { id: entry.recordId, version: entry.version, ...entry.data },
+    };
+  });
+}
