@@ -1,5 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { createId } from "../base/id.ts";
+import { createBulk } from "../commit/bulk.ts";
+import type { Bulk } from "../commit/bulk.ts";
 import { createCommitter } from "../commit/committer.ts";
 import type { Committer } from "../commit/committer.ts";
 import type { GroupPlan } from "../commit/group.ts";
@@ -30,6 +32,7 @@ export interface Library {
   readonly reader: Reader;
   readonly committer: Committer;
   readonly manager: TransactionManager;
+  readonly bulk: Bulk;
   readonly hub: Hub;
   /** Resolves once `sequence` is committed here. @throws overloaded after the limit */
   reached(sequence: number): Promise<void>;
@@ -115,7 +118,7 @@ export async function openLibrary(options: LibraryOptions): Promise<Library> {
   // Events leave in commit order: what must be built first holds back what comes after it (TM-13).
   let published = Promise.resolve();
   let unpublishedCount = 0;
-  const publish = (plan: GroupPlan): void => {
+  const publish = (plan: Pick<GroupPlan, "entries" | "committed" | "conflicts">): void => {
     const after = state.head - plan.entries.length;
     const { head } = state;
     const context = { libraryId: state.id, after };
@@ -167,6 +170,18 @@ export async function openLibrary(options: LibraryOptions): Promise<Library> {
     onCommitted: publish,
     onFenced,
   });
+  const bulk = createBulk({
+    database,
+    committer,
+    registry,
+    state,
+    clock,
+    limits,
+    telemetry,
+    onCommitted: (committed) =>
+      publish({ entries: committed.map(({ entry }) => entry), committed, conflicts: [] }),
+  });
+  if (isLeader(state)) await bulk.closeInterrupted();
   const manager = createManager({ database, committer, registry, reader, limits, now: clock.now });
   const stopRenewing = clock.every(options.lease.leaseMs / 3, () => {
     if (!isLeader(state)) return;
@@ -185,6 +200,7 @@ export async function openLibrary(options: LibraryOptions): Promise<Library> {
     reader,
     committer,
     manager,
+    bulk,
     hub,
     announce,
     reached: (sequence) => waitFor(sequence, { state, waiting, clock, limits }),

@@ -1,0 +1,96 @@
+import { Unpackr } from "msgpackr/unpack";
+import { SyncError } from "../protocol/errors.ts";
+import type { WireResource } from "../protocol/errors.ts";
+import { pack } from "../stream/frame.ts";
+
+export const MSGPACK = "application/msgpack";
+const unpackr = new Unpackr({ useRecords: false, int64AsType: "number" });
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+function tooLarge(limitBytes: number): SyncError {
+  return new SyncError(
+    "body_too_large",
+    { limitBytes },
+    { detail: `At most ${limitBytes} bytes are allowed.` },
+  );
+}
+
+function invalid(message: string, cause?: unknown): SyncError {
+  return new SyncError(
+    "invalid_body",
+    { issues: [{ path: "", message }] },
+    { detail: message, cause },
+  );
+}
+
+/** Reads a body into memory, as far as it may go. @throws body_too_large */
+async function readBytes(request: Request, limitBytes: number): Promise<Uint8Array> {
+  const declared = Number(request.headers.get("content-length") ?? Number.NaN);
+  if (declared > limitBytes) throw tooLarge(limitBytes);
+  if (declared >= 0) return new Uint8Array(await request.arrayBuffer());
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of request.body ?? []) {
+    length += part.length;
+    if (length > limitBytes) throw tooLarge(limitBytes);
+    parts.push(part);
+  }
+  const bytes = new Uint8Array(length);
+  let offset = 0;
+  for (const part of parts) {
+    bytes.set(part, offset);
+    offset += part.length;
+  }
+  return bytes;
+}
+
+/** Refuses nesting that would cost more to walk than it can be worth. */
+export function assertDepth(value: unknown, depth: number): void {
+  if (typeof value !== "object" || value === null) return;
+  if (depth === 0) throw invalid("The body nests too deeply.");
+  for (const inner of Object.values(value)) assertDepth(inner, depth - 1);
+}
+
+/** Reads a JSON or msgpack body by its `Content-Type`. @throws invalid_body, body_too_large */
+export async function readBody(
+  request: Request,
+  limits: { readonly bytes: number; readonly depth: number },
+): Promise<unknown> {
+  const type = (request.headers.get("content-type") ?? "application/json").split(";")[0]?.trim();
+  const bytes = await readBytes(request, limits.bytes);
+  let value: unknown;
+  try {
+    if (type === MSGPACK) value = unpackr.unpack(bytes);
+    else if (type === "application/json") value = JSON.parse(decoder.decode(bytes));
+    else
+      throw invalid(
+        `Content-Type ${type ?? ""} is not understood; send application/json or ${MSGPACK}.`,
+      );
+  } catch (error) {
+    if (error instanceof SyncError) throw error;
+    throw invalid(`The body is not valid ${type === MSGPACK ? "msgpack" : "JSON"}.`, error);
+  }
+  assertDepth(value, limits.depth);
+  return value;
+}
+
+/** Answers in the encoding the caller accepts; JSON by default. */
+export function answer(
+  request: Request,
+  body: Readonly<Record<string, unknown>> | WireResource,
+  init: {
+    readonly status?: number;
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly type?: string;
+  } = {},
+): Response {
+  const isMsgpack = request.headers.get("accept")?.includes(MSGPACK) === true;
+  const headers = {
+    ...init.headers,
+    "content-type": isMsgpack ? MSGPACK : (init.type ?? "application/json"),
+  };
+  return new Response(isMsgpack ? (pack(body) as BodyInit) : JSON.stringify(body), {
+    status: init.status ?? 200,
+    headers,
+  });
+}

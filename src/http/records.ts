@@ -1,0 +1,113 @@
+import { Unpackr } from "msgpackr/unpack";
+import type { BulkRecord } from "../commit/bulk.ts";
+import { SyncError } from "../protocol/errors.ts";
+
+export const RECORDS_MSGPACK = "application/vnd.syncline.records+msgpack";
+export const RECORDS_NDJSON = "application/x-ndjson";
+
+function badRecord(message: string, cause?: unknown): SyncError {
+  return new SyncError("invalid_record", { issues: [{ path: "", message }] }, { cause });
+}
+
+function toRecord(value: unknown): BulkRecord {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : badRecord("A record is a map of fields.");
+}
+
+function parseLine(line: string): BulkRecord {
+  try {
+    return toRecord(JSON.parse(line));
+  } catch (error) {
+    return badRecord("The line is not valid JSON.", error);
+  }
+}
+
+async function* readLines(
+  body: AsyncIterable<Uint8Array>,
+  recordBytes: number,
+): AsyncGenerator<BulkRecord> {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  let rest = "";
+  for await (const part of body) {
+    rest += decoder.decode(part, { stream: true });
+    const lines = rest.split("\n");
+    rest = lines.pop() ?? "";
+    if (rest.length > recordBytes * 2)
+      throw new SyncError("body_too_large", { limitBytes: recordBytes });
+    for (const line of lines) if (line.trim() !== "") yield parseLine(line);
+  }
+  rest += decoder.decode();
+  if (rest.trim() !== "") yield parseLine(rest);
+}
+
+async function* readMaps(
+  body: AsyncIterable<Uint8Array>,
+  recordBytes: number,
+): AsyncGenerator<BulkRecord> {
+  const unpackr = new Unpackr({ useRecords: false, int64AsType: "number" });
+  let rest = new Uint8Array(0);
+  for await (const part of body) {
+    const bytes = new Uint8Array(rest.length + part.length);
+    bytes.set(rest);
+    bytes.set(part, rest.length);
+    const { values, end } = unpackAll(unpackr, bytes);
+    for (const value of values) yield toRecord(value);
+    rest = bytes.slice(end);
+    if (rest.length > recordBytes * 2)
+      throw new SyncError("body_too_large", { limitBytes: recordBytes });
+  }
+  if (rest.length > 0) yield badRecord("The body ends in the middle of a record.");
+}
+
+/** All complete values of a buffer, and where the first incomplete one begins. */
+function unpackAll(unpackr: Unpackr, bytes: Uint8Array): { values: unknown[]; end: number } {
+  const values: unknown[] = [];
+  try {
+    unpackr.unpackMultiple(bytes as Buffer, (value: unknown) => void values.push(value));
+    return { values, end: bytes.length };
+  } catch (error) {
+    const {
+      incomplete,
+      lastPosition,
+      values: read,
+    } = error as {
+      incomplete?: boolean;
+      lastPosition?: number;
+      values?: unknown[];
+    };
+    if (incomplete !== true) throw badRecord("The body is not a sequence of msgpack maps.", error);
+    return { values: values.length > 0 ? values : (read ?? []), end: lastPosition ?? 0 };
+  }
+}
+
+/** Reads the records of a bulk body as they arrive; never the body whole. @throws invalid_body, body_too_large */
+export function readRecords(
+  request: Request,
+  limits: { recordBytes: number; bulkBodyBytes: number },
+): AsyncIterable<BulkRecord> {
+  const type = (request.headers.get("content-type") ?? "").split(";")[0]?.trim();
+  if (type !== RECORDS_NDJSON && type !== RECORDS_MSGPACK) {
+    const message = `Send ${RECORDS_NDJSON} or ${RECORDS_MSGPACK}.`;
+    throw new SyncError("invalid_body", { issues: [{ path: "", message }] }, { detail: message });
+  }
+  const isGzip = request.headers.get("content-encoding") === "gzip";
+  const raw = request.body ?? new ReadableStream<Uint8Array>({ start: (c) => c.close() });
+  const plain = isGzip
+    ? raw.pipeThrough(
+        new DecompressionStream("gzip") as unknown as TransformStream<Uint8Array, Uint8Array>,
+      )
+    : raw;
+  const bounded = async function* (): AsyncGenerator<Uint8Array> {
+    let length = 0;
+    for await (const part of plain) {
+      length += part.length;
+      if (length > limits.bulkBodyBytes)
+        throw new SyncError("body_too_large", { limitBytes: limits.bulkBodyBytes });
+      yield part;
+    }
+  };
+  return type === RECORDS_NDJSON
+    ? readLines(bounded(), limits.recordBytes)
+    : readMaps(bounded(), limits.recordBytes);
+}

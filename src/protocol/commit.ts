@@ -1,0 +1,45 @@
+import * as v from "valibot";
+
+const uuid = v.pipe(v.string(), v.uuid());
+const fields = v.record(v.string(), v.unknown());
+
+const changeEntries = {
+  operation: v.picklist(["insert", "update", "upsert", "delete"]),
+  id: uuid,
+  data: v.optional(fields),
+  expected_version: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
+  base: v.optional(fields),
+};
+const typed = { resource_type: v.string(), ...changeEntries };
+
+/** Body of `commit`. */
+export const commitSchema = v.object({ ...typed, mutation_id: v.optional(uuid) });
+export const changeSchema = v.object(typed);
+/** Body of `batch`; the number of changes is checked against the limits. */
+export const batchSchema = v.object({
+  changes: v.pipe(v.array(changeSchema), v.minLength(1), v.maxLength(1_000)),
+  operation: v.optional(v.picklist(["Index", "Update", "WatcherBatch"])),
+  mutation_id: v.optional(uuid),
+  atomic: v.optional(v.boolean()),
+});
+export const actionSchema = v.object({
+  input: v.optional(v.unknown()),
+  mutation_id: v.optional(uuid),
+});
+export const querySchema = v.object({ input: v.optional(v.unknown()) });
+export const librarySchema = v.object({
+  name: v.pipe(v.string(), v.nonEmpty(), v.maxLength(200)),
+  id: v.optional(uuid),
+  description: v.nullish(v.pipe(v.string(), v.maxLength(2_000))),
+});
+export const revocationSchema = v.object({
+  kind: v.picklist(["token", "subject"]),
+  value: v.pipe(v.string(), v.nonEmpty(), v.maxLength(4_096)),
+});
+export const bulkQuerySchema = v.object({
+  resource_type: v.string(),
+  mode: v.optional(v.picklist(["insert", "upsert", "delete"]), "insert"),
+  token: v.optional(uuid),
+  hints: v.optional(v.pipe(v.string(), v.maxLength(512), v.parseJson(), fields)),
+  on_error: v.optional(v.picklist(["stop", "skip"]), "stop"),
+});
