@@ -1,0 +1,76 @@
+import { Hono } from "hono";
+import { cors } from "hono/cors";
+import { createId } from "../base/id.ts";
+import { SyncError, errorTable, isSyncError, toProblem } from "../protocol/errors.ts";
+import type { Service } from "../service.ts";
+import { answer } from "./body.ts";
+import type { AppEnv } from "./context.ts";
+import { libraryRoutes } from "./routes/libraries.ts";
+import { readRoutes } from "./routes/reads.ts";
+import { snapshotRoutes } from "./routes/snapshot.ts";
+import { streamRoutes } from "./routes/stream.ts";
+import { writeRoutes } from "./routes/writes.ts";
+
+/** The only place that turns errors into responses. */
+function toResponse(error: unknown, request: Request, service: Service): Response {
+  const requestId = createId();
+  const path = new URL(request.url).pathname;
+  let known: SyncError;
+  if (isSyncError(error)) known = error;
+  else {
+    service.telemetry.log("error", "A request failed.", { request_id: requestId, path, error });
+    known = new SyncError("internal", { requestId });
+  }
+  const { status } = errorTable[known.code];
+  const wait = "retryAfterSeconds" in known.facts ? known.facts.retryAfterSeconds : null;
+  const problem = toProblem(known, path);
+  return answer(
+    request,
+    { ...problem },
+    {
+      status,
+      type: "application/problem+json",
+      headers: {
+        ...(wait === null ? {} : { "retry-after": String(wait) }),
+        ...(status === 401 ? { "www-authenticate": "Bearer" } : {}),
+      },
+    },
+  );
+}
+
+/** The HTTP contract (API.md) over a service. */
+export function createApp(service: Service): Hono<AppEnv> {
+  const app = new Hono<AppEnv>();
+  if (service.corsOrigins.length > 0) {
+    app.use(
+      "*",
+      cors({
+        origin: [...service.corsOrigins],
+        allowHeaders: ["authorization", "content-type", "x-device-id", "last-event-id"],
+        exposeHeaders: ["etag", "retry-after"],
+        maxAge: 600,
+      }),
+    );
+  }
+  app.get("/healthz", (c) => c.json({ status: "ok" }));
+  app.get("/readyz", async (c) => {
+    await service.ready();
+    return c.json({ status: "ready" });
+  });
+  app.get("/metrics", (c) =>
+    c.text(service.metrics(), 200, { "content-type": "text/plain; version=0.0.4" }),
+  );
+  app.route("/", writeRoutes(service));
+  app.route("/", streamRoutes(service));
+  app.route("/", readRoutes(service));
+  app.route("/", snapshotRoutes(service));
+  app.route("/", libraryRoutes(service));
+  app.notFound((c) => {
+    const { pathname } = new URL(c.req.url);
+    const what = `${c.req.method} ${pathname}`;
+    const error = new SyncError("not_found", { what }, { detail: `There is no route ${what}.` });
+    return toResponse(error, c.req.raw, service);
+  });
+  app.onError((error, c) => toResponse(error, c.req.raw, service));
+  return app;
+}

@@ -1,0 +1,96 @@
+import type { Context, Env } from "hono";
+import { allowedTypes, requireGrant } from "../auth/capability.ts";
+import type { Capability, Role } from "../auth/capability.ts";
+import type { Author } from "../commit/change.ts";
+import type { Library } from "../library/library.ts";
+import { SyncError } from "../protocol/errors.ts";
+import type { Service } from "../service.ts";
+import type * as v from "valibot";
+import { safeParse } from "valibot";
+
+export interface AppEnv extends Env {
+  Variables: { capability: Capability; requestId: string };
+}
+export type AppContext = Context<AppEnv>;
+
+/** Checks a body or a query string against its schema. @throws invalid_body with the issues */
+export function parse<Schema extends v.GenericSchema>(
+  schema: Schema,
+  value: unknown,
+): v.InferOutput<Schema> {
+  const result = safeParse(schema, value);
+  if (result.success) return result.output;
+  const issues = result.issues.map((issue) => ({
+    path: (issue.path ?? []).map((part) => String(part.key)).join("."),
+    message: issue.message,
+  }));
+  const [first] = issues;
+  const detail =
+    first === undefined ? "The request is not valid." : `${first.path}: ${first.message}`;
+  throw new SyncError("invalid_body", { issues }, { detail });
+}
+
+/** Who asks, by token. @throws unauthorized, rate_limited */
+export async function authenticate(c: AppContext, service: Service): Promise<Capability> {
+  const header = c.req.header("authorization");
+  if (header === undefined || !/^bearer /i.test(header)) {
+    const detail = "Send `Authorization: Bearer TOKEN`; `syncline token --role owner` prints one.";
+    throw new SyncError("unauthorized", { reason: "missing" }, { detail });
+  }
+  const token = header.slice(7).trim();
+  const capability = service.verifier.peek(token) ?? (await service.verifier.verify(token));
+  const retryAfterSeconds = service.rateLimiter.take(capability.tokenId);
+  if (retryAfterSeconds > 0) throw new SyncError("rate_limited", { retryAfterSeconds });
+  c.set("capability", capability);
+  return capability;
+}
+
+/** The library of the path, for whoever may do this there. @throws forbidden, not_found */
+export async function openFor(
+  c: AppContext,
+  service: Service,
+  need: { role: Role; type?: string },
+): Promise<Library> {
+  const id = (c.req.param("library") ?? "").toLowerCase();
+  requireGrant(c.get("capability"), { library: id, ...need });
+  const library = await service.catalog.open(id);
+  const wanted = c.req.query("min_sequence");
+  if (wanted !== undefined) await library.reached(readInteger(wanted, "min_sequence"));
+  return library;
+}
+
+/** The types the caller may see, narrowed by `?types=`; null for all. */
+export function visibleTypes(
+  c: AppContext,
+  service: Service,
+  libraryId: string,
+): ReadonlySet<string> | null {
+  const allowed = allowedTypes(c.get("capability"), libraryId);
+  const asked = c.req.query("types");
+  if (asked === undefined || asked === "") return allowed;
+  const types = asked.split(",").map((type) => service.registry.resource(type.trim()).type);
+  return new Set(allowed === null ? types : types.filter((type) => allowed.has(type)));
+}
+
+export function authorOf(c: AppContext): Author {
+  const named = c.req.header("x-device-id");
+  return { deviceId: named ?? c.get("capability").subject, isDevice: named !== undefined };
+}
+
+/** A whole number from a query string. @throws invalid_body */
+export function readInteger(text: string, name: string): number {
+  const value = Number(text);
+  if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(value)) return value;
+  const message = "A whole number from 0 is needed.";
+  throw new SyncError(
+    "invalid_body",
+    { issues: [{ path: name, message }] },
+    { detail: `${name}: ${message}` },
+  );
+}
+
+export function readLimit(c: AppContext, service: Service): number {
+  const asked = c.req.query("limit");
+  if (asked === undefined) return service.limits.pageDefault;
+  return Math.max(1, Math.min(readInteger(asked, "limit"), service.limits.pageMax));
+}

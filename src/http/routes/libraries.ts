@@ -1,0 +1,92 @@
+import { Hono } from "hono";
+import { SERVICE_WIDE, requireGrant } from "../../auth/capability.ts";
+import { isLeader } from "../../lease/lease.ts";
+import type { LibraryState } from "../../lease/lease.ts";
+import { librarySchema, revocationSchema } from "../../protocol/commit.ts";
+import type { Service } from "../../service.ts";
+import { answer, readBody } from "../body.ts";
+import { authenticate, openFor, parse, readLimit } from "../context.ts";
+import type { AppEnv } from "../context.ts";
+
+function describe(state: LibraryState) {
+  return {
+    id: state.id,
+    name: state.name,
+    description: state.description,
+    history_id: state.historyId,
+    head: state.head,
+    epoch: state.epoch,
+    leader_device_id: state.leaderDeviceId,
+    oldest_sequence: state.oldestSequence,
+    created_at: new Date(state.createdAt).toISOString(),
+  };
+}
+
+/** Creating, listing, reading and deleting libraries, who leads them, and revoking tokens. */
+export function libraryRoutes(service: Service): Hono<AppEnv> {
+  const { catalog, limits, clock } = service;
+  const body = { bytes: limits.bodyBytes, depth: limits.nestingDepth };
+  return new Hono<AppEnv>()
+    .post("/v1/libraries", async (c) => {
+      const capability = await authenticate(c, service);
+      requireGrant(capability, { library: SERVICE_WIDE, role: "owner" });
+      const { id, name, description } = parse(librarySchema, await readBody(c.req.raw, body));
+      const library = await catalog.create({
+        name,
+        description: description ?? null,
+        ...(id === undefined ? {} : { id }),
+      });
+      return answer(c.req.raw, describe(library.state), { status: 201 });
+    })
+    .get("/v1/libraries", async (c) => {
+      const capability = await authenticate(c, service);
+      requireGrant(capability, { library: SERVICE_WIDE, role: "reader" });
+      const limit = readLimit(c, service);
+      const listings = await catalog.list(
+        c.req.query("after") ?? c.req.query("cursor") ?? "",
+        limit,
+      );
+      const libraries = [];
+      for (const { id } of listings) libraries.push(describe((await catalog.open(id)).state));
+      const next_cursor = listings.length < limit ? null : (listings.at(-1)?.id ?? null);
+      return answer(c.req.raw, { libraries, next_cursor });
+    })
+    .get("/v1/libraries/:library", async (c) => {
+      await authenticate(c, service);
+      const library = await openFor(c, service, { role: "reader" });
+      return answer(c.req.raw, describe(library.state));
+    })
+    .delete("/v1/libraries/:library", async (c) => {
+      const capability = await authenticate(c, service);
+      const id = c.req.param("library").toLowerCase();
+      requireGrant(capability, { library: id, role: "owner" });
+      await catalog.remove(id);
+      return c.body(null, 204);
+    })
+    .get("/v1/libraries/:library/leader", async (c) => {
+      await authenticate(c, service);
+      const { state } = await openFor(c, service, { role: "reader" });
+      return answer(c.req.raw, {
+        leader_device_id: state.leaderDeviceId,
+        leader_url: state.leaderUrl,
+        epoch: state.epoch,
+        lease_expires_in_ms: Math.max(0, state.leaseExpiresAt - clock.now()),
+        is_self: isLeader(state),
+      });
+    })
+    .post("/v1/revocations", async (c) => {
+      const capability = await authenticate(c, service);
+      requireGrant(capability, { library: SERVICE_WIDE, role: "owner" });
+      const { kind, value } = parse(revocationSchema, await readBody(c.req.raw, body));
+      const isToken = kind === "token" && value.split(".").length === 3;
+      const id = isToken ? (await service.verifier.verify(value)).tokenId : value;
+      await service.revocations.revoke({ kind, value: id });
+      return c.body(null, 204);
+    })
+    .post("/v1/libraries/:library/stream-tickets", async (c) => {
+      const capability = await authenticate(c, service);
+      const { state } = await openFor(c, service, { role: "reader" });
+      const { ticket, expiresIn } = service.tickets.issue({ capability, library: state.id });
+      return answer(c.req.raw, { ticket, expires_in: expiresIn });
+    });
+}

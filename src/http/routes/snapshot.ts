@@ -1,0 +1,119 @@
+import { Hono } from "hono";
+import type { Library } from "../../library/library.ts";
+import { decodeRow } from "../../resource/compile.ts";
+import type { CompiledResource } from "../../resource/compile.ts";
+import type { Service } from "../../service.ts";
+import { pack } from "../../stream/frame.ts";
+import { renderRows } from "../../stream/render.ts";
+import { MSGPACK } from "../body.ts";
+import { authenticate, openFor, visibleTypes } from "../context.ts";
+import type { AppEnv } from "../context.ts";
+
+const PAGE = 500;
+
+/** All records of one type after an id, then its tombstones; a page at a time. */
+async function* readType(
+  library: Library,
+  resource: CompiledResource,
+  from: string,
+): AsyncGenerator<Record<string, unknown>> {
+  for (let after = from; ;) {
+    const [rows = []] = await library.database.read([
+      { sql: resource.sql.page, args: [after, PAGE] },
+    ]);
+    const decoded = rows.map(([json]) => decodeRow(resource, json as string));
+    for (const one of await renderRows(resource, decoded, library.reader)) {
+      yield { resource_type: resource.type, resource: one };
+    }
+    const last = decoded.at(-1)?.["id"];
+    if (typeof last !== "string" || decoded.length < PAGE) break;
+    after = last;
+  }
+  for (let after = ""; ;) {
+    const sql = `SELECT record_id, version FROM tombstones WHERE model_type = ? AND record_id > ?
+      ORDER BY record_id LIMIT ?`;
+    const [rows = []] = await library.database.read([{ sql, args: [resource.type, after, PAGE] }]);
+    for (const [deleted, version] of rows) yield { resource_type: resource.type, deleted, version };
+    if (rows.length < PAGE) break;
+    after = String(rows.at(-1)?.[0]);
+  }
+}
+
+/** The lines of a snapshot. `afterKey` ("type:id") goes on behind that record. */
+async function* readLines(
+  library: Library,
+  resources: readonly CompiledResource[],
+  afterKey: string | undefined,
+): AsyncGenerator<Record<string, unknown>> {
+  const { state } = library;
+  const sequence = state.head;
+  const types = resources.map(({ type }) => type);
+  yield { snapshot: { sequence, history_id: state.historyId, types } };
+  const [startType, startId = ""] = afterKey?.split(":") ?? [];
+  const first = startType === undefined ? 0 : Math.max(0, types.indexOf(startType));
+  const counts: Record<string, number> = {};
+  for (const resource of resources.slice(first)) {
+    let count = 0;
+    for await (const line of readType(
+      library,
+      resource,
+      resource.type === startType ? startId : "",
+    )) {
+      if ("resource" in line) count += 1;
+      yield line;
+    }
+    counts[resource.type] = count;
+  }
+  yield { end: { sequence, counts } };
+}
+
+/** The whole library, in dependency order; the reader then tails from its sequence. */
+export function snapshotRoutes(service: Service): Hono<AppEnv> {
+  return new Hono<AppEnv>().get("/v1/libraries/:library/snapshot", async (c) => {
+    await authenticate(c, service);
+    const library = await openFor(c, service, { role: "reader" });
+    const types = visibleTypes(c, service, library.state.id);
+    const resources = service.registry.resources.filter(
+      ({ type, domain }) => domain !== "state" && (types === null || types.has(type)),
+    );
+    const isMsgpack = c.req.header("accept")?.includes(MSGPACK) === true;
+    const encoder = new TextEncoder();
+    const lines = readLines(library, resources, c.req.query("after_key"));
+    const plain = new ReadableStream<Uint8Array>({
+      pull: async (controller) => {
+        const parts: string[] = [];
+        for (let size = 0; size < 65_536;) {
+          const { value, done } = await lines.next();
+          if (done === true) {
+            if (parts.length > 0) controller.enqueue(encoder.encode(parts.join("")));
+            controller.close();
+            return;
+          }
+          if (isMsgpack) {
+            const bytes = pack(value);
+            size += bytes.length;
+            controller.enqueue(bytes);
+          } else {
+            const line = `${JSON.stringify(value)}\n`;
+            size += line.length;
+            parts.push(line);
+          }
+        }
+        if (parts.length > 0) controller.enqueue(encoder.encode(parts.join("")));
+      },
+      cancel: async () => void (await lines.return(undefined)),
+    });
+    const isGzip = c.req.header("accept-encoding")?.includes("gzip") === true;
+    const gzip = new CompressionStream("gzip") as unknown as TransformStream<
+      Uint8Array,
+      Uint8Array
+    >;
+    return new Response(isGzip ? plain.pipeThrough(gzip) : plain, {
+      headers: {
+        "content-type": isMsgpack ? MSGPACK : "application/x-ndjson",
+        "cache-control": "no-store",
+        ...(isGzip ? { "content-encoding": "gzip" } : {}),
+      },
+    });
+  });
+}

@@ -1,0 +1,125 @@
+import { Hono } from "hono";
+import { SyncError } from "../../protocol/errors.ts";
+import { PROTOCOL_VERSION } from "../../protocol/version.ts";
+import type { Library } from "../../library/library.ts";
+import type { Service } from "../../service.ts";
+import { encodeControl } from "../../stream/frame.ts";
+import type { Format } from "../../stream/frame.ts";
+import type { Subscriber } from "../../stream/hub.ts";
+import { authenticate, openFor, readInteger, visibleTypes } from "../context.ts";
+import type { AppContext, AppEnv } from "../context.ts";
+
+const EVENTS_MSGPACK = "application/vnd.syncline.events+msgpack";
+
+function formatOf(c: AppContext): Format {
+  if (c.req.header("accept")?.includes(EVENTS_MSGPACK) === true) return "msgpack";
+  const encoding = c.req.query("encoding") ?? "msgpack";
+  if (encoding === "json") return "sse-json";
+  if (encoding === "msgpack") return "sse";
+  const message = 'Use "msgpack" or "json".';
+  throw new SyncError("invalid_body", { issues: [{ path: "encoding", message }] });
+}
+
+/** Where the stream begins, and why it must begin afresh if the asked-for place is gone. */
+function startOf(c: AppContext, library: Library): { cursor: number; reset: string | null } {
+  const { head, oldestSequence, historyId } = library.state;
+  const asked = c.req.query("after") ?? c.req.header("last-event-id");
+  const history = c.req.query("history_id");
+  if (history !== undefined && history !== historyId)
+    return { cursor: head, reset: "history_changed" };
+  if (asked === undefined || asked === "") return { cursor: head, reset: null };
+  const cursor = readInteger(asked, "after");
+  if (cursor > head) return { cursor: head, reset: "history_changed" };
+  if (cursor < oldestSequence - 1) return { cursor: head, reset: "cursor_expired" };
+  return { cursor, reset: null };
+}
+
+/** A one-time ticket, for clients that cannot send headers; else the token. */
+async function identify(c: AppContext, service: Service): Promise<void> {
+  const ticket = c.req.query("ticket");
+  if (ticket === undefined) {
+    await authenticate(c, service);
+    return;
+  }
+  const id = (c.req.param("library") ?? "").toLowerCase();
+  const capability = service.tickets.redeem(ticket, id);
+  if (capability === null) {
+    const detail = "The ticket is unknown, used or expired; ask for another.";
+    throw new SyncError("unauthorized", { reason: "bad_ticket" }, { detail });
+  }
+  c.set("capability", capability);
+}
+
+function firstFrames(
+  library: Library,
+  service: Service,
+  start: { reset: string | null; format: Format },
+) {
+  const { state } = library;
+  const { head, epoch } = state;
+  const known = { history_id: state.historyId, head, oldest_sequence: state.oldestSequence };
+  const hello = {
+    protocol: PROTOCOL_VERSION,
+    ...known,
+    epoch,
+    leader_device_id: state.leaderDeviceId,
+    registry_hash: service.registry.hash,
+    types: service.registry.resources
+      .filter(({ domain }) => domain !== "state")
+      .map(({ type }) => type),
+  };
+  const frames = [encodeControl("hello", hello, start.format)];
+  if (start.reset !== null) {
+    frames.push(encodeControl("reset", { reason: start.reset, ...known }, start.format));
+  }
+  return frames;
+}
+
+/** The live stream: a cursor into the hub, pulled by the reader. */
+export function streamRoutes(service: Service): Hono<AppEnv> {
+  const { limits } = service;
+  return new Hono<AppEnv>().get("/v1/libraries/:library/events", async (c) => {
+    await identify(c, service);
+    const library = await openFor(c, service, { role: "reader" });
+    if (library.hub.size >= limits.streamsPerLibrary) {
+      const detail = "This library has as many streams as it may have.";
+      throw new SyncError("overloaded", { retryAfterSeconds: 5 }, { detail });
+    }
+    const format = formatOf(c);
+    const { cursor, reset } = startOf(c, library);
+    const capability = c.get("capability");
+    const types = visibleTypes(c, service, library.state.id);
+    let subscriber: Subscriber | null = null;
+    const body = new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          for (const frame of firstFrames(library, service, { reset, format }))
+            controller.enqueue(frame);
+          subscriber = library.hub.subscribe({
+            format,
+            cursor,
+            types,
+            expiresAtMs: capability.expiresAtMs,
+            isRevoked: () => service.revocations.isRevoked(capability),
+            sink: {
+              room: () => controller.desiredSize ?? 0,
+              write: (bytes) => controller.enqueue(bytes),
+              close: () => controller.close(),
+            },
+          });
+        },
+        pull: () => subscriber?.pump(),
+        cancel: () => subscriber?.leave(),
+      },
+      { highWaterMark: limits.subscriberBytes, size: (chunk) => chunk.byteLength },
+    );
+    c.req.raw.signal.addEventListener("abort", () => subscriber?.leave());
+    return new Response(body, {
+      headers: {
+        "content-type": format === "msgpack" ? EVENTS_MSGPACK : "text/event-stream",
+        "cache-control": "no-store, no-transform",
+        "x-accel-buffering": "no",
+      },
+    });
+  });
+}

@@ -1,0 +1,148 @@
+import { Hono } from "hono";
+import { requireGrant } from "../../auth/capability.ts";
+import type { BulkReceipt } from "../../commit/bulk.ts";
+import type { ChangeRequest, Receipt } from "../../commit/change.ts";
+import type { ResilientReceipt } from "../../commit/manager.ts";
+import { createId } from "../../base/id.ts";
+import { actionSchema, batchSchema, bulkQuerySchema, commitSchema } from "../../protocol/commit.ts";
+import { SyncError } from "../../protocol/errors.ts";
+import type { Service } from "../../service.ts";
+import { answer, readBody } from "../body.ts";
+import { authenticate, authorOf, openFor, parse } from "../context.ts";
+import type { AppContext, AppEnv } from "../context.ts";
+import { readRecords } from "../records.ts";
+
+function commitAnswer(receipt: Receipt, mutationId: string | undefined) {
+  return {
+    ...(receipt.lastSequence === null ? { unchanged: true } : { sequence: receipt.lastSequence }),
+    epoch: receipt.epoch,
+    transaction_id: receipt.transactionId,
+    mutation_id: mutationId ?? null,
+    replayed: receipt.replayed,
+    resource: receipt.resources[0] ?? null,
+  };
+}
+
+function batchAnswer(receipt: Receipt | ResilientReceipt) {
+  return {
+    first_sequence: receipt.firstSequence,
+    last_sequence: receipt.lastSequence,
+    epoch: receipt.epoch,
+    transaction_id: receipt.transactionId,
+    replayed: receipt.replayed,
+    resources: receipt.resources.filter((resource) => resource !== null),
+    ...(receipt.lastSequence === null ? { unchanged: true } : {}),
+    ...("failed" in receipt ? { failed: receipt.failed } : {}),
+    ...(receipt.output === undefined ? {} : { output: receipt.output }),
+  };
+}
+
+function bulkAnswer(receipt: BulkReceipt) {
+  return {
+    token: receipt.token,
+    state: receipt.state,
+    affected_count: receipt.affectedCount,
+    failed_count: receipt.failedCount,
+    sequence: receipt.sequence,
+    failures: receipt.failures,
+    replayed: receipt.replayed,
+  };
+}
+
+/** `resource_type` from the path, for the routes of one type. */
+function withType(c: AppContext, value: unknown): unknown {
+  const type = c.req.param("type");
+  if (type === undefined || typeof value !== "object" || value === null) return value;
+  return { ...value, resource_type: type };
+}
+
+/** Commit, batch, bulk and actions. */
+export function writeRoutes(service: Service): Hono<AppEnv> {
+  const { limits, registry, telemetry } = service;
+  const small = { bytes: limits.bodyBytes, depth: limits.nestingDepth };
+  const large = { bytes: limits.batchBodyBytes, depth: limits.nestingDepth };
+
+  const commit = async (c: AppContext): Promise<Response> => {
+    await authenticate(c, service);
+    const library = await openFor(c, service, { role: "writer" });
+    const { mutation_id, ...change } = parse(
+      commitSchema,
+      withType(c, await readBody(c.req.raw, small)),
+    );
+    const { type } = registry.resource(change.resource_type);
+    requireGrant(c.get("capability"), { library: library.state.id, role: "writer", type });
+    const context = { author: authorOf(c), mutationId: mutation_id?.toLowerCase() ?? null };
+    const receipt = await library.manager.commit(change, context);
+    telemetry.count("commits", 1, { kind: "commit" });
+    return answer(c.req.raw, commitAnswer(receipt, mutation_id));
+  };
+
+  const batch = async (c: AppContext): Promise<Response> => {
+    await authenticate(c, service);
+    const library = await openFor(c, service, { role: "writer" });
+    const body = (await readBody(c.req.raw, large)) as { changes?: unknown } | null;
+    const changes = Array.isArray(body?.changes)
+      ? body.changes.map((one) => withType(c, one))
+      : body?.changes;
+    const { mutation_id, atomic, operation, ...rest } = parse(batchSchema, { ...body, changes });
+    const types = new Set(rest.changes.map((change) => change.resource_type));
+    for (const type of types) {
+      if (registry.find(type) === undefined) continue;
+      requireGrant(c.get("capability"), { library: library.state.id, role: "writer", type });
+    }
+    const context = {
+      author: authorOf(c),
+      mutationId: mutation_id?.toLowerCase() ?? null,
+      ...(operation === undefined ? {} : { operation }),
+    };
+    const requests: readonly ChangeRequest[] = rest.changes;
+    const receipt =
+      atomic === false
+        ? await library.manager.commitResilient(requests, context)
+        : await library.manager.commitBatch(requests, context);
+    telemetry.count("commits", 1, { kind: "batch" });
+    return answer(c.req.raw, batchAnswer(receipt));
+  };
+
+  const bulk = async (c: AppContext): Promise<Response> => {
+    await authenticate(c, service);
+    const query = parse(bulkQuerySchema, withType(c, c.req.query()));
+    const resource = registry.resource(query.resource_type);
+    const library = await openFor(c, service, { role: "writer", type: resource.type });
+    const receipt = await library.bulk.run({
+      resource,
+      mode: query.mode,
+      token: (query.token ?? createId()).toLowerCase(),
+      hints: query.hints ?? {},
+      author: authorOf(c),
+      onError: query.on_error,
+      records: readRecords(c.req.raw, limits),
+    });
+    telemetry.count("commits", 1, { kind: "bulk" });
+    return answer(c.req.raw, bulkAnswer(receipt));
+  };
+
+  return new Hono<AppEnv>()
+    .post("/v1/libraries/:library/commit", commit)
+    .post("/v1/libraries/:library/batch", batch)
+    .post("/v1/libraries/:library/bulk", bulk)
+    .post("/v1/libraries/:library/resources/:type/commit", commit)
+    .post("/v1/libraries/:library/resources/:type/batch", batch)
+    .post("/v1/libraries/:library/resources/:type/bulk", bulk)
+    .get("/v1/libraries/:library/bulk/:token", async (c) => {
+      await authenticate(c, service);
+      const library = await openFor(c, service, { role: "reader" });
+      const receipt = await library.bulk.find(c.req.param("token").toLowerCase());
+      if (receipt === null) throw new SyncError("not_found", { what: "bulk operation" });
+      return answer(c.req.raw, bulkAnswer(receipt));
+    })
+    .post("/v1/libraries/:library/actions/:name", async (c) => {
+      await authenticate(c, service);
+      const library = await openFor(c, service, { role: "writer" });
+      const { input, mutation_id } = parse(actionSchema, await readBody(c.req.raw, large));
+      const context = { author: authorOf(c), mutationId: mutation_id?.toLowerCase() ?? null };
+      const receipt = await library.manager.runAction(c.req.param("name"), input, context);
+      telemetry.count("commits", 1, { kind: "action" });
+      return answer(c.req.raw, batchAnswer(receipt));
+    });
+}

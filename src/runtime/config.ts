@@ -1,0 +1,52 @@
+import * as v from "valibot";
+
+const port = v.pipe(
+  v.string(),
+  v.regex(/^\d+$/, "a port from 0 to 65535"),
+  v.transform(Number),
+  v.maxValue(65_535),
+);
+const schema = v.object({
+  PORT: v.optional(port, "8787"),
+  HOST: v.optional(v.pipe(v.string(), v.nonEmpty()), "127.0.0.1"),
+  DATABASE_URL: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^(file|https?|wss?|libsql):/, "a file:, http(s):, ws(s): or libsql: URL"),
+    ),
+    "file:./data/{database}.db",
+  ),
+  DATABASE_AUTH_TOKEN: v.optional(v.string()),
+  SYNCLINE_SECRET: v.optional(v.pipe(v.string(), v.minLength(16, "at least 16 characters"))),
+  SYNCLINE_JWKS_URL: v.optional(v.pipe(v.string(), v.url("a URL"))),
+  CORS_ORIGINS: v.optional(v.string(), ""),
+  DURABILITY: v.optional(v.picklist(["full", "normal"], '"full" or "normal"'), "full"),
+  LOG_LEVEL: v.optional(
+    v.picklist(["error", "info", "debug"], '"error", "info" or "debug"'),
+    "info",
+  ),
+  NODE_URL: v.optional(v.pipe(v.string(), v.url("a URL"))),
+  LEASE_MS: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^\d+$/, "milliseconds, 1000 or more"),
+      v.transform(Number),
+      v.minValue(1_000),
+    ),
+    "15000",
+  ),
+});
+
+export type Config = v.InferOutput<typeof schema>;
+
+/** Reads the configuration. @throws Error with a sentence that names the variable */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const given = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== undefined && value !== ""),
+  );
+  const result = v.safeParse(schema, given);
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  const name = String(issue.path?.[0]?.key ?? "configuration");
+  throw new Error(`${name} is "${given[name] ?? ""}", but must be: ${issue.message}.`);
+}

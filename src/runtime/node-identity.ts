@@ -1,0 +1,40 @@
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { createId } from "../base/id.ts";
+import { readConfig } from "./config.ts";
+
+export interface NodeIdentity {
+  readonly deviceId: string;
+  /** The HS256 secret: from the environment, else made once and kept beside the data. */
+  readonly secret: string | null;
+  /** The folder of `file:` databases; null for remote ones. */
+  readonly dataDir: string | null;
+}
+
+/** The folder that a `file:` URL template writes to. */
+export function dataDirOf(databaseUrl: string): string | null {
+  if (!databaseUrl.startsWith("file:")) return null;
+  return resolve(dirname(databaseUrl.slice("file:".length)));
+}
+
+/** Reads who this node is, from the data folder; makes it the first time. */
+export async function openNode(
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<NodeIdentity> {
+  const config = readConfig(env);
+  const dataDir = dataDirOf(config.DATABASE_URL);
+  if (dataDir === null) {
+    return { deviceId: createId(), secret: config.SYNCLINE_SECRET ?? null, dataDir };
+  }
+  await mkdir(dataDir, { recursive: true });
+  const path = join(dataDir, "node.json");
+  const made = { device_id: createId(), secret: createId() + createId() };
+  // "wx" lets one of two processes that start together win; both then read what it wrote.
+  await writeFile(path, `${JSON.stringify(made, null, 2)}\n`, { flag: "wx", mode: 0o600 }).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") throw error;
+    },
+  );
+  const kept = JSON.parse(await readFile(path, "utf8")) as typeof made;
+  return { deviceId: kept.device_id, secret: config.SYNCLINE_SECRET ?? kept.secret, dataDir };
+}

@@ -1,0 +1,92 @@
+import { createRateLimiter } from "./auth/rate-limit.ts";
+import type { RateLimiter } from "./auth/rate-limit.ts";
+import { createRevocations } from "./auth/revocations.ts";
+import type { Revocations } from "./auth/revocations.ts";
+import { createTickets } from "./auth/tickets.ts";
+import type { Tickets } from "./auth/tickets.ts";
+import { createTokenVerifier } from "./auth/token.ts";
+import type { TokenVerifier } from "./auth/token.ts";
+import { openCatalog } from "./library/catalog.ts";
+import type { Catalog, CatalogOptions } from "./library/catalog.ts";
+
+/** The parts of a running service, joined. */
+export interface Service extends CatalogOptions {
+  readonly catalog: Catalog;
+  readonly verifier: TokenVerifier;
+  readonly revocations: Revocations;
+  readonly tickets: Tickets;
+  readonly rateLimiter: RateLimiter;
+  readonly corsOrigins: readonly string[];
+  /** Prometheus text. */
+  readonly metrics: () => string;
+  /** Resolves when the service can commit. @throws database_unavailable */
+  ready(): Promise<void>;
+  /** Says goodbye to streams, finishes commits, gives leases back. */
+  stop(): Promise<void>;
+}
+
+export interface ServiceOptions extends CatalogOptions {
+  readonly secret?: string | undefined;
+  readonly jwksUrl?: string | undefined;
+  readonly corsOrigins: readonly string[];
+  readonly metrics: () => string;
+}
+
+/** How often a node learns what other nodes revoked. */
+const REVOCATION_POLL_MS = 2_000;
+
+/** Builds the service from its parts; `http/app.ts` puts the routes before it. */
+export async function createService(options: ServiceOptions): Promise<Service> {
+  const { clock, limits, telemetry } = options;
+  const catalog = await openCatalog(options);
+  const { database } = catalog;
+  const revocations = createRevocations({
+    clock,
+    load: async (sinceMs) => {
+      const sql = "SELECT kind, value, revoked_at FROM revocations WHERE revoked_at >= ?";
+      const [rows = []] = await database.read([{ sql, args: [sinceMs] }]);
+      return rows.map(([kind, value, revokedAtMs]) => ({
+        kind: kind as "token" | "subject",
+        value: value as string,
+        revokedAtMs: revokedAtMs as number,
+      }));
+    },
+    save: async ({ kind, value, revokedAtMs }) => {
+      const sql = "INSERT OR REPLACE INTO revocations (kind, value, revoked_at) VALUES (?, ?, ?)";
+      await database.write([{ sql, args: [kind, value, revokedAtMs] }]);
+    },
+  });
+  await revocations.refresh();
+  const stopPolling = clock.every(REVOCATION_POLL_MS, () => {
+    revocations
+      .refresh()
+      .catch((error: unknown) =>
+        telemetry.log("error", "Revocations could not be read.", { error }),
+      );
+  });
+  const verifier = createTokenVerifier({
+    clock,
+    limits,
+    isRevoked: revocations.isRevoked,
+    ...(options.secret === undefined ? {} : { secret: options.secret }),
+    ...(options.jwksUrl === undefined ? {} : { jwksUrl: options.jwksUrl }),
+  });
+  return {
+    ...options,
+    catalog,
+    verifier,
+    revocations,
+    tickets: createTickets({ clock, limits }),
+    rateLimiter: createRateLimiter({ clock, limits }),
+    ready: async () => {
+      const sql = `INSERT INTO nodes (device_id, url, seen_at) VALUES (?, ?, ?)
+        ON CONFLICT (device_id) DO UPDATE SET url = excluded.url, seen_at = excluded.seen_at`;
+      const { deviceId, nodeUrl } = options.lease;
+      await database.write([{ sql, args: [deviceId, nodeUrl, clock.now()] }]);
+    },
+    stop: async () => {
+      stopPolling();
+      await catalog.close();
+    },
+  };
+}
