@@ -174,7 +174,7 @@ export function planGroup(
         deviceId: submission.author.deviceId,
         mutationId,
         timestampMs: now,
-        operation: submission.operation === "Update" ? null : submission.operation,
+        operation: submission.operation,
       },
       first,
     );

@@ -18,7 +18,7 @@ export interface LogEntry {
   readonly recordId: string;
   readonly changeType: ChangeType;
   readonly version: number;
-  /** The kind of batch when it is not "Update". */
+  /** The kind of batch; null for a single commit. */
   readonly operation: string | null;
   readonly data: Readonly<Record<string, unknown>> | null;
 }

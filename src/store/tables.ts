@@ -29,7 +29,7 @@ export const syncLog = sqliteTable(
     recordId: text("record_id").notNull(),
     changeType: text("change_type").notNull(),
     version: integer().notNull(),
-    /** What kind of batch it was ("Index", "WatcherBatch"); null for "Update". */
+    /** What kind of batch it was ("Update", "Index", "WatcherBatch"); null for a single commit. */
     operation: text(),
     data: text(),
   },

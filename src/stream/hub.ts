@@ -123,8 +123,9 @@ export function createHub(options: HubOptions): Hub {
   };
 
   const send = (member: Member, chunk: Chunk): void => {
-    member.subscription.sink.write(chunk.bytes);
+    // The cursor moves first: handing over bytes may call back for more at once.
     member.subscription.cursor = chunk.end;
+    member.subscription.sink.write(chunk.bytes);
     member.sentAt = clock.monotonic();
     member.progressAt = member.sentAt;
     telemetry.count("frames_delivered");

@@ -111,7 +111,7 @@ export function streamRoutes(service: Service): Hono<AppEnv> {
         pull: () => subscriber?.pump(),
         cancel: () => subscriber?.leave(),
       },
-      { highWaterMark: limits.subscriberBytes, size: (chunk) => chunk.byteLength },
+      { highWaterMark: limits.subscriberBytes, size: (chunk) => chunk?.byteLength ?? 0 },
     );
     c.req.raw.signal.addEventListener("abort", () => subscriber?.leave());
     return new Response(body, {

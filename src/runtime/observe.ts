@@ -1,0 +1,140 @@
+import { SpanStatusCode, trace } from "@opentelemetry/api";
+import { counters, gauges, histograms } from "../telemetry/names.ts";
+import type { Attributes, LogLevel, Telemetry } from "../telemetry/telemetry.ts";
+
+const BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 50, 100, 500, 1_000];
+const SECRET = /token|secret|authorization/i;
+const LEVELS: Readonly<Record<LogLevel, number>> = { error: 0, info: 1, debug: 2 };
+
+/** Series a name may have; labels come from routes and codes, so this is never reached in order. */
+const SERIES_MAX = 1_000;
+
+interface Histogram {
+  readonly buckets: number[];
+  count: number;
+  sum: number;
+}
+
+function labelsOf(labels: Attributes | undefined): string {
+  const pairs = Object.entries(labels ?? {}).map(([key, value]) => {
+    const escaped = String(value)
+      .replaceAll("\\", "\\\\")
+      .replaceAll('"', '\\"')
+      .replaceAll("\n", "\\n");
+    return `${key}="${escaped}"`;
+  });
+  return pairs.join(",");
+}
+
+/** Counts in memory and prints Prometheus text; own code, because the usual client needs Node. */
+function createMetrics() {
+  const numbers = new Map<string, Map<string, number>>();
+  const observed = new Map<string, Map<string, Histogram>>();
+  const seriesOf = <Value>(all: Map<string, Map<string, Value>>, name: string) => {
+    const series = all.get(name) ?? new Map<string, Value>();
+    all.set(name, series);
+    return series;
+  };
+  const set = (
+    name: string,
+    labels: Attributes | undefined,
+    next: (before: number) => number,
+  ): void => {
+    const series = seriesOf(numbers, name);
+    const key = labelsOf(labels);
+    const before = series.get(key);
+    if (before === undefined && series.size >= SERIES_MAX) return;
+    series.set(key, next(before ?? 0));
+  };
+  const observe = (name: string, value: number, labels?: Attributes): void => {
+    const series = seriesOf(observed, name);
+    const key = labelsOf(labels);
+    let histogram = series.get(key);
+    if (histogram === undefined) {
+      if (series.size >= SERIES_MAX) return;
+      histogram = { buckets: BUCKETS.map(() => 0), count: 0, sum: 0 };
+      series.set(key, histogram);
+    }
+    histogram.count += 1;
+    histogram.sum += value;
+    const at = BUCKETS.findIndex((bound) => value <= bound);
+    if (at >= 0) histogram.buckets[at] = (histogram.buckets[at] ?? 0) + 1;
+  };
+  const render = (): string => {
+    const lines: string[] = [];
+    const simple = (names: Readonly<Record<string, string>>, type: string, suffix: string) => {
+      for (const [name, help] of Object.entries(names)) {
+        const full = `syncline_${name}${suffix}`;
+        lines.push(`# HELP ${full} ${help}`, `# TYPE ${full} ${type}`);
+        for (const [labels, value] of numbers.get(name) ?? new Map([["", 0]])) {
+          lines.push(`${full}${labels === "" ? "" : `{${labels}}`} ${value}`);
+        }
+      }
+    };
+    simple(counters, "counter", "_total");
+    simple(gauges, "gauge", "");
+    for (const [name, help] of Object.entries(histograms)) {
+      const full = `syncline_${name}`;
+      lines.push(`# HELP ${full} ${help}`, `# TYPE ${full} histogram`);
+      for (const [labels, { buckets, count, sum }] of observed.get(name) ?? []) {
+        const comma = labels === "" ? "" : ",";
+        let total = 0;
+        BUCKETS.forEach((bound, index) => {
+          total += buckets[index] ?? 0;
+          lines.push(`${full}_bucket{${labels}${comma}le="${bound}"} ${total}`);
+        });
+        const own = labels === "" ? "" : `{${labels}}`;
+        lines.push(`${full}_bucket{${labels}${comma}le="+Inf"} ${count}`);
+        lines.push(`${full}_sum${own} ${sum}`, `${full}_count${own} ${count}`);
+      }
+    }
+    return `${lines.join("\n")}\n`;
+  };
+  return { set, observe, render };
+}
+
+function printable(key: string, value: unknown): unknown {
+  if (SECRET.test(key)) return "[redacted]";
+  if (value instanceof Error) {
+    const cause = value.cause === undefined ? {} : { cause: printable("", value.cause) };
+    return { name: value.name, message: value.message, stack: value.stack, ...cause };
+  }
+  return typeof value === "bigint" ? value.toString() : value;
+}
+
+/** The telemetry of a process: metrics in memory, spans by OpenTelemetry, logs as lines on stderr. */
+export function openTelemetry(options: { readonly level: LogLevel; readonly isPretty: boolean }): {
+  readonly telemetry: Telemetry;
+  readonly metrics: () => string;
+} {
+  const metrics = createMetrics();
+  const tracer = trace.getTracer("syncline");
+  const telemetry: Telemetry = {
+    span: (name, attributes) => {
+      const span = tracer.startSpan(name, attributes === undefined ? {} : { attributes });
+      return {
+        set: (more) => void span.setAttributes(more),
+        end: (error) => {
+          if (error !== undefined) {
+            span.recordException(error instanceof Error ? error : String(error));
+            span.setStatus({ code: SpanStatusCode.ERROR });
+          }
+          span.end();
+        },
+      };
+    },
+    count: (name, by = 1, labels) => metrics.set(name, labels, (before) => before + by),
+    gauge: (name, value, labels) => metrics.set(name, labels, () => value),
+    observe: metrics.observe,
+    log: (level, message, facts = {}) => {
+      if (LEVELS[level] > LEVELS[options.level]) return;
+      const time = new Date().toISOString();
+      const text = JSON.stringify(facts, printable);
+      const line = options.isPretty
+        ? `${time} ${level.padEnd(5)} ${message}${text === "{}" ? "" : ` ${text}`}`
+        : JSON.stringify({ time, level, message, ...facts }, printable);
+      process.stderr.write(`${line}\n`);
+    },
+  };
+  return { telemetry, metrics: metrics.render };
+}
