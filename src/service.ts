@@ -67,7 +67,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const verifier = createTokenVerifier({
     clock,
     limits,
-    isRevoked: revocations.isRevoked,
+    isRevoked: (capability) => revocations.isRevoked(capability),
     ...(options.secret === undefined ? {} : { secret: options.secret }),
     ...(options.jwksUrl === undefined ? {} : { jwksUrl: options.jwksUrl }),
   });

@@ -182,7 +182,14 @@ export async function openLibrary(options: LibraryOptions): Promise<Library> {
       publish({ entries: committed.map(({ entry }) => entry), committed, conflicts: [] }),
   });
   if (isLeader(state)) await bulk.closeInterrupted();
-  const manager = createManager({ database, committer, registry, reader, limits, now: clock.now });
+  const manager = createManager({
+    database,
+    committer,
+    registry,
+    reader,
+    limits,
+    now: () => clock.now(),
+  });
   const stopRenewing = clock.every(options.lease.leaseMs / 3, () => {
     if (!isLeader(state)) return;
     database
@@ -192,7 +199,7 @@ export async function openLibrary(options: LibraryOptions): Promise<Library> {
         telemetry.log("error", "The lease could not be renewed.", { error }),
       );
   });
-  const stopSweeping = clock.every(1_000, hub.sweep);
+  const stopSweeping = clock.every(1_000, () => hub.sweep());
 
   return {
     state,

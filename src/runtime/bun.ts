@@ -96,8 +96,10 @@ export async function serve(options: ServeOptions): Promise<Running> {
   });
   let stopping: Promise<void> | null = null;
   const stop = async (): Promise<void> => {
-    void server.stop(false);
+    const finished = server.stop(false);
     await service.stop();
+    // Streams have said goodbye; their last bytes get a moment to leave.
+    await Promise.race([finished, systemClock.sleep(1_000)]);
     await server.stop(true);
   };
   const url = `http://${server.hostname ?? config.HOST}:${server.port ?? config.PORT}`;

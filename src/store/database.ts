@@ -95,7 +95,7 @@ function createConnection(options: DatabaseOptions, isReader: boolean) {
       } catch (error) {
         if (codeOf(error) !== "SQLITE_BUSY") throw error;
         isReady = false;
-        await client.reconnect();
+        await Promise.resolve(client.reconnect());
         telemetry.count("database_retries");
         if (clock.monotonic() > deadline) throw unavailable(error);
         await clock.sleep(delayMs);

@@ -13,8 +13,8 @@ export function pack(value: unknown): Uint8Array {
 }
 
 function base64(bytes: Uint8Array): string {
-  const { toBase64 } = bytes as Uint8Array & { toBase64?: () => string };
-  if (toBase64 !== undefined) return toBase64.call(bytes);
+  const native = bytes as Uint8Array & { toBase64?: () => string };
+  if (native.toBase64 !== undefined) return native.toBase64();
   let binary = "";
   for (const byte of bytes) binary += String.fromCharCode(byte);
   return btoa(binary);

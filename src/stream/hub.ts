@@ -96,19 +96,18 @@ export function createHub(options: HubOptions): Hub {
 
   /** Joins frames up to the limit; filtered positions become one id-only frame. */
   const buildChunk = (
-    source: readonly Frame[],
-    start: number,
     member: Member,
-    end: number,
+    source: { readonly frames: readonly Frame[]; readonly start: number; readonly end: number },
   ): Chunk => {
+    const { frames: from, start, end } = source;
     const { format, types } = member.subscription;
     const parts: Uint8Array[] = [];
     let bytes = 0;
     let sent = member.subscription.cursor;
     let at = start;
     let position = member.subscription.cursor;
-    for (; at < source.length && bytes < limits.subscriberBytes; at += 1) {
-      const frame = source[at];
+    for (; at < from.length && bytes < limits.subscriberBytes; at += 1) {
+      const frame = from[at];
       if (frame === undefined) break;
       position = frame.event.sequence;
       if (types !== null && !types.has(frame.event.type)) continue;
@@ -117,7 +116,7 @@ export function createHub(options: HubOptions): Hub {
       bytes += made.length;
       sent = position;
     }
-    if (at >= source.length) position = end;
+    if (at >= from.length) position = end;
     if (sent < position) parts.push(encodeSkip(position, format));
     return { bytes: joinBytes(parts), end: position };
   };
@@ -141,7 +140,7 @@ export function createHub(options: HubOptions): Hub {
       const key = `${subscription.cursor}:${head}:${subscription.format}:${member.filterKey}`;
       let chunk = chunks.get(key);
       if (chunk === undefined) {
-        chunk = buildChunk(frames, firstAfter(subscription.cursor), member, head);
+        chunk = buildChunk(member, { frames, start: firstAfter(subscription.cursor), end: head });
         chunks.set(key, chunk);
       }
       send(member, chunk);
@@ -165,7 +164,7 @@ export function createHub(options: HubOptions): Hub {
       }
       const { frames: read, end } = await page;
       for (let at = 0; members.has(member);) {
-        const chunk = buildChunk(read, at, member, end);
+        const chunk = buildChunk(member, { frames: read, start: at, end });
         send(member, chunk);
         if (chunk.end >= end) break;
         at = read.findIndex((frame) => frame.event.sequence > chunk.end);

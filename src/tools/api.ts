@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { systemClock, type Clock } from "../base/clock.ts";
-import { ApiError, CommandError, explain, parseProblem } from "./errors.ts";
+import { ApiError, CommandError, explain, parseProblem, readJson } from "./errors.ts";
 import { backoffMs, retryAfterMs } from "./retry.ts";
 
 /** Where the service is and how to speak to it. Tests pass their own `fetch`, `clock` and `random`. */
@@ -74,7 +74,7 @@ export function createApi(options: ApiOptions): Api {
     json: async (path, schema, init = {}) => {
       const response = await request(path, init);
       const text = await response.text();
-      const parsed = v.safeParse(schema, text === "" ? null : JSON.parse(text));
+      const parsed = v.safeParse(schema, readJson(text));
       if (parsed.success) return parsed.output;
       const [issue] = parsed.issues;
       throw new CommandError(

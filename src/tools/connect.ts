@@ -123,7 +123,7 @@ function createMint(): () => Promise<string> {
     if (minted !== null && nowMs < minted.renewAtMs) return minted.token;
     const token = await mintToken({
       secret: await readSecret(),
-      subject: "cli",
+      subject: "command line",
       grants: [{ library: "*", role: "owner" }],
       ttlSeconds: mintedSeconds,
       clock: systemClock,

@@ -100,6 +100,8 @@ export function createComparison(locationId: string, current: Iterable<CurrentFi
   const tryInPlace = (found: FoundFile, parentId: string | null): boolean => {
     const record = children.get(parentId)?.get(found.name);
     if (record === undefined || !vanished.has(record.id)) return false;
+    // A file where a directory was is another thing, so it gets a record of its own.
+    if ((found.mime === DIRECTORY_MIME) !== (record.mime === DIRECTORY_MIME)) return false;
     if (found.mime !== DIRECTORY_MIME && isSame(found, record, parentId))
       vanished.delete(record.id);
     else settle(found, record);
@@ -229,9 +231,10 @@ function isSame(found: FoundFile, record: CurrentFile, parentId: string | null):
 function toUpdate({ found, record }: Pair, parentId: string | null): FileFields {
   const fields: Record<string, string | number | null> = {};
   if (parentId !== record.parentId) fields["parent_id"] = parentId;
-  const becameDirectory = (found.mime === DIRECTORY_MIME) !== (record.mime === DIRECTORY_MIME);
-  if (found.name !== record.name || becameDirectory) fields["extension"] = found.extension;
-  if (found.name !== record.name) fields["name"] = found.name;
+  if (found.name !== record.name) {
+    fields["name"] = found.name;
+    fields["extension"] = found.extension;
+  }
   const modifiedMs = found.modifiedAt === null ? null : Date.parse(found.modifiedAt);
   if (found.size !== record.size) fields["size"] = found.size;
   if (modifiedMs !== record.modifiedMs) fields["modified_at"] = found.modifiedAt;

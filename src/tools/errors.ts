@@ -64,7 +64,8 @@ export function explain(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function readJson(text: string): unknown {
+/** The value of a JSON text; null for what is none. */
+export function readJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

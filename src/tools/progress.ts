@@ -30,10 +30,9 @@ export function createProgress(options: ProgressOptions): Progress {
 
 function createBar(options: ProgressOptions): Progress {
   const { clock = systemClock, message, total } = options;
-  const bar =
-    total === undefined || total === 0
-      ? spinner({ output: process.stderr })
-      : progress({ output: process.stderr, max: total });
+  const measured =
+    total === undefined || total === 0 ? null : progress({ output: process.stderr, max: total });
+  const bar = measured ?? spinner({ output: process.stderr });
   let pending = 0;
   let drawnAtMs = clock.monotonic();
   bar.start(message);
@@ -42,8 +41,8 @@ function createBar(options: ProgressOptions): Progress {
       pending += step;
       const nowMs = clock.monotonic();
       if (nowMs - drawnAtMs < drawEveryMs) return;
-      if ("advance" in bar) bar.advance(pending, next ?? message);
-      else bar.message(next ?? message);
+      if (measured === null) bar.message(next ?? message);
+      else measured.advance(pending, next ?? message);
       pending = 0;
       drawnAtMs = nowMs;
     },

@@ -1,0 +1,107 @@
+import * as v from "valibot";
+import type { Api, ApiRequest } from "./api.ts";
+import { ApiError, CommandError, describeProblem, explain } from "./errors.ts";
+import { backoffMs } from "./retry.ts";
+import { systemClock } from "../base/clock.ts";
+
+const answerSchema = v.looseObject({
+  token: v.string(),
+  affected_count: v.number(),
+  sequence: v.optional(v.nullable(v.number()), null),
+  failed_count: v.optional(v.number(), 0),
+  failures: v.optional(v.array(v.looseObject({ index: v.number(), problem: v.unknown() })), []),
+});
+
+const stateSchema = v.looseObject({ state: v.string(), affected_count: v.number() });
+
+/** What a bulk operation came to. */
+export type BulkAnswer = v.InferOutput<typeof answerSchema>;
+
+/** One bulk operation. `lines` is called for each attempt and must yield the same lines again. */
+export interface BulkUpload {
+  readonly library: string;
+  readonly query: Readonly<Record<string, string | undefined>>;
+  /** The caller's UUID for this operation: with it the service continues what was cut off. */
+  readonly token: string;
+  /** NDJSON, each line with its end. */
+  readonly lines: () => AsyncIterable<string>;
+}
+
+const attemptsMax = 4;
+const chunkChars = 65_536;
+
+/**
+ * Sends lines to the bulk endpoint while they are made, and sends them again under the same token
+ * when the connection drops. @throws ApiError, CommandError with what was written until then
+ */
+export async function uploadBulk(api: Api, upload: BulkUpload): Promise<BulkAnswer> {
+  const path = `/v1/libraries/${upload.library}/bulk`;
+  for (let attempt = 0; ; attempt += 1) {
+    const failures: unknown[] = [];
+    const request: ApiRequest = {
+      method: "POST",
+      query: { ...upload.query, token: upload.token },
+      headers: { "content-type": "application/x-ndjson" },
+      body: () => toStream(upload.lines(), (error) => void failures.push(error)),
+    };
+    try {
+      return await api.json(path, answerSchema, request);
+    } catch (error) {
+      // Lines that cannot be made are not the connection's fault, and would fail again.
+      if (failures.length > 0) throw failures[0];
+      if (error instanceof ApiError || attempt + 1 >= attemptsMax) {
+        throw await withProgress(api, upload, error);
+      }
+      await systemClock.sleep(backoffMs(attempt, Math.random()));
+    }
+  }
+}
+
+/** The listed failures of a bulk operation, one line each. */
+export function describeFailures(answer: BulkAnswer): string[] {
+  const lines = answer.failures.map(
+    ({ index, problem }) => `  record ${index}: ${describeProblem(problem)}`,
+  );
+  const unlisted = answer.failed_count - answer.failures.length;
+  return unlisted > 0 ? [...lines, `  and ${unlisted} more`] : lines;
+}
+
+async function withProgress(api: Api, upload: BulkUpload, error: unknown): Promise<unknown> {
+  const path = `/v1/libraries/${upload.library}/bulk/${upload.token}`;
+  const state = await api.json(path, stateSchema).catch(() => null);
+  if (state === null || state.affected_count === 0) return error;
+  return new CommandError(
+    `${explain(error)}\n${state.affected_count} records were written before it ended (${state.state}).`,
+    { cause: error },
+  );
+}
+
+/** Pulled by the connection, so that a slow service slows the reading down. */
+function toStream(
+  lines: AsyncIterable<string>,
+  onFailure: (error: unknown) => void,
+): ReadableStream<Uint8Array> {
+  const iterator = lines[Symbol.asyncIterator]();
+  const encoder = new TextEncoder();
+  return new ReadableStream<Uint8Array>({
+    pull: async (controller) => {
+      try {
+        let text = "";
+        while (text.length < chunkChars) {
+          const next = await iterator.next();
+          if (next.done === true) {
+            if (text !== "") controller.enqueue(encoder.encode(text));
+            controller.close();
+            return;
+          }
+          text += next.value;
+        }
+        controller.enqueue(encoder.encode(text));
+      } catch (error) {
+        onFailure(error);
+        controller.error(error);
+      }
+    },
+    cancel: async () => void (await iterator.return?.()),
+  });
+}

@@ -1,0 +1,70 @@
+import type { Command } from "commander";
+import { SERVICE_WIDE } from "../../auth/capability.ts";
+import { mintToken } from "../../auth/token.ts";
+import { systemClock } from "../../base/clock.ts";
+import { writeLine } from "../output.ts";
+
+const daySeconds = 86_400;
+
+/** Adds `dev` and `start`. The service is loaded only here, so that other commands start fast. */
+export function addServe(program: Command): void {
+  program
+    .command("dev")
+    .description("run the service for development, and show how to try it")
+    .action(async () => {
+      const { serve, stopOnSignal } = await import("../../runtime/bun.ts");
+      const running = await serve({ mode: "development", env: process.env });
+      stopOnSignal(running);
+      const { url, dataDir, secret } = running;
+      const token =
+        secret === null
+          ? null
+          : await mintToken({
+              secret,
+              subject: "developer",
+              grants: [{ library: SERVICE_WIDE, role: "owner" }],
+              ttlSeconds: daySeconds,
+              clock: systemClock,
+            });
+      writeLine(formatWelcome({ url, dataDir, token }));
+    });
+  program
+    .command("start")
+    .description("run the service in production; settings come from the environment")
+    .action(async () => {
+      const { serve, stopOnSignal } = await import("../../runtime/bun.ts");
+      const running = await serve({ mode: "production", env: process.env });
+      stopOnSignal(running);
+      writeLine(`Syncline listens at ${running.url}`);
+    });
+}
+
+/** What `dev` has to tell. Without a secret nothing can be minted: the tokens come from elsewhere. */
+export interface Welcome {
+  readonly url: string;
+  readonly dataDir: string | null;
+  readonly token: string | null;
+}
+
+/** The greeting of `dev`: lines that can be pasted as they are. */
+export function formatWelcome({ url, dataDir, token }: Welcome): string {
+  const album = `{"resource_type":"album","operation":"insert","id":"'$(uuidgen | tr A-Z a-z)'","data":{"name":"Iceland"}}`;
+  return `Syncline listens at ${url}
+${dataDir === null ? "" : `Its data lies in ${dataDir}\n`}Read about every route at ${url}/docs
+
+  # ${token === null ? "A token that your issuer signed:" : "An owner's token, good for one day:"}
+  export TOKEN=${token ?? "..."}
+
+  # Create a library:
+  export LIBRARY=$(curl -s ${url}/v1/libraries -H "Authorization: Bearer $TOKEN" \\
+    -H "Content-Type: application/json" -d '{"name":"Home"}' | grep -o '"id": *"[^"]*"' | head -1 | cut -d'"' -f4)
+
+  # Watch its events, in another terminal with the same two variables:
+  curl -N "${url}/v1/libraries/$LIBRARY/events?encoding=json" \\
+    -H "Authorization: Bearer $TOKEN" -H "Accept: text/event-stream"
+
+  # Commit an album:
+  curl -s ${url}/v1/libraries/$LIBRARY/commit -H "Authorization: Bearer $TOKEN" \\
+    -H "Content-Type: application/json" -d '${album}'
+`;
+}

@@ -1,0 +1,81 @@
+import { expect, test } from "bun:test";
+import { dirname, join, normalize } from "node:path";
+
+const storeys = [
+  "base",
+  "telemetry",
+  "protocol",
+  "resource",
+  "store",
+  "log",
+  "lease",
+  "commit",
+  "stream",
+  "auth",
+  "library",
+  "service.ts",
+  "http",
+  "runtime",
+  "tools",
+];
+const transpiler = new Bun.Transpiler({ loader: "ts" });
+const sources = [...new Bun.Glob("**/*.{ts,tsx}").scanSync("src")].filter(
+  (file) => !file.endsWith(".d.ts"),
+);
+
+function storeyOf(file: string): number {
+  const [folder = ""] = file.split("/");
+  return storeys.indexOf(folder);
+}
+
+async function importsOf(file: string): Promise<string[]> {
+  const text = (await Bun.file(`src/${file}`).text()).replace(/^#!.*/, "");
+  return transpiler.scanImports(text).map(({ path }) => path);
+}
+
+test("imports point down: a folder knows only the folders before it", async () => {
+  const wrong: string[] = [];
+  for (const file of sources) {
+    for (const path of await importsOf(file)) {
+      if (!path.startsWith(".")) continue;
+      const target = normalize(join(dirname(file), path));
+      if (target.startsWith("..") || file === "index.ts") continue;
+      if (storeyOf(target) > storeyOf(file) || storeyOf(target) === -1)
+        wrong.push(`${file} imports ${target}`);
+    }
+  }
+  expect(wrong).toEqual([]);
+});
+
+test("only runtime and tools touch a runtime", async () => {
+  const wrong: string[] = [];
+  for (const file of sources) {
+    if (/^(runtime|tools)\//.test(file)) continue;
+    const text = await Bun.file(`src/${file}`).text();
+    if (/\b(Bun|Deno|process)\.[a-z]+|from "node:/.test(text)) wrong.push(file);
+    if ((await importsOf(file)).includes("@libsql/client"))
+      wrong.push(`${file}: the native client`);
+  }
+  expect(wrong).toEqual([]);
+});
+
+test("plugins know each other by name only", async () => {
+  const wrong: string[] = [];
+  for (const file of new Bun.Glob("*.ts").scanSync("plugins")) {
+    if (file === "index.ts") continue;
+    const text = await Bun.file(`plugins/${file}`).text();
+    for (const { path } of transpiler.scanImports(text)) {
+      if (path.startsWith(".") && path !== "../src/index.ts") wrong.push(`${file} imports ${path}`);
+    }
+  }
+  expect(wrong).toEqual([]);
+});
+
+test("no file is longer than 400 lines", async () => {
+  const wrong: string[] = [];
+  for (const file of new Bun.Glob("{src,plugins,test}/**/*.{ts,tsx}").scanSync(".")) {
+    const lines = (await Bun.file(file).text()).split("\n").length;
+    if (lines > 400) wrong.push(`${file}: ${lines}`);
+  }
+  expect(wrong).toEqual([]);
+});

@@ -1,0 +1,116 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createClient } from "@libsql/client";
+import { bundledPlugins } from "../../plugins/index.ts";
+import { mintToken } from "../../src/auth/token.ts";
+import type { Grant } from "../../src/auth/capability.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { createId } from "../../src/base/id.ts";
+import { createApp } from "../../src/http/app.ts";
+import type { Library } from "../../src/library/library.ts";
+import { defaultLimits } from "../../src/protocol/limits.ts";
+import type { Limits } from "../../src/protocol/limits.ts";
+import type { Plugin } from "../../src/resource/define.ts";
+import { createRegistry } from "../../src/resource/registry.ts";
+import { createService } from "../../src/service.ts";
+import { openDatabase } from "../../src/store/database.ts";
+import { silentTelemetry } from "../../src/telemetry/telemetry.ts";
+
+export const SECRET = "a secret that only these tests know";
+
+export interface WorldOptions {
+  readonly plugins?: readonly Plugin[];
+  readonly limits?: Partial<Limits>;
+  readonly directory?: string;
+}
+
+export function tokenFor(
+  grants: readonly Grant[],
+  ttlSeconds: number | null = 600,
+): Promise<string> {
+  return mintToken({ secret: SECRET, subject: "tester", grants, ttlSeconds, clock: systemClock });
+}
+
+/** A whole service over real libSQL files in a folder of its own, and one library in it. */
+export async function createWorld(options: WorldOptions = {}) {
+  const directory = options.directory ?? (await mkdtemp(join(tmpdir(), "syncline-")));
+  const limits = { ...defaultLimits, ...options.limits };
+  const service = await createService({
+    registry: createRegistry(options.plugins ?? bundledPlugins),
+    lease: { deviceId: "node", nodeUrl: null, leaseMs: 15_000 },
+    clock: systemClock,
+    limits,
+    telemetry: silentTelemetry,
+    metrics: () => "",
+    secret: SECRET,
+    corsOrigins: [],
+    openDatabase: (name) =>
+      openDatabase({
+        url: `file:${join(directory, name)}.db`,
+        durability: "normal",
+        createClient,
+        clock: systemClock,
+        limits,
+        telemetry: silentTelemetry,
+      }),
+    dropDatabase: async (name) => {
+      for (const suffix of ["", "-wal", "-shm"]) {
+        await rm(join(directory, `${name}.db${suffix}`), { force: true });
+      }
+    },
+  });
+  const app = createApp(service);
+  const token = await tokenFor([{ library: "*", role: "owner" }]);
+  const send = async (method: string, path: string, body?: unknown) => {
+    const response = await app.request(path, {
+      method,
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    return {
+      status: response.status,
+      headers: response.headers,
+      // oxlint-disable-next-line typescript/no-explicit-any -- Tests read answers freely.
+      body: (text === "" ? null : JSON.parse(text)) as any,
+    };
+  };
+  const library: Library = await service.catalog.create({ name: "home" });
+  const at = `/v1/libraries/${library.state.id}`;
+  const insertAlbum = (name: string, id: string = createId(), more: object = {}) =>
+    send("POST", `${at}/commit`, {
+      resource_type: "album",
+      operation: "insert",
+      id,
+      data: { name },
+      ...more,
+    });
+  return {
+    service,
+    app,
+    send,
+    library,
+    at,
+    token,
+    directory,
+    insertAlbum,
+    /** The sequences of the log, straight from SQL. */
+    sequences: async () => {
+      const [rows = []] = await library.database.read([
+        { sql: "SELECT sequence FROM sync_log ORDER BY sequence", args: [] },
+      ]);
+      return rows.map((row) => row[0] as number);
+    },
+    count: async (sql: string) => {
+      const [rows = []] = await library.database.read([{ sql, args: [] }]);
+      return rows[0]?.[0] as number;
+    },
+    [Symbol.asyncDispose]: async () => {
+      await service.stop();
+      if (options.directory === undefined) await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+export const dense = (length: number): number[] => Array.from({ length }, (_, index) => index + 1);
