@@ -69,7 +69,7 @@ test("a filter leaves out types but not positions", async () => {
     data: { name: "t" },
   });
   await world.insertAlbum("b");
-  const ids: (string | null)[] = [];
+  const ids: string[] = [];
   for await (const { id, event } of readFrames(stream)) {
     if (event !== "hello") ids.push(`${event ?? "skip"} ${id ?? ""}`);
     if (Number(id) === 3) break;
