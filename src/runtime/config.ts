@@ -47,6 +47,6 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   const result = v.safeParse(schema, given);
   if (result.success) return result.output;
   const [issue] = result.issues;
-  const name = String(issue.path?.[0]?.key ?? "configuration");
+  const name = v.getDotPath(issue) ?? "configuration";
   throw new Error(`${name} is "${given[name] ?? ""}", but must be: ${issue.message}.`);
 }

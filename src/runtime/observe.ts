@@ -116,7 +116,7 @@ export function openTelemetry(options: { readonly level: LogLevel; readonly isPr
         set: (more) => void span.setAttributes(more),
         end: (error) => {
           if (error !== undefined) {
-            span.recordException(error instanceof Error ? error : String(error));
+            span.recordException(error instanceof Error ? error : "unknown");
             span.setStatus({ code: SpanStatusCode.ERROR });
           }
           span.end();

@@ -35,7 +35,7 @@ async function* readType(
     const [rows = []] = await library.database.read([{ sql, args: [resource.type, after, PAGE] }]);
     for (const [deleted, version] of rows) yield { resource_type: resource.type, deleted, version };
     if (rows.length < PAGE) break;
-    after = String(rows.at(-1)?.[0]);
+    after = rows.at(-1)?.[0] as string;
   }
 }
 
