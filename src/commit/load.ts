@@ -1,7 +1,7 @@
 import { decodeEntries, selectRange } from "../log/sync-log.ts";
 import { decodeRow } from "../resource/compile.ts";
 import type { CompiledResource } from "../resource/compile.ts";
-import type { Database, Rows, Statement } from "../store/database.ts";
+import type { Database, Statement } from "../store/database.ts";
 import type { Receipt, Submission } from "./change.ts";
 import { slotKey } from "./plan.ts";
 import type { Slot } from "./plan.ts";
@@ -20,65 +20,65 @@ export interface Known {
   readonly mutations: Map<string, KnownMutation>;
 }
 
-const SELECT_TOMBSTONES = `SELECT model_type, record_id, version FROM tombstones
+const SELECT_TOMBSTONES = `SELECT -1, json_array(model_type, record_id, version) FROM tombstones
   WHERE (model_type, record_id) IN (SELECT value->>0, value->>1 FROM json_each(?))`;
-const SELECT_MUTATIONS = `SELECT mutation_id, fingerprint, first_sequence, last_sequence, answer FROM mutations
-  WHERE mutation_id IN (SELECT value FROM json_each(?))`;
+const SELECT_MUTATIONS = `SELECT -2, json_array(mutation_id, fingerprint, first_sequence, last_sequence, answer)
+  FROM mutations WHERE mutation_id IN (SELECT value FROM json_each(?))`;
 
-/** Reads the named records: one statement a type, one round trip for all. */
+/** Reads the named records, their tombstones and the mutations: one statement, one round trip. */
 export async function loadSlots(
   database: Database,
   wanted: readonly { readonly resource: CompiledResource; readonly id: string }[],
   mutationIds: readonly string[] = [],
 ): Promise<Known> {
   const byType = new Map<string, { resource: CompiledResource; ids: Set<string> }>();
+  const slots = new Map<string, Slot>();
   for (const { resource, id } of wanted) {
     const group = byType.get(resource.type) ?? { resource, ids: new Set() };
     group.ids.add(id);
     byType.set(resource.type, group);
+    slots.set(slotKey(resource.type, id), { resource, id, row: null, tombstone: 0 });
   }
   const groups = [...byType.values()];
-  const statements: Statement[] = groups.map(({ resource, ids }) => ({
-    sql: resource.sql.selectByIds,
+  const parts: Statement[] = groups.map(({ resource, ids }, index) => ({
+    sql: resource.sql.selectByIds.replace("SELECT ", `SELECT ${index}, `),
     args: [JSON.stringify([...ids])],
   }));
-  const pairs = groups.flatMap(({ resource, ids }) => [...ids].map((id) => [resource.type, id]));
-  statements.push({ sql: SELECT_TOMBSTONES, args: [JSON.stringify(pairs)] });
+  if (groups.length > 0) {
+    const pairs = groups.flatMap(({ resource, ids }) => [...ids].map((id) => [resource.type, id]));
+    parts.push({ sql: SELECT_TOMBSTONES, args: [JSON.stringify(pairs)] });
+  }
   if (mutationIds.length > 0) {
-    statements.push({ sql: SELECT_MUTATIONS, args: [JSON.stringify(mutationIds)] });
+    parts.push({ sql: SELECT_MUTATIONS, args: [JSON.stringify(mutationIds)] });
   }
-  const results = await database.read(statements);
-  const slots = new Map<string, Slot>();
-  for (const { resource, ids } of groups) {
-    for (const id of ids)
-      slots.set(slotKey(resource.type, id), { resource, id, row: null, tombstone: 0 });
-  }
-  for (const [type, id, version] of (results[groups.length] ?? []) as [string, string, number][]) {
-    const slot = slots.get(slotKey(type, id));
-    if (slot !== undefined) slots.set(slotKey(type, id), { ...slot, tombstone: version });
-  }
-  groups.forEach(({ resource }, index) => {
-    for (const [json] of results[index] ?? []) {
-      const row = decodeRow(resource, json as string);
+  const sql = parts.map((part) => part.sql).join(" UNION ALL ");
+  const [rows = []] =
+    parts.length === 0
+      ? []
+      : await database.read([{ sql, args: parts.flatMap((part) => part.args) }]);
+  const mutations = new Map<string, KnownMutation>();
+  for (const [kind, json] of rows as [number, string][]) {
+    const resource = groups[kind]?.resource;
+    if (resource !== undefined) {
+      const row = decodeRow(resource, json);
       const id = row["id"] as string;
       slots.set(slotKey(resource.type, id), { resource, id, row, tombstone: 0 });
+    } else if (kind === -1) {
+      const [type, id, version] = JSON.parse(json) as [string, string, number];
+      const slot = slots.get(slotKey(type, id));
+      if (slot?.row === null) slots.set(slotKey(type, id), { ...slot, tombstone: version });
+    } else {
+      const [id, fingerprint, firstSequence, lastSequence, answer] = JSON.parse(json) as [
+        string,
+        string,
+        number | null,
+        number | null,
+        string | null,
+      ];
+      mutations.set(id, { fingerprint, firstSequence, lastSequence, answer });
     }
-  });
-  return { slots, mutations: toMutations(results[groups.length + 1] ?? []) };
-}
-
-function toMutations(rows: Rows): Map<string, KnownMutation> {
-  return new Map(
-    rows.map(([id, fingerprint, first, last, answer]) => [
-      id as string,
-      {
-        fingerprint: fingerprint as string,
-        firstSequence: first as number | null,
-        lastSequence: last as number | null,
-        answer: answer as string | null,
-      },
-    ]),
-  );
+  }
+  return { slots, mutations };
 }
 
 /** The answer that a mutation got the first time, from what the log and `mutations` keep (I5). */

@@ -5,6 +5,7 @@ import { SyncError, errorTable, isSyncError, toProblem } from "../protocol/error
 import type { Service } from "../service.ts";
 import { answer } from "./body.ts";
 import type { AppEnv } from "./context.ts";
+import { docsRoutes } from "./routes/docs.ts";
 import { libraryRoutes } from "./routes/libraries.ts";
 import { readRoutes } from "./routes/reads.ts";
 import { snapshotRoutes } from "./routes/snapshot.ts";
@@ -65,6 +66,7 @@ export function createApp(service: Service): Hono<AppEnv> {
   app.route("/", readRoutes(service));
   app.route("/", snapshotRoutes(service));
   app.route("/", libraryRoutes(service));
+  app.route("/", docsRoutes(service, app));
   app.notFound((c) => {
     const { pathname } = new URL(c.req.url);
     const what = `${c.req.method} ${pathname}`;

@@ -10,6 +10,7 @@ import type { TransactionManager } from "../commit/manager.ts";
 import { acquireLease, isLeader, readState, releaseLease, renewLease } from "../lease/lease.ts";
 import type { LeaseOptions, LibraryState } from "../lease/lease.ts";
 import { decodeEntries, selectSurvivors } from "../log/sync-log.ts";
+import { trimLog } from "../log/retention.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import { toWireResource } from "../resource/compile.ts";
@@ -199,6 +200,14 @@ export async function openLibrary(options: LibraryOptions): Promise<Library> {
         telemetry.log("error", "The lease could not be renewed.", { error }),
       );
   });
+  const stopTrimming = clock.every(limits.trimEveryMs, () => {
+    committer
+      .exclusive(() => trimLog(database, state, clock.now() - limits.retentionMs))
+      .then((count) => telemetry.count("entries_trimmed", count))
+      .catch((error: unknown) =>
+        telemetry.log("error", "The log could not be trimmed.", { error }),
+      );
+  });
   const stopSweeping = clock.every(1_000, () => hub.sweep());
 
   return {
@@ -215,6 +224,7 @@ export async function openLibrary(options: LibraryOptions): Promise<Library> {
       await committer.drained();
       await published;
       stopRenewing();
+      stopTrimming();
       stopSweeping();
       hub.goodbye("shutdown", 1_000);
       if (isLeader(state)) await database.write([releaseLease(state.deviceId, state.epoch)]);

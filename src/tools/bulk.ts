@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { Api, ApiRequest } from "./api.ts";
 import { ApiError, CommandError, describeProblem, explain } from "./errors.ts";
 import { backoffMs } from "./retry.ts";
-import { systemClock } from "../base/clock.ts";
+import { systemClock, type Clock } from "../base/clock.ts";
 
 const answerSchema = v.looseObject({
   token: v.string(),
@@ -25,6 +25,7 @@ export interface BulkUpload {
   readonly token: string;
   /** NDJSON, each line with its end. */
   readonly lines: () => AsyncIterable<string>;
+  readonly clock?: Clock;
 }
 
 const attemptsMax = 4;
@@ -52,7 +53,7 @@ export async function uploadBulk(api: Api, upload: BulkUpload): Promise<BulkAnsw
       if (error instanceof ApiError || attempt + 1 >= attemptsMax) {
         throw await withProgress(api, upload, error);
       }
-      await systemClock.sleep(backoffMs(attempt, Math.random()));
+      await (upload.clock ?? systemClock).sleep(backoffMs(attempt, Math.random()));
     }
   }
 }

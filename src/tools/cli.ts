@@ -5,7 +5,7 @@
  *     0  done      1  failed      2  not understood
  */
 import { CommanderError } from "commander";
-import { ApiError, explain } from "./errors.ts";
+import { ApiError, UsageError, explain } from "./errors.ts";
 import { writeNotice } from "./output.ts";
 import { createProgram } from "./program.ts";
 
@@ -28,5 +28,5 @@ function tell(error: unknown): number {
   if (error instanceof ApiError && error.problem.status === 401) {
     writeNotice("Pass --token, set SYNCLINE_TOKEN, or run this where the service was started.");
   }
-  return 1;
+  return error instanceof UsageError ? 2 : 1;
 }

@@ -4,7 +4,7 @@ import { mintToken } from "../auth/token.ts";
 import { systemClock } from "../base/clock.ts";
 import { isId } from "../base/id.ts";
 import { createApi, type Api } from "./api.ts";
-import { ApiError, CommandError } from "./errors.ts";
+import { ApiError, CommandError, UsageError } from "./errors.ts";
 
 /** The options that every command shares which speaks to a service. */
 export interface ConnectionOptions {
@@ -133,11 +133,11 @@ function createMint(): () => Promise<string> {
   };
 }
 
-/** Checks an address before anything is sent to it. @throws CommandError */
+/** Checks an address before anything is sent to it. @throws UsageError */
 export function parseUrl(text: string): string {
   const url = URL.parse(text);
   if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) {
-    throw new CommandError(
+    throw new UsageError(
       `${text} is not the address of a service; it starts with http:// or https://.`,
     );
   }

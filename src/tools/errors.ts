@@ -2,7 +2,12 @@ import * as v from "valibot";
 
 /** A failure that one sentence explains to the person at the terminal. */
 export class CommandError extends Error {
-  override readonly name = "CommandError";
+  override readonly name: string = "CommandError";
+}
+
+/** What was typed cannot be understood; the exit code is 2. */
+export class UsageError extends CommandError {
+  override readonly name = "UsageError";
 }
 
 const problemSchema = v.looseObject({

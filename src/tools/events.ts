@@ -63,7 +63,7 @@ export async function followEvents(api: Api, options: FollowOptions): Promise<vo
       if (signal.aborted) return;
       const isRefused = error instanceof ApiError && error.problem.status < 500;
       if (isRefused || (!hasConnected && position.historyId === null)) throw error;
-      reason = explain(error);
+      reason = explain(error).replace(/\.$/, "");
     }
     if (signal.aborted) return;
     const waitMs = position.retryMs ?? backoffMs(position.attempt, random());

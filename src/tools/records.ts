@@ -3,7 +3,7 @@ import { Transform, type Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { parse } from "csv-parse";
 import { v7 } from "uuid";
-import { CommandError } from "./errors.ts";
+import { CommandError, UsageError } from "./errors.ts";
 
 /** How the records of a file are written. */
 export type RecordFormat = "ndjson" | "csv";
@@ -25,23 +25,23 @@ export interface RecordSource {
 
 const lineCharsMax = 16 * 1_048_576;
 
-/** Tells the format by the name, `.gz` aside. @throws CommandError for another name */
+/** Tells the format by the name, `.gz` aside. @throws UsageError for another name */
 export function formatOf(path: string): RecordFormat {
   const name = path.toLowerCase().replace(/\.gz$/, "");
   if (name.endsWith(".csv")) return "csv";
   if (/\.(ndjson|jsonl)$/.test(name)) return "ndjson";
-  throw new CommandError(
+  throw new UsageError(
     `The name of ${path} does not say what it holds; pass --format ndjson or --format csv.`,
   );
 }
 
-/** Reads `name:number,flag:boolean`. @throws CommandError */
+/** Reads `name:number,flag:boolean`. @throws UsageError */
 export function parseColumnTypes(text: string): ReadonlyMap<string, ColumnType> {
   const types = new Map<string, ColumnType>();
   for (const part of text.split(",")) {
     const { name, type } = splitHeader(part.trim());
     if (type === null || name === "") {
-      throw new CommandError(
+      throw new UsageError(
         `"${part}" is not a column and its type; write for example size:number,favorite:boolean.`,
       );
     }

@@ -2,9 +2,15 @@ import { expect, test } from "bun:test";
 import { createId } from "../../src/base/id.ts";
 import { createWorld, tokenFor } from "../support/world.ts";
 
-test("I8: no route but health answers without a token", async () => {
+test("I8: no route but health and documentation answers without a token", async () => {
   await using world = await createWorld();
-  const open = new Set(["GET /healthz", "GET /readyz", "GET /metrics"]);
+  const open = new Set([
+    "GET /healthz",
+    "GET /readyz",
+    "GET /metrics",
+    "GET /docs",
+    "GET /openapi.json",
+  ]);
   const routes = world.app.routes.filter(({ method }) => method !== "ALL");
   expect(routes.length).toBeGreaterThan(20);
   for (const { method, path } of routes) {

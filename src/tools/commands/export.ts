@@ -40,7 +40,9 @@ async function exportLibrary({ types, out, ...options }: ExportOptions): Promise
       progress.advance(1, `Exporting: ${written} lines`),
     );
     // The first and the last line are about the snapshot, not in it.
-    progress.done(`Exported ${count - 2} records${out === undefined ? "" : ` to ${out}`}.`);
+    progress.done(
+      `Exported ${count - 2} records, deleted ones counted${out === undefined ? "" : ` to ${out}`}.`,
+    );
   } catch (error) {
     progress.fail("The export has stopped.");
     throw error;

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { SERVICE_WIDE } from "../../auth/capability.ts";
 import { mintToken } from "../../auth/token.ts";
 import { systemClock } from "../../base/clock.ts";
+import { createId } from "../../base/id.ts";
 import { writeLine } from "../output.ts";
 
 const daySeconds = 86_400;
@@ -48,7 +49,7 @@ export interface Welcome {
 
 /** The greeting of `dev`: lines that can be pasted as they are. */
 export function formatWelcome({ url, dataDir, token }: Welcome): string {
-  const album = `{"resource_type":"album","operation":"insert","id":"'$(uuidgen | tr A-Z a-z)'","data":{"name":"Iceland"}}`;
+  const album = `{"resource_type":"album","operation":"upsert","id":"${createId()}","data":{"name":"Iceland"}}`;
   return `Syncline listens at ${url}
 ${dataDir === null ? "" : `Its data lies in ${dataDir}\n`}Read about every route at ${url}/docs
 

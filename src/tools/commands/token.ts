@@ -4,7 +4,7 @@ import { mintToken } from "../../auth/token.ts";
 import { systemClock } from "../../base/clock.ts";
 import { isId } from "../../base/id.ts";
 import { readSecret } from "../connect.ts";
-import { CommandError } from "../errors.ts";
+import { UsageError } from "../errors.ts";
 import { writeLine } from "../output.ts";
 import { parseNames, parseTtl } from "./parse.ts";
 
@@ -28,14 +28,19 @@ export function addToken(program: Command): void {
     )
     .option("--library <id>", "the library it is for, or * for all", SERVICE_WIDE)
     .option("--types <names>", "only these resource types, as in album,tag", parseNames)
-    .option("--ttl <time>", "how long it is good: 90s, 15m, 1h, 30d, none", parseTtl, monthSeconds)
+    .addOption(
+      new Option("--ttl <time>", "how long it is good: 90s, 15m, 1h, 30d, none")
+        .argParser(parseTtl)
+        .default(monthSeconds, "30d"),
+    )
     .option("--subject <name>", "whom it is for", "command line")
     .action(async (options: TokenOptions) => writeLine(await mint(options)));
 }
 
 async function mint({ role, library, types, ttl, subject }: TokenOptions): Promise<string> {
-  if (library !== SERVICE_WIDE && !isId(library)) {
-    throw new CommandError(`--library takes the id of a library or *; ${library} is neither.`);
+  const isUnderstood: boolean = library === SERVICE_WIDE || isId(library);
+  if (!isUnderstood) {
+    throw new UsageError(`--library takes the id of a library or *; ${library} is neither.`);
   }
   return await mintToken({
     secret: await readSecret(),

@@ -1,0 +1,173 @@
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { toJsonSchema, toStandardJsonSchema } from "@valibot/to-json-schema";
+import type { GenericSchema } from "valibot";
+import { toSnakeCase } from "../base/case.ts";
+import {
+  actionSchema,
+  batchSchema,
+  commitSchema,
+  librarySchema,
+  querySchema,
+  revocationSchema,
+} from "../protocol/commit.ts";
+import { errorTable } from "../protocol/errors.ts";
+import { PROTOCOL_VERSION } from "../protocol/version.ts";
+import type { Registry } from "../resource/registry.ts";
+
+type Json = Record<string, unknown>;
+
+/** The JSON Schema of a plugin's own input, with wire names; whatever library it was written in. */
+function inputSchema(schema: StandardSchemaV1): Json {
+  const standard = schema["~standard"] as {
+    vendor: string;
+    jsonSchema?: { input(o: object): Json };
+  };
+  const source =
+    standard.jsonSchema ??
+    (standard.vendor === "valibot"
+      ? toStandardJsonSchema(schema as unknown as GenericSchema)["~standard"].jsonSchema
+      : undefined);
+  if (source === undefined) return { type: "object" };
+  const { $schema: _schema, ...json } = source.input({ target: "draft-2020-12" }) as Json;
+  const rename = (record: object) =>
+    Object.fromEntries(
+      Object.entries(record).map(([key, value]) => [toSnakeCase(key), value as unknown]),
+    );
+  return {
+    ...json,
+    ...(typeof json["properties"] === "object" && json["properties"] !== null
+      ? { properties: rename(json["properties"]) }
+      : {}),
+    ...(Array.isArray(json["required"])
+      ? { required: (json["required"] as string[]).map(toSnakeCase) }
+      : {}),
+  };
+}
+
+/** What each route does, in the words a reader of the document needs. */
+const summaries: Readonly<Record<string, string>> = {
+  "post /v1/libraries": "Create a library",
+  "get /v1/libraries": "List libraries",
+  "get /v1/libraries/{library}": "Read a library",
+  "delete /v1/libraries/{library}": "Delete a library",
+  "post /v1/libraries/{library}/commit": "Commit one change",
+  "post /v1/libraries/{library}/batch": "Commit 1 to 1,000 changes",
+  "post /v1/libraries/{library}/bulk": "Write a stream of records, with one log entry",
+  "get /v1/libraries/{library}/bulk/{token}": "Read the state of a bulk operation",
+  "post /v1/libraries/{library}/actions/{name}": "Run an action",
+  "post /v1/libraries/{library}/query/{name}": "Ask a query",
+  "get /v1/libraries/{library}/query/{name}": "Ask a query",
+  "get /v1/libraries/{library}/events": "Follow the library's events",
+  "get /v1/libraries/{library}/log": "Read the sync log after a cursor",
+  "get /v1/libraries/{library}/snapshot": "Read all records",
+  "get /v1/libraries/{library}/checksum": "Read the checksum of each type",
+  "get /v1/libraries/{library}/mutations/{id}": "Ask what became of a mutation",
+  "get /v1/libraries/{library}/leader": "Ask who leads the library",
+  "post /v1/libraries/{library}/stream-tickets": "Get a one-time ticket for EventSource",
+  "get /v1/libraries/{library}/resources/{type}": "List records",
+  "get /v1/libraries/{library}/resources/{type}/{id}": "Read a record",
+  "post /v1/revocations": "Revoke a token, or all tokens of a subject",
+};
+
+const bodies: Readonly<Record<string, GenericSchema>> = {
+  "post /v1/libraries": librarySchema,
+  "post /v1/libraries/{library}/commit": commitSchema,
+  "post /v1/libraries/{library}/batch": batchSchema,
+  "post /v1/libraries/{library}/actions/{name}": actionSchema,
+  "post /v1/libraries/{library}/query/{name}": querySchema,
+  "post /v1/revocations": revocationSchema,
+};
+
+function describeRoute(key: string, path: string, body: Json | undefined): Json {
+  const names = [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]);
+  return {
+    summary: summaries[key] ?? key,
+    parameters: names.map((name) => ({
+      name,
+      in: "path",
+      required: true,
+      schema: { type: "string" },
+    })),
+    ...(body === undefined
+      ? {}
+      : { requestBody: { required: true, content: { "application/json": { schema: body } } } }),
+    responses: {
+      "2XX": { description: "Done." },
+      default: {
+        description: "A problem (RFC 9457).",
+        content: {
+          "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } },
+        },
+      },
+    },
+  };
+}
+
+/** One type's own commit: the general one with this type's fields. */
+function commitOf(resourceSchema: string): Json {
+  const { properties, ...rest } = toJsonSchema(commitSchema, { errorMode: "ignore" }) as Json;
+  const { resource_type: _type, ...others } = properties as Json;
+  const data = { $ref: `#/components/schemas/${resourceSchema}` };
+  return { ...rest, required: ["operation", "id"], properties: { ...others, data } };
+}
+
+/** The document of `GET /openapi.json`: 3.1, from the schemas that validate. */
+export function describeApi(
+  registry: Registry,
+  routes: readonly { readonly method: string; readonly path: string }[],
+): Json {
+  const schemas: Json = {
+    Problem: {
+      type: "object",
+      required: ["type", "title", "status", "detail", "code", "retry"],
+      properties: {
+        type: { type: "string" },
+        title: { type: "string" },
+        status: { type: "integer" },
+        detail: { type: "string" },
+        code: { enum: Object.keys(errorTable) },
+        retry: { enum: ["never", "later", "leader", "snapshot"] },
+      },
+    },
+  };
+  const paths: Record<string, Json> = {};
+  const add = (method: string, path: string, route: Json): void => {
+    paths[path] = { ...paths[path], [method]: route };
+  };
+  for (const { method, path } of routes) {
+    if (method === "ALL" || path.includes("/resources/:type/")) continue;
+    const named = path.replace(/:(\w+)/g, "{$1}");
+    const key = `${method.toLowerCase()} ${named}`;
+    const body = bodies[key];
+    const json =
+      body === undefined ? undefined : (toJsonSchema(body, { errorMode: "ignore" }) as Json);
+    add(method.toLowerCase(), named, describeRoute(key, named, json));
+  }
+  for (const { type, definition, domain } of registry.resources) {
+    if (domain === "state") continue;
+    schemas[type] = inputSchema(definition.input);
+    const path = `/v1/libraries/{library}/resources/${type}`;
+    add(
+      "post",
+      `${path}/commit`,
+      describeRoute(`Commit one ${type}`, `${path}/commit`, commitOf(type)),
+    );
+    const batch = {
+      type: "object",
+      properties: { changes: { type: "array", items: commitOf(type) } },
+    };
+    add(
+      "post",
+      `${path}/batch`,
+      describeRoute(`Commit many of type ${type}`, `${path}/batch`, batch),
+    );
+    add("get", `${path}/{id}`, describeRoute(`Read one ${type}`, `${path}/{id}`, undefined));
+  }
+  return {
+    openapi: "3.1.0",
+    info: { title: "Syncline", version: String(PROTOCOL_VERSION) },
+    security: [{ bearer: [] }],
+    components: { schemas, securitySchemes: { bearer: { type: "http", scheme: "bearer" } } },
+    paths,
+  };
+}

@@ -1,0 +1,39 @@
+import type { Database } from "../store/database.ts";
+
+/** Devices not seen for this long no longer hold the log back; they come back by a snapshot. */
+const ACTIVE_MS = 30 * 24 * 60 * 60 * 1_000;
+/** Entries removed in one transaction, so that a trim never holds up commits for long. */
+const CHUNK = 5_000;
+
+/**
+ * Removes entries older than `beforeMs` that every active device has acknowledged (LOG-11), and
+ * moves `oldestSequence` in the same batch. Must run alone with the database. Resolves to how many.
+ */
+export async function trimLog(
+  database: Database,
+  state: { oldestSequence: number },
+  beforeMs: number,
+): Promise<number> {
+  const [limits = [], acknowledged = []] = await database.read([
+    { sql: "SELECT max(sequence) FROM sync_log WHERE timestamp_ms < ?", args: [beforeMs] },
+    {
+      sql: "SELECT min(sequence) FROM sync_positions WHERE updated_at >= ?",
+      args: [beforeMs - ACTIVE_MS],
+    },
+  ]);
+  const old = (limits[0]?.[0] as number | null | undefined) ?? 0;
+  const held = (acknowledged[0]?.[0] as number | null | undefined) ?? old;
+  const last = Math.min(old, held, state.oldestSequence + CHUNK - 1);
+  const count = last - state.oldestSequence + 1;
+  if (count <= 0) return 0;
+  await database.write([
+    { sql: "UPDATE library SET oldest_sequence = ?", args: [last + 1] },
+    { sql: "DELETE FROM sync_log WHERE sequence <= ?", args: [last] },
+    {
+      sql: "DELETE FROM mutations WHERE created_at < ? AND coalesce(last_sequence, 0) <= ?",
+      args: [beforeMs, last],
+    },
+  ]);
+  state.oldestSequence = last + 1;
+  return count + (await trimLog(database, state, beforeMs));
+}

@@ -1,0 +1,31 @@
+import { expect, test } from "bun:test";
+import { trimLog } from "../../src/log/retention.ts";
+import { readFrames } from "../support/events.ts";
+import { createWorld } from "../support/world.ts";
+
+test("trimming removes what is old and acknowledged; an older cursor is told so", async () => {
+  await using world = await createWorld();
+  const { database, state } = world.library;
+  for (const name of ["a", "b", "c", "d"]) await world.insertAlbum(name);
+  await database.write([
+    {
+      sql: "INSERT INTO sync_positions (device_id, sequence, epoch, updated_at) VALUES ('phone', 3, 1, ?)",
+      args: [Date.now()],
+    },
+  ]);
+  expect(await trimLog(database, state, Date.now() + 1_000)).toBe(3);
+  expect(await world.sequences()).toEqual([4]);
+  const expired = await world.send("GET", `${world.at}/log?after=1`);
+  expect([expired.status, expired.body.code, expired.body.oldest_sequence]).toEqual([
+    410,
+    "cursor_expired",
+    4,
+  ]);
+  const stream = await world.app.request(`${world.at}/events?encoding=json&after=1`, {
+    headers: { authorization: `Bearer ${world.token}` },
+  });
+  const events: (string | null)[] = [];
+  for await (const { event } of readFrames(stream)) if (events.push(event) === 2) break;
+  expect(events).toEqual(["hello", "reset"]);
+  expect((await world.insertAlbum("e")).body.sequence).toBe(5);
+});
