@@ -1,4 +1,3 @@
-import type { Transaction } from "@libsql/client";
 import { hash48 } from "../base/hash.ts";
 import { createId } from "../base/id.ts";
 import { SyncError, isSyncError, toProblem, withIndex } from "../protocol/errors.ts";
@@ -14,6 +13,8 @@ import type { Committer } from "./committer.ts";
 import { loadSlots } from "./load.ts";
 import { applyChange, slotKey } from "./plan.ts";
 import type { Slot } from "./plan.ts";
+import { runRaw } from "./raw.ts";
+import type { RawOptions, RawTx } from "./raw.ts";
 import { validateInput, validateRecord } from "./validate.ts";
 
 export interface CommitContext {
@@ -44,10 +45,10 @@ export interface TransactionManager {
   /** A named server-side transaction. @throws not_found, invalid_record, every code of a change */
   runAction(name: string, input: unknown, context: CommitContext): Promise<Receipt>;
   /** Raw SQL inside the manager's transaction; the caller says what changed with `log`. */
-  withTx<Result>(run: (tx: Transaction) => Promise<Result>): Promise<Result>;
+  withTx<Result>(author: Author, run: (tx: RawTx) => Promise<Result>): Promise<Result>;
 }
 
-export interface ManagerOptions {
+export interface ManagerOptions extends RawOptions {
   readonly database: Database;
   readonly committer: Committer;
   readonly registry: Registry;
@@ -182,7 +183,7 @@ export function createManager(options: ManagerOptions): TransactionManager {
         });
       });
     },
-    withTx: (run) => committer.exclusive(() => database.transaction(run)),
+    withTx: (author, run) => committer.exclusive(() => runRaw(options, author, run)),
   };
 }
 

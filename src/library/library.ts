@@ -4,7 +4,7 @@ import { createBulk } from "../commit/bulk.ts";
 import type { Bulk } from "../commit/bulk.ts";
 import { createCommitter } from "../commit/committer.ts";
 import type { Committer } from "../commit/committer.ts";
-import type { GroupPlan } from "../commit/group.ts";
+import type { CommittedEntry, GroupPlan } from "../commit/group.ts";
 import { createManager } from "../commit/manager.ts";
 import type { TransactionManager } from "../commit/manager.ts";
 import { acquireLease, isLeader, readState, releaseLease, renewLease } from "../lease/lease.ts";
@@ -171,6 +171,8 @@ export async function openLibrary(options: LibraryOptions): Promise<Library> {
     onCommitted: publish,
     onFenced,
   });
+  const publishEntries = (committed: readonly CommittedEntry[]): void =>
+    publish({ entries: committed.map(({ entry }) => entry), committed, conflicts: [] });
   const bulk = createBulk({
     database,
     committer,
@@ -179,8 +181,7 @@ export async function openLibrary(options: LibraryOptions): Promise<Library> {
     clock,
     limits,
     telemetry,
-    onCommitted: (committed) =>
-      publish({ entries: committed.map(({ entry }) => entry), committed, conflicts: [] }),
+    onCommitted: publishEntries,
   });
   if (isLeader(state)) await bulk.closeInterrupted();
   const manager = createManager({
@@ -189,7 +190,9 @@ export async function openLibrary(options: LibraryOptions): Promise<Library> {
     registry,
     reader,
     limits,
+    state,
     now: () => clock.now(),
+    onCommitted: publishEntries,
   });
   const stopRenewing = clock.every(options.lease.leaseMs / 3, () => {
     if (!isLeader(state)) return;

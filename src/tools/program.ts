@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { addDoctor } from "./commands/doctor.ts";
 import { addExport } from "./commands/export.ts";
 import { addImport } from "./commands/import.ts";
 import { addIndex } from "./commands/index-tree.ts";
@@ -25,5 +26,6 @@ export function createProgram(): Command {
   addIndex(program);
   addImport(program);
   addExport(program);
+  addDoctor(program);
   return program;
 }

@@ -1,0 +1,57 @@
+import { expect, test } from "bun:test";
+import { createId } from "../../src/base/id.ts";
+import { readUntil } from "../support/events.ts";
+import { createWorld } from "../support/world.ts";
+
+const author = { deviceId: "node", isDevice: false };
+
+test("I2: raw SQL commits with its entries; what it forgets to log is refused whole", async () => {
+  await using world = await createWorld();
+  const { manager } = world.library;
+  const [kept, gone] = [createId(), createId()];
+  await world.insertAlbum("kept", kept);
+  await world.insertAlbum("gone", gone);
+  await manager.withTx(author, async (tx) => {
+    await tx.execute("UPDATE albums SET name = name || '!' WHERE id = ?", [kept]);
+    await tx.execute("DELETE FROM albums WHERE id = ?", [gone]);
+    tx.log("album", kept);
+    tx.log("album", gone);
+  });
+  expect(await world.sequences()).toEqual([1, 2, 3, 4]);
+  const read = await world.send("GET", `${world.at}/resources/album/${kept}`);
+  expect(read.body).toMatchObject({ name: "kept!", version: 2 });
+  const response = await world.app.request(`${world.at}/events?encoding=json&after=2`, {
+    headers: { authorization: `Bearer ${world.token}` },
+  });
+  const [event] = await readUntil(response, 4);
+  expect(event?.kind).toMatchObject({
+    type: "ResourceBatchChanged",
+    data: { deleted_ids: [gone] },
+  });
+  const forgetful = manager.withTx(author, (tx) => tx.execute("UPDATE albums SET name = 'silent'"));
+  await expect(forgetful).rejects.toThrow(`without tx.log: album ${kept}`);
+  expect((await world.send("GET", `${world.at}/resources/album/${kept}`)).body.name).toBe("kept!");
+  expect((await world.insertAlbum("next")).body.sequence).toBe(5);
+});
+
+test("an action commits all it does, reads its own changes, and replays its answer", async () => {
+  await using world = await createWorld();
+  const [tag_id, file_id] = [createId(), createId()];
+  const mutation_id = createId();
+  const apply = () =>
+    world.send("POST", `${world.at}/actions/tag.apply`, {
+      input: { tag_id, file_ids: [file_id, createId()].slice(0, 1) },
+      mutation_id,
+    });
+  const first = await apply();
+  expect(first.body).toMatchObject({ first_sequence: 1, last_sequence: 1, output: { applied: 1 } });
+  expect((await apply()).body).toMatchObject({
+    first_sequence: 1,
+    replayed: true,
+    output: { applied: 1 },
+  });
+  const refused = await world.send("POST", `${world.at}/actions/tag.apply`, {
+    input: { tag_id: 1 },
+  });
+  expect([refused.status, refused.body.issues.length]).toEqual([422, 2]);
+});
