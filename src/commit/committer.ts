@@ -215,7 +215,9 @@ export function createCommitter(options: CommitterOptions): Committer {
     exclusive: (work) =>
       new Promise((resolve, reject) => {
         assertRoom(0);
-        queue.push({ run: () => work().then(resolve, reject) });
+        const refuse = async (error: unknown): Promise<void> =>
+          reject(guardOf(error) === "epoch" ? await fenced() : error);
+        queue.push({ run: () => work().then(resolve, refuse).catch(reject) });
         start();
       }),
     commitNow: (submission) =>

@@ -90,7 +90,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
     idleTimeout: Math.round(limits.bodyTimeoutMs / 1_000),
     fetch: (request, bunServer) => {
       // Streams and bulk uploads last as long as they last; their own clocks end them.
-      if (request.url.includes("/events")) bunServer.timeout(request, 0);
+      if (/\/(events|bulk|snapshot)(\?|$)/.test(request.url)) bunServer.timeout(request, 0);
       return app.fetch(request);
     },
   });

@@ -134,9 +134,18 @@ test("I3: what another epoch leads, this node no longer writes", async () => {
   await world.library.database.write([
     { sql: "UPDATE library SET epoch = epoch + 1, leader_device_id = 'other'", args: [] },
   ]);
+  const bulk = await world.app.request(`${world.at}/bulk?resource_type=tag&mode=upsert`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${world.token}`, "content-type": "application/x-ndjson" },
+    body: JSON.stringify({ id: createId(), name: "late" }),
+  });
+  expect([bulk.status, ((await bulk.json()) as { code: string }).code]).toEqual([
+    409,
+    "stale_epoch",
+  ]);
+  expect(await world.count("SELECT count(*) FROM tags")).toBe(0);
   const refused = await world.insertAlbum("after");
-  expect([refused.status, refused.body.code]).toEqual([409, "stale_epoch"]);
-  expect((await world.insertAlbum("later")).body.code).toBe("not_leader");
+  expect([refused.status, refused.body.code]).toEqual([421, "not_leader"]);
   expect(await world.sequences()).toEqual([1]);
   expect(await world.count("SELECT count(*) FROM albums")).toBe(1);
 });
