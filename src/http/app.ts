@@ -53,6 +53,20 @@ export function createApp(service: Service): Hono<AppEnv> {
       }),
     );
   }
+  app.use("*", async (c, next) => {
+    const started = service.clock.monotonic();
+    const span = service.telemetry.span("http.request", { method: c.req.method, path: c.req.path });
+    await next();
+    const labels = { method: c.req.method, status: c.res.status };
+    service.telemetry.count("requests", 1, labels);
+    service.telemetry.observe(
+      "request_seconds",
+      (service.clock.monotonic() - started) / 1_000,
+      labels,
+    );
+    span.set({ status: c.res.status });
+    span.end(c.error);
+  });
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", async (c) => {
     await service.ready();

@@ -1,6 +1,6 @@
 /** Every counter, with its help text. Prometheus names carry `syncline_` before and `_total` behind. */
 export const counters = {
-  requests: "HTTP requests answered, by route and status.",
+  requests: "HTTP requests answered, by method and status.",
   commits: "Transactions committed, by kind.",
   entries: "Sync-log entries written.",
   commit_rejections: "Commits refused, by error code.",

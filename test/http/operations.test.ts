@@ -1,0 +1,51 @@
+import { expect, test } from "bun:test";
+import { openTelemetry } from "../../src/runtime/observe.ts";
+import { readConfig } from "../../src/runtime/config.ts";
+import { createWorld } from "../support/world.ts";
+
+test("metrics are Prometheus text: counters, gauges and cumulative buckets, escaped", () => {
+  const { telemetry, metrics } = openTelemetry({ level: "error", isPretty: false });
+  telemetry.count("commits", 2, { kind: 'a "b"\n' });
+  telemetry.gauge("open_libraries", 3);
+  telemetry.observe("commit_seconds", 0.002);
+  telemetry.observe("commit_seconds", 70);
+  const lines = metrics().split("\n");
+  expect(lines).toContain('syncline_commits_total{kind="a \\"b\\"\\n"} 2');
+  expect(lines).toContain("# TYPE syncline_commit_seconds histogram");
+  expect(lines).toContain("syncline_open_libraries 3");
+  expect(lines).toContain('syncline_commit_seconds_bucket{le="0.001"} 0');
+  expect(lines).toContain('syncline_commit_seconds_bucket{le="50"} 1');
+  expect(lines).toContain('syncline_commit_seconds_bucket{le="+Inf"} 2');
+});
+
+test("a wrong setting stops the start with a sentence that names it", () => {
+  const wrong: [string, string][] = [
+    ["PORT", "http"],
+    ["DATABASE_URL", "mysql://x"],
+    ["DURABILITY", "some"],
+    ["LEASE_MS", "5"],
+    ["SYNCLINE_SECRET", "short"],
+  ];
+  for (const [name, value] of wrong) {
+    expect(() => readConfig({ [name]: value })).toThrow(`${name} is "${value}", but must be`);
+  }
+  expect(readConfig({}).PORT).toBe(8787);
+});
+
+test("a service that can commit is ready; a library is listed, opened again after it was closed", async () => {
+  await using world = await createWorld({ limits: { openLibraries: 1, libraryIdleMs: 0 } });
+  expect((await world.send("GET", "/readyz")).status).toBe(200);
+  await world.insertAlbum("a");
+  const names = ["b", "c", "d"];
+  for (const name of names) await world.send("POST", "/v1/libraries", { name });
+  const first = await world.send("GET", "/v1/libraries?limit=2");
+  expect(first.body.libraries.length).toBe(2);
+  const rest = await world.send("GET", `/v1/libraries?limit=10&after=${first.body.next_cursor}`);
+  expect(rest.body.libraries.length).toBe(2);
+  expect(rest.body.next_cursor).toBeNull();
+  const again = await world.send("POST", "/v1/libraries", {
+    name: "twin",
+    id: world.library.state.id,
+  });
+  expect([again.status, again.body.code]).toEqual([409, "already_exists"]);
+});
