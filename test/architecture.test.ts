@@ -11,6 +11,7 @@ const storeys = [
   "lease",
   "commit",
   "stream",
+  "follower",
   "auth",
   "library",
   "service.ts",
