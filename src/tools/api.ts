@@ -1,7 +1,8 @@
 import * as v from "valibot";
+import { backoffMs } from "../base/backoff.ts";
 import { systemClock, type Clock } from "../base/clock.ts";
 import { ApiError, CommandError, explain, parseProblem, readJson } from "./errors.ts";
-import { backoffMs, retryAfterMs } from "./retry.ts";
+import { retryAfterMs } from "./retry.ts";
 
 /** Where the service is and how to speak to it. Tests pass their own `fetch`, `clock` and `random`. */
 export interface ApiOptions {

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { Api, ApiRequest } from "./api.ts";
 import { ApiError, CommandError, describeProblem, explain } from "./errors.ts";
-import { backoffMs } from "./retry.ts";
+import { backoffMs } from "../base/backoff.ts";
 import { systemClock, type Clock } from "../base/clock.ts";
 
 const answerSchema = v.looseObject({

@@ -9,7 +9,7 @@ import * as v from "valibot";
 import { systemClock, type Clock } from "../base/clock.ts";
 import type { Api } from "./api.ts";
 import { ApiError, explain, readJson } from "./errors.ts";
-import { backoffMs } from "./retry.ts";
+import { backoffMs } from "../base/backoff.ts";
 
 /** What to follow and whom to tell. */
 export interface FollowOptions {

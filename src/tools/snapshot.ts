@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { systemClock, type Clock } from "../base/clock.ts";
 import type { Api } from "./api.ts";
 import { ApiError, CommandError, readJson } from "./errors.ts";
-import { backoffMs } from "./retry.ts";
+import { backoffMs } from "../base/backoff.ts";
 
 const headSchema = v.object({
   snapshot: v.looseObject({ sequence: v.number(), history_id: v.string() }),

@@ -2,7 +2,8 @@ import { expect, test } from "bun:test";
 import * as v from "valibot";
 import { jsonBody } from "../../src/tools/api.ts";
 import { describeProblem } from "../../src/tools/errors.ts";
-import { backoffMs, retryAfterMs } from "../../src/tools/retry.ts";
+import { backoffMs } from "../../src/base/backoff.ts";
+import { retryAfterMs } from "../../src/tools/retry.ts";
 import { createNetwork, problem } from "./network.ts";
 
 const answer = v.object({ id: v.string() });

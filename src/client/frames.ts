@@ -1,0 +1,103 @@
+/**
+ * Cuts a bare msgpack sequence into frames without decoding it: a frame may arrive in any number of
+ * pieces, is never decoded twice, and one that cannot be decoded does not take the next one along.
+ *
+ * The scan needs no stack. `missing` counts the values still to come: a map of n entries adds 2n, a
+ * scalar subtracts itself, and at zero the frame ends.
+ *
+ * @module
+ */
+
+/** Bytes after the first of a value with no inner values, by that first byte from 0xc0; -1 is special. */
+const fixedLengths = [
+  0, -1, 0, 0, -1, -1, -1, -1, -1, -1, 4, 8, 1, 2, 4, 8, 1, 2, 4, 8, 2, 3, 5, 9, 17,
+];
+
+/** More than any frame the service sends; past it the stream is not ours. */
+const frameBytesMax = 64 * 1024 * 1024;
+
+export interface FrameReader {
+  /** The frames that `chunk` completes. @throws when the bytes cannot be msgpack */
+  push(chunk: Uint8Array): Uint8Array[];
+  /** How many values a record of this structure has, once `hello` told of structures. */
+  setStructures(structures: readonly (readonly string[])[]): void;
+  /** Whether a frame has begun and not ended: a stream that ends here was truncated. */
+  readonly isInside: boolean;
+}
+
+export function createFrameReader(): FrameReader {
+  let bytes = new Uint8Array(0);
+  let position = 0;
+  let missing = 1;
+  let structures: readonly (readonly string[])[] = [];
+
+  const readLength = (at: number, width: number): number => {
+    let length = 0;
+    for (let index = 0; index < width; index += 1) length = length * 256 + (bytes[at + index] ?? 0);
+    return length;
+  };
+
+  /** Steps over one value's own bytes. False when they have not all arrived. */
+  const step = (): boolean => {
+    const first = bytes[position];
+    if (first === undefined) return false;
+    let width = 0;
+    let extra = 0;
+    let inner = 0;
+    let isCounted = false;
+    if (first < 0x80) inner = first < 0x40 ? 0 : (structures[first & 0x3f]?.length ?? 0);
+    else if (first < 0x90) inner = (first & 0x0f) * 2;
+    else if (first < 0xa0) inner = first & 0x0f;
+    else if (first < 0xc0) extra = first & 0x1f;
+    else if (first >= 0xe0) extra = 0;
+    else if (first === 0xc1) throw new Error("The stream is not msgpack.");
+    else if (first >= 0xdc) {
+      width = first & 1 ? 4 : 2;
+      isCounted = true;
+    } else if (first >= 0xd9) width = 1 << (first - 0xd9);
+    else if (first >= 0xc7 && first <= 0xc9) {
+      width = 1 << (first - 0xc7);
+      extra = 1;
+    } else if (first >= 0xc4 && first <= 0xc6) width = 1 << (first - 0xc4);
+    else extra = fixedLengths[first - 0xc0] ?? 0;
+    if (position + 1 + width > bytes.length) return false;
+    const length = readLength(position + 1, width);
+    if (isCounted) inner = first >= 0xde ? length * 2 : length;
+    else extra += length;
+    const end = position + 1 + width + extra;
+    if (end > frameBytesMax) throw new Error("A frame of the stream is too large.");
+    if (end > bytes.length) return false;
+    position = end;
+    missing += inner - 1;
+    return true;
+  };
+
+  return {
+    push: (chunk) => {
+      if (bytes.length === 0) bytes = chunk.slice();
+      else {
+        const joined = new Uint8Array(bytes.length + chunk.length);
+        joined.set(bytes);
+        joined.set(chunk, bytes.length);
+        bytes = joined;
+      }
+      const frames: Uint8Array[] = [];
+      let start = 0;
+      while (step()) {
+        if (missing > 0) continue;
+        frames.push(bytes.subarray(start, position));
+        start = position;
+        missing = 1;
+      }
+      bytes = bytes.subarray(start);
+      position -= start;
+      return frames;
+    },
+    setStructures: (given) => {
+      structures = given;
+    },
+    get isInside() {
+      return bytes.length > 0;
+    },
+  };
+}

@@ -1,0 +1,72 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { Packr, unpack } from "msgpackr";
+import { createFrameReader } from "../../src/client/frames.ts";
+
+const packr = new Packr({ useRecords: false, variableMapSize: true });
+
+test("frames come out whole and in order, however the bytes were cut", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.jsonValue({ maxDepth: 5 }), { minLength: 1 }),
+      fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1 }),
+      (values, cuts) => {
+        const plain = values.map((value) => JSON.parse(JSON.stringify(value)) as unknown);
+        const bytes = Buffer.concat(plain.map((value) => new Uint8Array(packr.pack(value))));
+        const reader = createFrameReader();
+        const frames: Uint8Array[] = [];
+        for (let at = 0, turn = 0; at < bytes.length; turn += 1) {
+          const end = at + (cuts[turn % cuts.length] ?? 1);
+          frames.push(...reader.push(bytes.subarray(at, end)));
+          at = end;
+        }
+        expect(frames.map((frame) => unpack(frame) as unknown)).toEqual(plain);
+        expect(reader.isInside).toBe(false);
+      },
+    ),
+  );
+});
+
+test("every kind of msgpack value is stepped over exactly", () => {
+  const long = (length: number) => "x".repeat(length);
+  const values: unknown[] = [
+    -1,
+    -33,
+    127,
+    200,
+    40_000,
+    70_000,
+    2 ** 40,
+    -200,
+    -40_000,
+    -70_000,
+    -(2 ** 40),
+    1.5,
+    null,
+    true,
+    long(20),
+    long(200),
+    long(70_000),
+    new Uint8Array(3),
+    new Uint8Array(300),
+    new Uint8Array(70_000),
+    new Date(5),
+    Array.from({ length: 20 }, () => 1),
+    Array.from({ length: 70_000 }, () => 1),
+    Object.fromEntries(Array.from({ length: 40 }, (_, index) => [`k${index}`, index])),
+    10n ** 15n,
+  ];
+  for (const value of values) {
+    const bytes = new Uint8Array(packr.pack([value, "end"]));
+    const reader = createFrameReader();
+    expect(reader.push(bytes.subarray(0, -1))).toEqual([]);
+    expect(reader.isInside).toBe(true);
+    expect(reader.push(bytes.subarray(-1)).length).toBe(1);
+  }
+});
+
+test("bytes that cannot be msgpack are refused, not waited for", () => {
+  expect(() => createFrameReader().push(new Uint8Array([0xc1]))).toThrow("not msgpack");
+  const huge = new Uint8Array([0xdb, 0xff, 0xff, 0xff, 0xff]);
+  expect(() => createFrameReader().push(huge)).toThrow("too large");
+});
