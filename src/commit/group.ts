@@ -156,7 +156,8 @@ export function planGroup(
       const twin = seen.get(mutationId);
       const other =
         before?.fingerprint ?? (twin === undefined ? undefined : submissions[twin]?.fingerprint);
-      if (other !== undefined && other !== fingerprint) {
+      // A follower that was promoted knows that the mutation happened, not what it said.
+      if (other !== undefined && other !== "" && other !== fingerprint) {
         return { kind: "fail", error: new SyncError("mutation_reused", { mutationId }) };
       }
       if (before !== undefined) return { kind: "replay" };
@@ -241,8 +242,7 @@ function writeGroup(
       ? []
       : [
           redactBefore(
-            sequence,
-            deleted.map((entry) => [entry.modelType, entry.recordId] as const),
+            deleted.map((entry) => [entry.modelType, entry.recordId, entry.sequence] as const),
           ),
         ]),
   ];

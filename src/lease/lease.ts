@@ -5,7 +5,7 @@ export interface LibraryState {
   readonly id: string;
   readonly name: string;
   readonly description: string | null;
-  readonly historyId: string;
+  historyId: string;
   readonly createdAt: number;
   readonly deviceId: string;
   epoch: number;
@@ -25,12 +25,16 @@ export interface LeaseOptions {
 // The database's clock decides, so that nodes whose clocks differ agree.
 const NOW_MS = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
 
-/** Takes the lease when it is free, expired or our own, under the next epoch; else leaves it. */
+/**
+ * Takes the lease when it is free, expired or our own, under the next epoch; else leaves it. The
+ * database of a follower has no lease to take.
+ */
 export function acquireLease({ deviceId, nodeUrl, leaseMs }: LeaseOptions): Statement {
   return {
     sql: `UPDATE library SET epoch = epoch + 1, leader_device_id = ?1, leader_url = ?2,
       lease_expires_at = ${NOW_MS} + ?3
-      WHERE leader_device_id IS NULL OR leader_device_id = ?1 OR lease_expires_at < ${NOW_MS}`,
+      WHERE (leader_device_id IS NULL OR leader_device_id = ?1 OR lease_expires_at < ${NOW_MS})
+      AND NOT EXISTS (SELECT 1 FROM follower)`,
     args: [deviceId, nodeUrl, leaseMs],
   };
 }

@@ -84,15 +84,45 @@ export function selectSurvivors(after: number, last: number): Statement {
   };
 }
 
-/** Empties the earlier payloads of deleted records (LOG-14). */
+/**
+ * Empties the payloads of deleted records (LOG-14), each before its own delete: a record that was
+ * inserted again in the same transaction keeps what it has now.
+ */
 export function redactBefore(
-  sequence: number,
-  records: readonly (readonly [modelType: string, recordId: string])[],
+  records: readonly (readonly [modelType: string, recordId: string, sequence: number])[],
 ): Statement {
   return {
-    sql: `UPDATE sync_log SET data = NULL WHERE data IS NOT NULL AND sequence < ? AND (model_type, record_id) IN (
-      SELECT value->>0, value->>1 FROM json_each(?))`,
-    args: [sequence, JSON.stringify(records)],
+    sql: `UPDATE sync_log SET data = NULL WHERE data IS NOT NULL AND sequence IN (
+      SELECT entry.sequence FROM json_each(?) AS gone JOIN sync_log AS entry
+      ON entry.model_type = gone.value->>0 AND entry.record_id = gone.value->>1
+      AND entry.sequence < gone.value->>2)`,
+    args: [JSON.stringify(records)],
+  };
+}
+
+/** Appends entries as another node wrote them, whatever their epochs and moments. */
+export function replicateEntries(entries: readonly LogEntry[]): Statement {
+  const rows = entries.map((entry) => [
+    entry.sequence,
+    entry.epoch,
+    entry.timestampMs,
+    entry.transactionId,
+    entry.deviceId,
+    entry.mutationId,
+    entry.domain,
+    entry.modelType,
+    entry.recordId,
+    entry.changeType,
+    entry.version,
+    entry.operation,
+    entry.data,
+  ]);
+  return {
+    sql: `INSERT INTO sync_log (sequence, epoch, timestamp_ms, transaction_id, device_id, mutation_id, domain,
+      model_type, record_id, change_type, version, operation, data)
+      SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8,
+      value->>9, value->>10, value->>11, nullif(value->12, 'null') FROM json_each(?)`,
+    args: [JSON.stringify(rows)],
   };
 }
 

@@ -102,6 +102,7 @@ export const devices = sqliteTable("devices", {
   publicKey: text("public_key"),
   createdAt: integer("created_at").notNull(),
   seenAt: integer("seen_at").notNull(),
+  revokedAt: integer("revoked_at"),
 });
 
 export const syncPositions = sqliteTable("sync_positions", {
@@ -111,12 +112,48 @@ export const syncPositions = sqliteTable("sync_positions", {
   updatedAt: integer("updated_at").notNull(),
 });
 
-/** Writes of a follower that wait for its leader. */
+/** Writes of a follower that wait for its leader; those with a `problem` were refused by it. */
 export const outbox = sqliteTable("outbox", {
   id: integer().primaryKey({ autoIncrement: true }),
   mutationId: text("mutation_id").notNull().unique(),
   request: text().notNull(),
   createdAt: integer("created_at").notNull(),
+  path: text().notNull().default("commit"),
+  deviceId: text("device_id").notNull().default(""),
+  problem: text(),
+});
+
+/**
+ * In a library's database: that it follows a leader, and how far its snapshot has come. While this
+ * row stands nobody takes the lease. In the catalog: where the leader of each library is.
+ */
+export const follower = sqliteTable("follower", {
+  libraryId: text("library_id").primaryKey(),
+  leaderUrl: text("leader_url").notNull(),
+  token: text(),
+  /** The types still to read, as JSON, the current one first; null when no snapshot runs. */
+  snapshotTypes: text("snapshot_types"),
+  /** The last id of the current type that is stored. */
+  snapshotKey: text("snapshot_key").notNull().default(""),
+  snapshotSequence: integer("snapshot_sequence"),
+  snapshotHistoryId: text("snapshot_history_id"),
+  /** A full snapshot replaces the log too; a partial one mends some types. */
+  isFull: integer("is_full", { mode: "boolean" }).notNull().default(true),
+  /** Types of domain `index` of which a bulk was only noticed, as JSON: they are not verified. */
+  noticedTypes: text("noticed_types").notNull().default("[]"),
+});
+
+/** Long work that answers later, such as a merge; it goes on after a restart. */
+export const jobs = sqliteTable("jobs", {
+  id: text().primaryKey(),
+  name: text().notNull(),
+  libraryId: text("library_id").notNull(),
+  status: text().notNull(),
+  progress: integer().notNull(),
+  message: text().notNull(),
+  input: text().notNull(),
+  createdAt: integer("created_at").notNull(),
+  updatedAt: integer("updated_at").notNull(),
 });
 
 export const revocations = sqliteTable(

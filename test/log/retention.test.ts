@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { createId } from "../../src/base/id.ts";
 import { trimLog } from "../../src/log/retention.ts";
 import { readFrames } from "../support/events.ts";
 import { createWorld } from "../support/world.ts";
@@ -28,4 +29,20 @@ test("trimming removes what is old and acknowledged; an older cursor is told so"
   for await (const { event } of readFrames(stream)) if (events.push(event) === 2) break;
   expect(events).toEqual(["hello", "reset"]);
   expect((await world.insertAlbum("e")).body.sequence).toBe(5);
+});
+
+test("a record that was deleted and inserted again in one transaction keeps its payload in the log", async () => {
+  await using world = await createWorld();
+  const id = createId();
+  await world.insertAlbum("before", id);
+  await world.send("POST", `${world.at}/batch`, {
+    changes: [
+      { resource_type: "album", operation: "delete", id },
+      { resource_type: "album", operation: "insert", id, data: { name: "again" } },
+      { resource_type: "album", operation: "insert", id: createId(), data: { name: "other" } },
+    ],
+  });
+  const { body } = await world.send("GET", `${world.at}/log`);
+  const names = body.entries.map((entry: { data: { name: string } | null }) => entry.data?.name);
+  expect(names).toEqual([undefined, undefined, "again", "other"]);
 });
