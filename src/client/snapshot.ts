@@ -1,0 +1,93 @@
+import type { ClientRecord, RecordRef, TypedRecord } from "./record.ts";
+import type { QueryKey } from "./query-key.ts";
+
+/** A server's answer to a query. */
+export interface Answer {
+  /** Ids in order when the query returns records, else its values. */
+  readonly data: readonly unknown[];
+  readonly records: readonly TypedRecord[];
+  /** The answer is at least as new as this. */
+  readonly sequence: number;
+  readonly ttlMs: number;
+  readonly scopes: readonly string[];
+  /** Types whose changes make the answer stale, unless its rule places them. */
+  readonly types: readonly string[];
+}
+
+export type QueryPolicy = "cache-first" | "network-only" | "cache-only" | "stale-while-revalidate";
+
+export interface RecordSnapshot {
+  readonly data: ClientRecord | null;
+  /** A mutation that is not yet part of the base has a say in `data`. */
+  readonly isPending: boolean;
+  /** False: never heard of it, `data: null` does not mean that it was deleted. */
+  readonly isKnown: boolean;
+}
+
+export interface QuerySnapshot {
+  readonly data: readonly unknown[];
+  readonly status: "loading" | "ready" | "error";
+  readonly isStale: boolean;
+  readonly isFetching: boolean;
+  readonly problem: unknown;
+  /** The sequence of the answer it rests on; 0 before the first. */
+  readonly sequence: number;
+}
+
+/** What a step changed of the base; read the new state with `storedRecord` and `storedQuery`. */
+export interface DirtySet {
+  readonly records: readonly RecordRef[];
+  readonly queries: readonly QueryKey[];
+  readonly cursor: number;
+}
+
+export interface StoredRecord {
+  readonly type: string;
+  readonly id: string;
+  /** null: known to be deleted. */
+  readonly record: ClientRecord | null;
+  readonly version: number;
+  readonly sequence: number;
+}
+
+export interface StoredQuery {
+  readonly key: QueryKey;
+  /** Ids, or values when the query returns none. */
+  readonly data: readonly unknown[];
+  readonly sequence: number;
+  readonly expiresAt: number;
+  readonly isStale: boolean;
+  readonly isComplete: boolean;
+  readonly scopes: readonly string[];
+  readonly types: readonly string[];
+}
+
+export interface StoredCache {
+  readonly cursor: number;
+  readonly records: Iterable<StoredRecord>;
+  readonly queries: Iterable<StoredQuery>;
+}
+
+export interface CacheStats {
+  readonly records: number;
+  readonly queries: number;
+  readonly pending: number;
+  readonly bytes: number;
+  readonly hits: number;
+  readonly misses: number;
+  readonly evictions: number;
+  /** Records or queries beyond the bounds that are in use and therefore stay. */
+  readonly isOverBounds: boolean;
+  readonly work: Readonly<CacheWork>;
+}
+
+/** What the cache did, counted: tests assert that an event costs only what it touches. */
+export interface CacheWork {
+  /** Calls of `matches` rules. */
+  matched: number;
+  /** Lists put together again. */
+  rebuilt: number;
+  /** Mutations run, first or again. */
+  replayed: number;
+  notified: number;
+}
