@@ -1,30 +1,28 @@
 import type { Clock } from "../base/clock.ts";
-import { createId } from "../base/id.ts";
 import { createBulk } from "../commit/bulk.ts";
 import type { Bulk } from "../commit/bulk.ts";
 import { createCommitter } from "../commit/committer.ts";
 import type { Committer } from "../commit/committer.ts";
-import type { CommittedEntry, GroupPlan } from "../commit/group.ts";
 import { createManager } from "../commit/manager.ts";
 import type { TransactionManager } from "../commit/manager.ts";
-import { acquireLease, isLeader, readState, releaseLease, renewLease } from "../lease/lease.ts";
+import { isLeader, releaseLease, renewLease } from "../lease/lease.ts";
 import type { LeaseOptions, LibraryState } from "../lease/lease.ts";
-import { decodeEntries, selectSurvivors } from "../log/sync-log.ts";
 import { trimLog } from "../log/retention.ts";
-import { SyncError } from "../protocol/errors.ts";
+import { decodeEntries, selectSurvivors } from "../log/sync-log.ts";
+import type { LogEntry } from "../log/sync-log.ts";
 import type { Limits } from "../protocol/limits.ts";
-import { toWireResource } from "../resource/compile.ts";
 import type { Reader } from "../resource/define.ts";
 import type { Registry } from "../resource/registry.ts";
 import type { Database } from "../store/database.ts";
-import { coreMigrations } from "../store/migrations.ts";
-import { migrate } from "../store/migrate.ts";
 import { toEvents } from "../stream/event.ts";
-import type { WireEvent } from "../stream/event.ts";
 import { createHub } from "../stream/hub.ts";
-import type { Hub } from "../stream/hub.ts";
+import type { Hub, HubOptions } from "../stream/hub.ts";
+import { createPublisher } from "../stream/publish.ts";
 import { renderEntries } from "../stream/render.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
+import { createArrivals } from "./arrivals.ts";
+import { prepareLibrary } from "./prepare.ts";
+import type { LibraryIdentity } from "./prepare.ts";
 
 /** One open library: its database, its writer and its listeners. */
 export interface Library {
@@ -49,111 +47,69 @@ export interface LibraryOptions {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly telemetry: Telemetry;
-  /** Creates the library's row when the database is new. */
-  readonly identity: {
-    readonly id: string;
-    readonly name: string;
-    readonly description: string | null;
-  };
-}
-
-/** The migrations of the core and of every plugin that brings its own. */
-export function allMigrations(registry: Registry): Record<string, string> {
-  const migrations: Record<string, string> = { ...coreMigrations };
-  for (const plugin of registry.plugins) {
-    for (const [tag, sql] of Object.entries(plugin.migrations ?? {})) {
-      migrations[`plugin/${plugin.name}/${tag}`] = sql;
-    }
-  }
-  return migrations;
-}
-
-async function prepare(options: LibraryOptions): Promise<LibraryState> {
-  const { database, identity, clock, lease, registry } = options;
-  await migrate(database, allMigrations(registry), clock.now());
-  await database.write([
-    {
-      sql: `INSERT INTO library (id, name, description, history_id, head, epoch, lease_expires_at, oldest_sequence,
-        created_at) SELECT ?, ?, ?, ?, 0, 0, 0, 1, ? WHERE NOT EXISTS (SELECT 1 FROM library)`,
-      args: [identity.id, identity.name, identity.description, createId(), clock.now()],
-    },
-    acquireLease(lease),
-  ]);
-  const state = await readState(database, lease.deviceId);
-  if (state === null) throw new Error("Bug: a library without its row");
-  return state;
+  readonly identity: LibraryIdentity;
 }
 
 /** Survivors of at most this many entries are read for one page of catch-up. */
 const CATCH_UP_ENTRIES = 2_000;
 
+/** Reads pages of the log as events: for streams behind the ring. */
+function createLogReader(
+  options: LibraryOptions,
+  state: LibraryState,
+  render: (entries: readonly LogEntry[]) => ReturnType<typeof renderEntries>,
+): HubOptions["readLog"] {
+  return async (after, head) => {
+    const end = Math.min(head, after + CATCH_UP_ENTRIES);
+    const [rows = []] = await options.database.read([selectSurvivors(after, end)]);
+    const rendered = await render(decodeEntries(rows));
+    return { events: toEvents(rendered, { libraryId: state.id, after }), end };
+  };
+}
+
+/** What recurs while a library is open: renewing the lease, trimming the log, sweeping streams. */
+function startChores(
+  options: LibraryOptions,
+  parts: Pick<Library, "state" | "committer" | "hub"> & { onFenced: () => void },
+): () => void {
+  const { database, clock, limits, telemetry, lease } = options;
+  const { state, committer, hub, onFenced } = parts;
+  const chores = [
+    clock.every(lease.leaseMs / 3, () => {
+      if (!isLeader(state)) return;
+      database
+        .write([renewLease(lease, state.epoch)])
+        .then(([rows]) => (rows?.length === 0 ? onFenced() : undefined))
+        .catch((error: unknown) =>
+          telemetry.log("error", "The lease could not be renewed.", { error }),
+        );
+    }),
+    clock.every(limits.trimEveryMs, () => {
+      committer
+        .exclusive(() => trimLog(database, state, clock.now() - limits.retentionMs))
+        .then((count) => telemetry.count("entries_trimmed", count))
+        .catch((error: unknown) =>
+          telemetry.log("error", "The log could not be trimmed.", { error }),
+        );
+    }),
+    clock.every(1_000, () => hub.sweep()),
+  ];
+  return () => {
+    for (const stop of chores) stop();
+  };
+}
+
+/** Opens one library: prepares its database, then joins its parts. */
 export async function openLibrary(options: LibraryOptions): Promise<Library> {
-  const { database, registry, clock, limits, telemetry } = options;
-  const state = await prepare(options);
+  const { database, registry, telemetry } = options;
+  const state = await prepareLibrary(options);
   const reader: Reader = { db: database.drizzle, libraryId: state.id };
-  const renderer = { registry, database, reader };
-  const waiting = new Set<() => void>();
-
-  const hub = createHub({
-    head: state.head,
-    clock,
-    limits,
-    telemetry,
-    readLog: async (after, head) => {
-      const end = Math.min(head, after + CATCH_UP_ENTRIES);
-      const [rows = []] = await database.read([selectSurvivors(after, end)]);
-      const rendered = await renderEntries(decodeEntries(rows), renderer);
-      return { events: toEvents(rendered, { libraryId: state.id, after }), end };
-    },
-  });
-  const announce = (type: string, data: Readonly<Record<string, unknown>>): void => {
-    const envelope: WireEvent["envelope"] = {
-      id: createId(),
-      timestamp: new Date(clock.now()).toISOString(),
-      library_id: state.id,
-      epoch: state.epoch,
-    };
-    hub.broadcast({ envelope, kind: { type, data } });
-  };
-
-  // Events leave in commit order: what must be built first holds back what comes after it (TM-13).
-  let published = Promise.resolve();
-  let unpublishedCount = 0;
-  const publish = (plan: Pick<GroupPlan, "entries" | "committed" | "conflicts">): void => {
-    const after = state.head - plan.entries.length;
-    const { head } = state;
-    const context = { libraryId: state.id, after };
-    const isPlain = plan.committed.every(
-      ({ slot }) => slot.resource.definition.build === undefined,
-    );
-    if (isPlain && unpublishedCount === 0) {
-      const rendered = plan.committed.map(({ entry, slot }) => ({
-        entry,
-        resource: slot.row === null ? null : toWireResource(slot.resource, slot.row),
-      }));
-      hub.publish(toEvents(rendered, context), head);
-    } else {
-      unpublishedCount += 1;
-      published = published
-        .then(() => renderEntries(plan.entries, renderer))
-        .catch((error: unknown) => {
-          telemetry.log("error", "Resources could not be built; events carry their ids only.", {
-            error,
-          });
-          return plan.entries.map((entry) => ({ entry, resource: null }));
-        })
-        .then((rendered) => hub.publish(toEvents(rendered, context), head))
-        .finally(() => (unpublishedCount -= 1));
-    }
-    for (const wake of waiting) wake();
-    for (const conflict of plan.conflicts) {
-      announce("ConflictDetected", {
-        conflict_id: conflict.id,
-        resource_type: conflict.change.resource.type,
-        resource_id: conflict.change.id,
-      });
-    }
-  };
+  const render = (entries: readonly LogEntry[]) =>
+    renderEntries(entries, { registry, database, reader });
+  const readLog = createLogReader(options, state, render);
+  const hub = createHub({ ...options, head: state.head, readLog });
+  const publisher = createPublisher({ ...options, hub, state, render });
+  const arrivals = createArrivals({ ...options, state });
   const onFenced = (): void => {
     state.leaderDeviceId = null;
     telemetry.count("lease_changes", 1, { to: "lost" });
@@ -161,57 +117,21 @@ export async function openLibrary(options: LibraryOptions): Promise<Library> {
       library_id: state.id,
     });
   };
-  const committer = createCommitter({
-    database,
-    state,
-    ordered: registry.resources,
-    clock,
-    limits,
-    telemetry,
-    onCommitted: publish,
-    onFenced,
-  });
-  const publishEntries = (committed: readonly CommittedEntry[]): void =>
-    publish({ entries: committed.map(({ entry }) => entry), committed, conflicts: [] });
-  const bulk = createBulk({
-    database,
-    committer,
-    registry,
-    state,
-    clock,
-    limits,
-    telemetry,
-    onCommitted: publishEntries,
-  });
+  const onCommitted: typeof publisher.publish = (plan) => {
+    publisher.publish(plan);
+    arrivals.moved();
+  };
+  const onEntries: typeof publisher.publishEntries = (committed) => {
+    publisher.publishEntries(committed);
+    arrivals.moved();
+  };
+  const shared = { ...options, state, reader, now: () => options.clock.now() };
+  const ordered = registry.resources;
+  const committer = createCommitter({ ...shared, ordered, onCommitted, onFenced });
+  const bulk = createBulk({ ...shared, committer, onCommitted: onEntries });
   if (isLeader(state)) await bulk.closeInterrupted();
-  const manager = createManager({
-    database,
-    committer,
-    registry,
-    reader,
-    limits,
-    state,
-    now: () => clock.now(),
-    onCommitted: publishEntries,
-  });
-  const stopRenewing = clock.every(options.lease.leaseMs / 3, () => {
-    if (!isLeader(state)) return;
-    database
-      .write([renewLease(options.lease, state.epoch)])
-      .then(([rows]) => (rows?.length === 0 ? onFenced() : undefined))
-      .catch((error: unknown) =>
-        telemetry.log("error", "The lease could not be renewed.", { error }),
-      );
-  });
-  const stopTrimming = clock.every(limits.trimEveryMs, () => {
-    committer
-      .exclusive(() => trimLog(database, state, clock.now() - limits.retentionMs))
-      .then((count) => telemetry.count("entries_trimmed", count))
-      .catch((error: unknown) =>
-        telemetry.log("error", "The log could not be trimmed.", { error }),
-      );
-  });
-  const stopSweeping = clock.every(1_000, () => hub.sweep());
+  const manager = createManager({ ...shared, committer, onCommitted: onEntries });
+  const stopChores = startChores(options, { state, committer, hub, onFenced });
 
   return {
     state,
@@ -221,38 +141,15 @@ export async function openLibrary(options: LibraryOptions): Promise<Library> {
     manager,
     bulk,
     hub,
-    announce,
-    reached: (sequence) => waitFor(sequence, { state, waiting, clock, limits }),
+    announce: (type, data) => publisher.announce(type, data),
+    reached: (sequence) => arrivals.reached(sequence),
     close: async () => {
       await committer.drained();
-      await published;
-      stopRenewing();
-      stopTrimming();
-      stopSweeping();
+      await publisher.settled();
+      stopChores();
       hub.goodbye("shutdown", 1_000);
       if (isLeader(state)) await database.write([releaseLease(state.deviceId, state.epoch)]);
       database.close();
     },
   };
-}
-
-async function waitFor(
-  sequence: number,
-  context: { state: LibraryState; waiting: Set<() => void>; clock: Clock; limits: Limits },
-): Promise<void> {
-  const { state, waiting, clock, limits } = context;
-  if (state.head >= sequence) return;
-  await new Promise<void>((resolve, reject) => {
-    const wake = (): void => {
-      if (state.head < sequence) return;
-      waiting.delete(wake);
-      resolve();
-    };
-    waiting.add(wake);
-    void clock.sleep(limits.minSequenceWaitMs).then(() => {
-      if (!waiting.delete(wake)) return;
-      const detail = `This node has sequence ${state.head}, not yet ${sequence}.`;
-      reject(new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail }));
-    });
-  });
 }

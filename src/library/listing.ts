@@ -1,0 +1,60 @@
+import { SyncError } from "../protocol/errors.ts";
+import type { Database } from "../store/database.ts";
+
+/** What the catalog keeps of a library, open or not. */
+export interface LibraryListing {
+  readonly id: string;
+  readonly name: string;
+  readonly description: string | null;
+  readonly createdAt: number;
+}
+
+const SELECT = "SELECT id, name, description, created_at FROM libraries";
+
+function toListing(row: readonly unknown[]): LibraryListing {
+  return {
+    id: row[0] as string,
+    name: row[1] as string,
+    description: row[2] as string | null,
+    createdAt: row[3] as number,
+  };
+}
+
+/** Enters a library into the catalog. @throws already_exists */
+export async function addListing(database: Database, listing: LibraryListing): Promise<void> {
+  const { id, name, description, createdAt } = listing;
+  try {
+    await database.write([
+      {
+        sql: "INSERT INTO libraries (id, name, description, state, created_at) VALUES (?, ?, ?, 'active', ?)",
+        args: [id, name, description, createdAt],
+      },
+    ]);
+  } catch (error) {
+    const [rows = []] = await database.read([{ sql: `${SELECT} WHERE id = ?`, args: [id] }]);
+    if (rows.length === 0) throw error;
+    const detail = `The library ${id} exists.`;
+    throw new SyncError("already_exists", { current: null }, { detail });
+  }
+}
+
+/** Reads one library's listing. @throws not_found */
+export async function findListing(database: Database, id: string): Promise<LibraryListing> {
+  const sql = `${SELECT} WHERE id = ? AND state = 'active'`;
+  const [rows = []] = await database.read([{ sql, args: [id] }]);
+  const [listing] = rows.map(toListing);
+  if (listing !== undefined) return listing;
+  const detail = `There is no library ${id}.`;
+  throw new SyncError("not_found", { what: `library ${id}` }, { detail });
+}
+
+/** Reads a page of the listings, by id. */
+export async function readListings(
+  database: Database,
+  after: string,
+  limit: number,
+): Promise<LibraryListing[]> {
+  const sql = `${SELECT} WHERE state = 'active' AND id > ? ORDER BY id LIMIT ?`;
+  const [rows = []] = await database.read([{ sql, args: [after, limit] }]);
+  return rows.map(toListing);
+}

@@ -1,0 +1,49 @@
+import type { Clock } from "../base/clock.ts";
+import { createId } from "../base/id.ts";
+import { acquireLease, readState } from "../lease/lease.ts";
+import type { LeaseOptions, LibraryState } from "../lease/lease.ts";
+import type { Registry } from "../resource/registry.ts";
+import type { Database } from "../store/database.ts";
+import { migrate } from "../store/migrate.ts";
+import { coreMigrations } from "../store/migrations.ts";
+
+/** What makes a database one library's: written when the database is new. */
+export interface LibraryIdentity {
+  readonly id: string;
+  readonly name: string;
+  readonly description: string | null;
+}
+
+/** The migrations of the core and of every plugin that brings its own. */
+export function allMigrations(registry: Registry): Record<string, string> {
+  const migrations: Record<string, string> = { ...coreMigrations };
+  for (const plugin of registry.plugins) {
+    for (const [tag, sql] of Object.entries(plugin.migrations ?? {})) {
+      migrations[`plugin/${plugin.name}/${tag}`] = sql;
+    }
+  }
+  return migrations;
+}
+
+/** Brings the database up to date, gives it its identity, and takes the lease when it is free. */
+export async function prepareLibrary(options: {
+  readonly database: Database;
+  readonly registry: Registry;
+  readonly lease: LeaseOptions;
+  readonly clock: Clock;
+  readonly identity: LibraryIdentity;
+}): Promise<LibraryState> {
+  const { database, identity, clock, lease, registry } = options;
+  await migrate(database, allMigrations(registry), clock.now());
+  await database.write([
+    {
+      sql: `INSERT INTO library (id, name, description, history_id, head, epoch, lease_expires_at, oldest_sequence,
+        created_at) SELECT ?, ?, ?, ?, 0, 0, 0, 1, ? WHERE NOT EXISTS (SELECT 1 FROM library)`,
+      args: [identity.id, identity.name, identity.description, createId(), clock.now()],
+    },
+    acquireLease(lease),
+  ]);
+  const state = await readState(database, lease.deviceId);
+  if (state === null) throw new Error("Bug: a library without its row");
+  return state;
+}
