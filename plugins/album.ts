@@ -3,10 +3,19 @@
  *
  * @module
  */
-import { asc, desc, gt, lt } from "drizzle-orm";
+import { and, asc, desc, eq, gt, lt, or } from "drizzle-orm";
 import { index, integer, text } from "drizzle-orm/sqlite-core";
 import * as v from "valibot";
-import { definePlugin, defineQuery, defineResource, resourceTable } from "../src/index.ts";
+import {
+  defineAction,
+  definePlugin,
+  defineQuery,
+  defineResource,
+  resourceTable,
+} from "../src/index.ts";
+import type { Reader } from "../src/index.ts";
+import { albumRules, itemIdOf, nextPosition, planMove } from "./rules/album.ts";
+import type { ItemFields } from "./rules/album.ts";
 
 export const albums = resourceTable(
   "albums",
@@ -42,34 +51,103 @@ export const albumItem = defineResource({
   sync: { domain: "metadata", after: ["album", "file"] },
 });
 
+const uuid = v.pipe(v.string(), v.uuid());
+const { queries: listRules, actions: twins } = albumRules;
+
+/** All items of an album; an album has as many as one answer holds. */
+async function itemsOf({ db }: Reader, albumId: string): Promise<ItemFields[]> {
+  const { id, position } = albumItems;
+  return db
+    .select({ id, albumId: albumItems.albumId, position })
+    .from(albumItems)
+    .where(eq(albumItems.albumId, albumId))
+    .orderBy(asc(position), asc(id))
+    .limit(10_000);
+}
+
 export const albumPlugin = definePlugin({
   name: "album",
   resources: [album, albumItem],
   queries: {
     list: defineQuery({
+      ...listRules["album.list"],
       input: v.object({
         sort: v.optional(v.picklist(["name", "-name"]), "name"),
         limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000)), 100),
-        /** The name of the last album of the page before. */
+        /** The name of the last album of the page before, and its id, which tells equal names apart. */
         after: v.optional(v.string()),
+        afterId: v.optional(uuid),
       }),
       returns: "album",
-      ttl: 300,
-      resolve: async ({ db }, { sort, limit, after }) => {
+      resolve: async ({ db }, { sort, limit, after, afterId }) => {
         const isRising = sort === "name";
-        const beyond = isRising ? gt : lt;
+        const isBeyond = after === undefined ? undefined : (isRising ? gt : lt)(albums.name, after);
+        const isTied =
+          after === undefined || afterId === undefined
+            ? undefined
+            : and(eq(albums.name, after), gt(albums.id, afterId));
         const rows = await db
           .select({ id: albums.id })
           .from(albums)
-          .where(after === undefined ? undefined : beyond(albums.name, after))
+          .where(or(isBeyond, isTied))
           .orderBy((isRising ? asc : desc)(albums.name), asc(albums.id))
           .limit(limit);
         return rows.map((row) => row.id);
       },
-      matches: () => true,
-      compare: (left, right, { sort }) => {
-        const order = String(left["name"]) < String(right["name"]) ? -1 : 1;
-        return sort === "name" ? order : -order;
+    }),
+    items: defineQuery({
+      ...listRules["album.items"],
+      input: v.object({ albumId: uuid }),
+      returns: "album_item",
+      scopes: ({ albumId }) => [albumId],
+      related: { file: (item: { readonly fileId: string }) => item.fileId },
+      resolve: async (reader, { albumId }) =>
+        (await itemsOf(reader, albumId)).map((item) => item.id),
+    }),
+  },
+  actions: {
+    add_files: defineAction({
+      ...twins["album.add_files"],
+      input: v.object({
+        albumId: uuid,
+        fileIds: v.pipe(v.array(uuid), v.minLength(1), v.maxLength(1_000)),
+      }),
+      run: async (tx, { albumId, fileIds }) => {
+        const first = nextPosition(await itemsOf(tx.reader, albumId));
+        let added = 0;
+        for (const fileId of fileIds) {
+          const id = itemIdOf(albumId, fileId);
+          if ((await tx.get("album_item", id)) !== null) continue;
+          const position = first + added * 1_024;
+          await tx.insert("album_item", { id, album_id: albumId, file_id: fileId, position });
+          added += 1;
+        }
+        return { added };
+      },
+    }),
+    move_item: defineAction({
+      ...twins["album.move_item"],
+      /** `afterId` is the item that will stand before it; none puts it first. */
+      input: v.object({ id: uuid, afterId: v.nullish(uuid) }),
+      run: async (tx, { id, afterId }) => {
+        const item = await tx.get("album_item", id);
+        if (item === null) return { changed: 0 };
+        const items = await itemsOf(tx.reader, item["album_id"] as string);
+        const changes = planMove(items, id, afterId ?? null);
+        for (const { id: changed, position } of changes) {
+          await tx.update("album_item", changed, { position });
+        }
+        return { changed: changes.length };
+      },
+    }),
+    delete: defineAction({
+      ...twins["album.delete"],
+      input: v.object({ id: uuid }),
+      run: async (tx, { id }) => {
+        const items = await itemsOf(tx.reader, id);
+        for (const item of items) await tx.delete("album_item", item.id);
+        if ((await tx.get("album", id)) !== null) await tx.delete("album", id);
+        return { deleted: items.length + 1 };
       },
     }),
   },

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { and, asc, eq, gt, isNull, like, sql } from "drizzle-orm";
+import { and, asc, eq, gt, isNull, or, sql } from "drizzle-orm";
 import { index, integer, text } from "drizzle-orm/sqlite-core";
 import * as v from "valibot";
 import {
@@ -14,6 +14,7 @@ import {
   resourceTable,
 } from "../src/index.ts";
 import type { ActionTx, Reader } from "../src/index.ts";
+import { extensionOf, fileRules } from "./rules/file.ts";
 
 export const files = resourceTable(
   "files",
@@ -112,22 +113,26 @@ async function assertNotBelow(tx: ActionTx, id: string, parentId: string | null)
   }
 }
 
+const { queries: listRules, actions: twins } = fileRules;
+
 export const filePlugin = definePlugin({
   name: "file",
   resources: [file, userMetadatum],
   queries: {
     by_directory: defineQuery({
+      ...listRules["file.by_directory"],
       input: v.object({
         locationId: uuid,
         parentId: v.nullish(uuid),
-        limit: pageLimit,
-        /** The name of the last file of the page before. */
+        limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(5_000)), 100),
+        /** The name of the last file of the page before, and its id, which tells equal names apart. */
         after: v.optional(v.string()),
+        afterId: v.optional(uuid),
       }),
       returns: "file",
       ttl: 60,
       scopes: ({ locationId }) => [locationId],
-      resolve: async ({ db }, { locationId, parentId, limit, after }) => {
+      resolve: async ({ db }, { locationId, parentId, limit, after, afterId }) => {
         const rows = await db
           .select({ id: files.id })
           .from(files)
@@ -135,19 +140,23 @@ export const filePlugin = definePlugin({
             and(
               eq(files.locationId, locationId),
               typeof parentId === "string" ? eq(files.parentId, parentId) : isNull(files.parentId),
-              after === undefined ? undefined : gt(files.name, after),
+              after === undefined
+                ? undefined
+                : or(
+                    gt(files.name, after),
+                    afterId === undefined
+                      ? undefined
+                      : and(eq(files.name, after), gt(files.id, afterId)),
+                  ),
             ),
           )
           .orderBy(asc(files.name), asc(files.id))
           .limit(limit);
         return rows.map((row) => row.id);
       },
-      matches: (resource, { locationId, parentId }) =>
-        resource["location_id"] === locationId &&
-        (resource["parent_id"] ?? null) === (parentId ?? null),
-      compare: (left, right) => (String(left["name"]) < String(right["name"]) ? -1 : 1),
     }),
     search: defineQuery({
+      ...listRules["file.search"],
       input: v.object({
         text: v.pipe(v.string(), v.nonEmpty(), v.maxLength(200)),
         limit: pageLimit,
@@ -155,16 +164,17 @@ export const filePlugin = definePlugin({
       returns: "file",
       ttl: 60,
       resolve: async ({ db }, { text, limit }) => {
-        const pattern = `%${text.replaceAll("%", "").replaceAll("_", "")}%`;
         const rows = await db
           .select({ id: files.id })
           .from(files)
-          .where(like(files.name, pattern))
+          .where(sql`instr(lower(${files.name}), lower(${text})) > 0`)
+          .orderBy(asc(files.name), asc(files.id))
           .limit(limit);
         return rows.map((row) => row.id);
       },
     }),
     with_tag: defineQuery({
+      ...listRules["file.with_tag"],
       input: v.object({ tagId: uuid }),
       returns: "file",
       ttl: 300,
@@ -180,18 +190,34 @@ export const filePlugin = definePlugin({
         return rows.map((row) => row.id);
       },
     }),
+    favorites: defineQuery({
+      ...listRules["file.favorites"],
+      input: v.object({}),
+      returns: "user_metadata",
+      related: { file: (metadata: { readonly fileId: string }) => metadata.fileId },
+      resolve: async ({ db }) => {
+        const rows = await db
+          .select({ id: userMetadata.id })
+          .from(userMetadata)
+          .where(eq(userMetadata.favorite, true))
+          .orderBy(asc(userMetadata.id))
+          .limit(1_000);
+        return rows.map((row) => row.id);
+      },
+    }),
   },
   actions: {
     rename: defineAction({
+      ...twins["file.rename"],
       input: v.object({ id: uuid, name }),
       run: async (tx, input) => {
-        const dot = input.name.lastIndexOf(".");
-        const extension = dot > 0 ? input.name.slice(dot + 1).slice(0, 64) : null;
-        await tx.update("file", input.id, { name: input.name, extension });
+        const fields = { name: input.name, extension: extensionOf(input.name) };
+        await tx.update("file", input.id, fields);
         return { id: input.id };
       },
     }),
     move: defineAction({
+      ...twins["file.move"],
       input: v.object({
         ids: v.pipe(v.array(uuid), v.minLength(1), v.maxLength(1_000)),
         parentId: v.nullable(uuid),
@@ -205,11 +231,26 @@ export const filePlugin = definePlugin({
       },
     }),
     delete: defineAction({
+      ...twins["file.delete"],
       input: v.object({ ids: v.pipe(v.array(uuid), v.minLength(1), v.maxLength(1_000)) }),
       run: async (tx, { ids }) => {
         let deleted = 0;
         for (const id of ids) deleted += await deleteTree(tx, id);
         return { deleted };
+      },
+    }),
+    favorite: defineAction({
+      ...twins["file.favorite"],
+      input: v.object({ id: uuid, favorite: v.boolean() }),
+      run: async (tx, { id, favorite }) => {
+        const [known] = await tx.reader.db
+          .select({ id: userMetadata.id })
+          .from(userMetadata)
+          .where(eq(userMetadata.fileId, id));
+        const fields = { file_id: id, favorite, hidden: false };
+        if (known === undefined) await tx.upsert("user_metadata", { id, ...fields });
+        else await tx.update("user_metadata", known.id, { favorite });
+        return { favorite };
       },
     }),
   },

@@ -3,9 +3,11 @@
  *
  * @module
  */
+import { asc } from "drizzle-orm";
 import { text } from "drizzle-orm/sqlite-core";
 import { z } from "zod";
-import { definePlugin, defineResource, resourceTable } from "../src/index.ts";
+import { definePlugin, defineQuery, defineResource, resourceTable } from "../src/index.ts";
+import { locationRules } from "./rules/location.ts";
 
 export const locations = resourceTable("locations", {
   deviceId: text().notNull(),
@@ -24,4 +26,22 @@ export const location = defineResource({
   sync: { domain: "index" },
 });
 
-export const locationPlugin = definePlugin({ name: "location", resources: [location] });
+export const locationPlugin = definePlugin({
+  name: "location",
+  resources: [location],
+  queries: {
+    list: defineQuery({
+      ...locationRules.queries["location.list"],
+      input: z.object({}),
+      returns: "location",
+      resolve: async ({ db }) => {
+        const rows = await db
+          .select({ id: locations.id })
+          .from(locations)
+          .orderBy(asc(locations.name), asc(locations.id))
+          .limit(1_000);
+        return rows.map((row) => row.id);
+      },
+    }),
+  },
+});

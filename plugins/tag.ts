@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { asc } from "drizzle-orm";
+import { and, asc, eq } from "drizzle-orm";
 import { index, text } from "drizzle-orm/sqlite-core";
-import { v5 } from "uuid";
 import { z } from "zod";
 import {
   defineAction,
@@ -14,6 +13,7 @@ import {
   defineResource,
   resourceTable,
 } from "../src/index.ts";
+import { linkIdOf, tagRules } from "./rules/tag.ts";
 
 export const tags = resourceTable("tags", { name: text().notNull(), color: text() });
 
@@ -40,21 +40,18 @@ export const fileTag = defineResource({
   sync: { domain: "metadata", after: ["file", "tag"] },
 });
 
-/** The id of the link between a tag and a file: the same on every device, so that two become one. */
-function linkId(tagId: string, fileId: string): string {
-  return v5(fileId, tagId);
-}
-
 const links = z.object({ tagId: z.uuid(), fileIds: z.array(z.uuid()).min(1).max(1_000) });
+
+const { queries: listRules, actions: twins } = tagRules;
 
 export const tagPlugin = definePlugin({
   name: "tag",
   resources: [tag, fileTag],
   queries: {
     list: defineQuery({
+      ...listRules["tag.list"],
       input: z.object({}),
       returns: "tag",
-      ttl: 300,
       resolve: async ({ db }) => {
         const rows = await db
           .select({ id: tags.id })
@@ -63,17 +60,36 @@ export const tagPlugin = definePlugin({
           .limit(1_000);
         return rows.map((row) => row.id);
       },
-      matches: () => true,
-      compare: (left, right) => (String(left["name"]) < String(right["name"]) ? -1 : 1),
+    }),
+    links: defineQuery({
+      ...listRules["tag.links"],
+      /** The links of a file, of a tag, or all. */
+      input: z.object({ fileId: z.uuid().optional(), tagId: z.uuid().optional() }),
+      returns: "file_tag",
+      resolve: async ({ db }, { fileId, tagId }) => {
+        const rows = await db
+          .select({ id: fileTags.id })
+          .from(fileTags)
+          .where(
+            and(
+              fileId === undefined ? undefined : eq(fileTags.fileId, fileId),
+              tagId === undefined ? undefined : eq(fileTags.tagId, tagId),
+            ),
+          )
+          .orderBy(asc(fileTags.id))
+          .limit(10_000);
+        return rows.map((row) => row.id);
+      },
     }),
   },
   actions: {
     apply: defineAction({
+      ...twins["tag.apply"],
       input: links,
       run: async (tx, { tagId, fileIds }) => {
         for (const fileId of fileIds) {
           await tx.upsert("file_tag", {
-            id: linkId(tagId, fileId),
+            id: linkIdOf(tagId, fileId),
             file_id: fileId,
             tag_id: tagId,
           });
@@ -82,16 +98,30 @@ export const tagPlugin = definePlugin({
       },
     }),
     remove: defineAction({
+      ...twins["tag.remove"],
       input: links,
       run: async (tx, { tagId, fileIds }) => {
         let removed = 0;
         for (const fileId of fileIds) {
-          const id = linkId(tagId, fileId);
+          const id = linkIdOf(tagId, fileId);
           if ((await tx.get("file_tag", id)) === null) continue;
           await tx.delete("file_tag", id);
           removed += 1;
         }
         return { removed };
+      },
+    }),
+    delete: defineAction({
+      ...twins["tag.delete"],
+      input: z.object({ id: z.uuid() }),
+      run: async (tx, { id }) => {
+        const rows = await tx.reader.db
+          .select({ id: fileTags.id })
+          .from(fileTags)
+          .where(eq(fileTags.tagId, id));
+        for (const row of rows) await tx.delete("file_tag", row.id);
+        if ((await tx.get("tag", id)) !== null) await tx.delete("tag", id);
+        return { deleted: rows.length + 1 };
       },
     }),
   },

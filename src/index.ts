@@ -14,3 +14,18 @@ export type {
 export { resourceTable } from "./resource/table.ts";
 export { createRegistry } from "./resource/registry.ts";
 export type { Registry, ResourceNamed } from "./resource/registry.ts";
+export type {
+  ActionInput,
+  ActionName,
+  ActionOutput,
+  InsertInput,
+  QueryInput,
+  QueryItem,
+  QueryName,
+  QueryResult,
+  RecordOf,
+  RulesOf,
+  TypeName,
+  UpdateInput,
+} from "./resource/infer.ts";
+export type { ActionRule, ClientRules, QueryRule, RuleDraft } from "./resource/rules.ts";

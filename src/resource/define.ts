@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { AnySQLiteTable } from "drizzle-orm/sqlite-core";
 import type { SqliteRemoteDatabase } from "drizzle-orm/sqlite-proxy";
 import type { WireResource } from "../protocol/errors.ts";
+import type { ActionRule, FieldsOf, QueryRule } from "./rules.ts";
 
 /** How a resource travels: see DESIGN section 9. `state` never leaves its node. */
 export type Domain = "index" | "metadata" | "content" | "state";
@@ -50,41 +51,72 @@ export interface SyncRules<Field extends string = string> {
   readonly breakCycle?: Field;
 }
 
+/** The fields of a table that travel, by the rules of `sync`, as clients hold them. */
+export type SyncedFields<Table extends AnySQLiteTable, Sync> = Readonly<
+  Pick<
+    RowOf<Table>,
+    Exclude<
+      Sync extends { readonly include: readonly (infer Field)[] }
+        ? Extract<Field, keyof RowOf<Table>>
+        : keyof RowOf<Table>,
+      | "id"
+      | "version"
+      | "createdAt"
+      | "updatedAt"
+      | "originDeviceId"
+      | (Sync extends { readonly exclude: readonly (infer Field)[] } ? Field : never)
+    >
+  >
+>;
+
+type RulesFor<Table extends AnySQLiteTable> = SyncRules<Extract<keyof RowOf<Table>, string>>;
+
 export interface ResourceDefinition<
   Type extends string,
   Table extends AnySQLiteTable,
   Input extends StandardSchemaV1,
+  Sync extends SyncRules = RulesFor<Table>,
+  View extends object = SyncedFields<Table, Sync>,
 > {
   /** The wire name, singular snake_case: "album_item". */
   readonly type: Type;
   readonly table: Table;
   /** Validates a full record; must answer synchronously and accept its own output. */
   readonly input: Input;
-  readonly sync: SyncRules<Extract<keyof RowOf<Table>, string>>;
+  readonly sync: Sync;
   /** The fields clients see, when they are not simply the synced columns. */
-  readonly toResource?: (row: RowOf<Table>) => Readonly<Record<string, unknown>>;
+  readonly toResource?: (row: RowOf<Table>) => View;
   /** Builds joined resources after the commit: one query for all `rows`, in their order. */
-  readonly build?: (
-    rows: readonly RowOf<Table>[],
-    reader: Reader,
-  ) => Promise<readonly Readonly<Record<string, unknown>>[]>;
+  readonly build?: (rows: readonly RowOf<Table>[], reader: Reader) => Promise<readonly View[]>;
   readonly onBulk?: (notice: BulkNotice, reader: Reader) => Promise<void>;
 }
 
-/** Any resource, for places that handle all of them. Rows are contravariant, hence the one `any`. */
+/** Any resource, for places that handle all of them. Rows are contravariant, hence the `any`. */
 // oxlint-disable-next-line typescript/no-explicit-any
-export type AnyResource = ResourceDefinition<string, any, StandardSchemaV1>;
+export type AnyResource = ResourceDefinition<string, any, StandardSchemaV1, SyncRules, any>;
 
 /** Declares a resource: identity with types, no side effect. */
 export function defineResource<
   const Type extends string,
   Table extends AnySQLiteTable,
   Input extends StandardSchemaV1,
->(definition: ResourceDefinition<Type, Table, Input>): ResourceDefinition<Type, Table, Input> {
+  const Sync extends RulesFor<Table>,
+  View extends object = SyncedFields<Table, Sync>,
+>(
+  definition: ResourceDefinition<Type, Table, Input, Sync, View>,
+): ResourceDefinition<Type, Table, Input, Sync, View> {
   return definition;
 }
 
-export interface QueryDefinition<Input extends StandardSchemaV1, Returns extends string | null> {
+/**
+ * A query. `matches`, `compare`, `limit` and `dependsOn` are pure and see records as clients hold
+ * them; a client that shares them keeps its list fresh without asking again.
+ */
+export interface QueryDefinition<
+  Input extends StandardSchemaV1,
+  Returns extends string | null,
+  Value extends (Returns extends null ? unknown : string) = Returns extends null ? unknown : string,
+> extends Omit<QueryRule<FieldsOf, StandardSchemaV1.InferOutput<Input>>, "returns"> {
   readonly input: Input;
   /** The type whose ids `resolve` answers; `null` when it answers plain values. */
   readonly returns: Returns;
@@ -92,31 +124,25 @@ export interface QueryDefinition<Input extends StandardSchemaV1, Returns extends
   readonly resolve: (
     reader: Reader,
     input: StandardSchemaV1.InferOutput<Input>,
-  ) => Promise<readonly (Returns extends null ? unknown : string)[]>;
+  ) => Promise<readonly Value[]>;
   /** Seconds a client may use the answer without asking again; 300 by default. */
   readonly ttl?: number;
-  /** Whether a resource belongs into the answer, so that clients need not ask again. */
-  readonly matches?: (
-    resource: WireResource,
-    input: StandardSchemaV1.InferOutput<Input>,
-  ) => boolean;
-  readonly compare?: (
-    left: WireResource,
-    right: WireResource,
-    input: StandardSchemaV1.InferOutput<Input>,
-  ) => number;
   /** What the answer depends on beside its records, such as a location's id. */
   readonly scopes?: (input: StandardSchemaV1.InferOutput<Input>) => readonly string[];
+  /** Records that travel along: the type, and the id that a returned record has for it. */
+  readonly related?: Readonly<Record<string, (record: FieldsOf) => unknown>>;
 }
 
 // Inputs are contravariant in `resolve`, hence `any`.
 // oxlint-disable-next-line typescript/no-explicit-any
-export type AnyQuery = QueryDefinition<any, any>;
+export type AnyQuery = QueryDefinition<any, any, any>;
 
 /** Declares a query: identity with types. */
-export function defineQuery<Input extends StandardSchemaV1, const Returns extends string | null>(
-  definition: QueryDefinition<Input, Returns>,
-): QueryDefinition<Input, Returns> {
+export function defineQuery<
+  Input extends StandardSchemaV1,
+  const Returns extends string | null,
+  Value extends (Returns extends null ? unknown : string),
+>(definition: QueryDefinition<Input, Returns, Value>): QueryDefinition<Input, Returns, Value> {
   return definition;
 }
 
@@ -131,7 +157,10 @@ export interface ActionTx {
   delete(type: string, id: string): Promise<void>;
 }
 
-export interface ActionDefinition<Input extends StandardSchemaV1, Output> {
+/** An action; its optimistic twin is what a client shows until the answer is there. */
+export interface ActionDefinition<Input extends StandardSchemaV1, Output> extends ActionRule<
+  StandardSchemaV1.InferOutput<Input>
+> {
   readonly input: Input;
   readonly run: (tx: ActionTx, input: StandardSchemaV1.InferOutput<Input>) => Promise<Output>;
 }

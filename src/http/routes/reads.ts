@@ -1,5 +1,6 @@
 import { Hono } from "hono";
-import { requireGrant } from "../../auth/capability.ts";
+import { allows, requireGrant } from "../../auth/capability.ts";
+import { renameKeys, toCamelCase } from "../../base/case.ts";
 import { createId } from "../../base/id.ts";
 import { validateInput } from "../../commit/validate.ts";
 import { BULK_MODEL_TYPE, decodeEntries, selectAfter } from "../../log/sync-log.ts";
@@ -9,6 +10,7 @@ import { SyncError } from "../../protocol/errors.ts";
 import type { WireResource } from "../../protocol/errors.ts";
 import { decodeRow } from "../../resource/compile.ts";
 import type { CompiledResource } from "../../resource/compile.ts";
+import type { AnyQuery } from "../../resource/define.ts";
 import type { Library } from "../../library/library.ts";
 import type { Service } from "../../service.ts";
 import { renderRows } from "../../stream/render.ts";
@@ -97,6 +99,24 @@ function readInput(c: AppContext): unknown {
   }
 }
 
+/** The records that a query's own records name, for whoever may see their types. */
+async function fetchRelated(
+  c: AppContext,
+  service: Service,
+  answered: { library: Library; query: AnyQuery; found: readonly WireResource[] },
+): Promise<Record<string, WireResource[]>> {
+  const { library, query, found } = answered;
+  const related: Record<string, WireResource[]> = {};
+  const records = found.map((one) => renameKeys({ ...one }, toCamelCase));
+  for (const [type, idOf] of Object.entries(query.related ?? {})) {
+    const need = { library: library.state.id, role: "reader", type } as const;
+    if (records.length === 0 || !allows(c.get("capability"), need)) continue;
+    const ids = new Set(records.map(idOf).filter((id) => typeof id === "string"));
+    related[type] = await fetchByIds(library, service.registry.resource(type), [...ids]);
+  }
+  return related;
+}
+
 async function runQuery(c: AppContext, service: Service, given: unknown): Promise<Response> {
   const { registry, clock, telemetry } = service;
   const name = c.req.param("name") ?? "";
@@ -115,18 +135,20 @@ async function runQuery(c: AppContext, service: Service, given: unknown): Promis
   const data = await query.resolve(library.reader, input);
   const found =
     type === null ? [] : await fetchByIds(library, registry.resource(type), data as string[]);
+  const related = await fetchRelated(c, service, { library, query, found });
   const elapsed = clock.monotonic() - started;
   telemetry.observe("query_seconds", elapsed / 1_000, { query: name });
   const known = new Set(found.map(({ id }) => id));
   const ids = type === null ? data : (data as string[]).filter((id) => known.has(id));
   return answer(c.req.raw, {
     data: ids,
-    included: type === null ? {} : { [type]: found },
+    included: type === null ? {} : { [type]: found, ...related },
     cache: {
       resources: type === null ? {} : { [type]: ids },
       scopes: query.scopes?.(input) ?? [],
       ttl_seconds: query.ttl ?? 300,
-      invalidation: type === null ? "manual" : { on_resource_change: [type] },
+      invalidation:
+        type === null ? "manual" : { on_resource_change: [type, ...(query.dependsOn ?? [])] },
     },
     meta: { sequence, execution_time_ms: Math.round(elapsed * 100) / 100, query_id: createId() },
   });

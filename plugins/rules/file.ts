@@ -1,0 +1,110 @@
+/**
+ * What a client knows about files without asking.
+ *
+ * @module
+ */
+import { compareText, foldCase, isAfter } from "../../src/resource/rules.ts";
+import type { ClientRules, RuleDraft, TextCursor } from "../../src/resource/rules.ts";
+
+interface FileFields {
+  readonly id: string;
+  readonly locationId: string;
+  readonly parentId: string | null;
+  readonly name: string;
+}
+
+interface DirectoryInput extends TextCursor {
+  readonly locationId: string;
+  readonly parentId?: string | null | undefined;
+  readonly limit?: number | undefined;
+}
+
+const byName = (left: FileFields, right: FileFields) => compareText(left.name, right.name);
+
+/** What stands behind the last dot, unless the name begins with it. */
+export function extensionOf(name: string): string | null {
+  const dot = name.lastIndexOf(".");
+  return dot > 0 ? name.slice(dot + 1).slice(0, 64) : null;
+}
+
+/** The records and all that lie below them, as far as the client holds them. */
+function withDescendants(draft: RuleDraft, ids: readonly string[]): Set<string> {
+  const children = new Map<string, string[]>();
+  for (const { id, parentId } of draft.all("file") as Iterable<FileFields>) {
+    if (parentId === null) continue;
+    const siblings = children.get(parentId);
+    if (siblings === undefined) children.set(parentId, [id]);
+    else siblings.push(id);
+  }
+  const found = new Set(ids);
+  for (const id of found) for (const child of children.get(id) ?? []) found.add(child);
+  return found;
+}
+
+export const fileRules = {
+  queries: {
+    "file.by_directory": {
+      returns: "file",
+      matches: (file: FileFields, input: DirectoryInput) =>
+        file.locationId === input.locationId &&
+        file.parentId === (input.parentId ?? null) &&
+        isAfter({ id: file.id, text: file.name }, input),
+      compare: byName,
+      limit: ({ limit }: DirectoryInput) => limit ?? 100,
+    },
+    "file.search": {
+      returns: "file",
+      matches: ({ name }: FileFields, { text }: { readonly text: string }) =>
+        foldCase(name).includes(foldCase(text)),
+      compare: byName,
+      limit: ({ limit }: { readonly limit?: number | undefined }) => limit ?? 100,
+    },
+    // A file does not know its tags: a changed link makes the list stale, a renamed file does not.
+    "file.with_tag": { returns: "file", dependsOn: ["file_tag"] },
+    "file.favorites": {
+      returns: "user_metadata",
+      matches: ({ favorite }: { readonly favorite: boolean }) => favorite,
+      limit: () => 1_000,
+    },
+  },
+  actions: {
+    "file.rename": {
+      optimistic: (
+        draft: RuleDraft,
+        { id, name }: { readonly id: string; readonly name: string },
+      ) => {
+        if (draft.get("file", id) === null) return;
+        draft.update("file", id, { name, extension: extensionOf(name) });
+      },
+    },
+    "file.move": {
+      optimistic: (
+        draft: RuleDraft,
+        input: { readonly ids: readonly string[]; readonly parentId: string | null },
+      ) => {
+        for (const id of input.ids) {
+          if (draft.get("file", id) === null) continue;
+          draft.update("file", id, { parentId: input.parentId });
+        }
+      },
+    },
+    "file.delete": {
+      optimistic: (draft: RuleDraft, { ids }: { readonly ids: readonly string[] }) => {
+        for (const id of withDescendants(draft, ids)) draft.delete("file", id);
+      },
+    },
+    "file.favorite": {
+      optimistic: (
+        draft: RuleDraft,
+        { id, favorite }: { readonly id: string; readonly favorite: boolean },
+      ) => {
+        const known = draft.get("user_metadata", id) as object | null;
+        if (known !== null) draft.update("user_metadata", id, { favorite });
+        else {
+          const fields = { fileId: id, favorite, hidden: false, notes: null, custom: null };
+          draft.insert("user_metadata", { id, ...fields });
+        }
+      },
+    },
+  },
+} satisfies ClientRules;

@@ -1,0 +1,72 @@
+/**
+ * What a client knows about tags without asking.
+ *
+ * @module
+ */
+import { v5 } from "uuid";
+import { compareText } from "../../src/resource/rules.ts";
+import type { ClientRules, RuleDraft } from "../../src/resource/rules.ts";
+
+interface LinkFields {
+  readonly fileId: string;
+  readonly tagId: string;
+}
+
+interface LinksInput {
+  readonly tagId: string;
+  readonly fileIds: readonly string[];
+}
+
+/** The id of the link between a tag and a file: the same on every device, so that two become one. */
+export function linkIdOf(tagId: string, fileId: string): string {
+  return v5(fileId, tagId);
+}
+
+export const tagRules = {
+  queries: {
+    "tag.list": {
+      returns: "tag",
+      matches: () => true,
+      compare: (left: { readonly name: string }, right: { readonly name: string }) =>
+        compareText(left.name, right.name),
+      limit: () => 1_000,
+    },
+    "tag.links": {
+      returns: "file_tag",
+      matches: (
+        link: LinkFields,
+        {
+          fileId,
+          tagId,
+        }: { readonly fileId?: string | undefined; readonly tagId?: string | undefined },
+      ) =>
+        (fileId === undefined || link.fileId === fileId) &&
+        (tagId === undefined || link.tagId === tagId),
+      limit: () => 10_000,
+    },
+  },
+  actions: {
+    "tag.apply": {
+      optimistic: (draft: RuleDraft, { tagId, fileIds }: LinksInput) => {
+        for (const fileId of fileIds) {
+          const id = linkIdOf(tagId, fileId);
+          if (draft.get("file_tag", id) === null) draft.insert("file_tag", { id, fileId, tagId });
+        }
+      },
+    },
+    "tag.remove": {
+      optimistic: (draft: RuleDraft, { tagId, fileIds }: LinksInput) => {
+        for (const fileId of fileIds) draft.delete("file_tag", linkIdOf(tagId, fileId));
+      },
+    },
+    "tag.delete": {
+      optimistic: (draft: RuleDraft, { id }: { readonly id: string }) => {
+        const links: (LinkFields & { readonly id: string })[] = [...draft.all("file_tag")];
+        for (const link of links) {
+          if (link.tagId === id) draft.delete("file_tag", link.id);
+        }
+        draft.delete("tag", id);
+      },
+    },
+  },
+} satisfies ClientRules;
