@@ -28,4 +28,4 @@ export type {
   TypeName,
   UpdateInput,
 } from "./resource/infer.ts";
-export type { ActionRule, ClientRules, QueryRule, RuleDraft } from "./resource/rules.ts";
+export type { ActionRule, ClientRules, Draft, QueryRule } from "./resource/rules.ts";

@@ -5,7 +5,7 @@
  */
 import { v5 } from "uuid";
 import { compareText, isAfter } from "../../src/resource/rules.ts";
-import type { ClientRules, RuleDraft, TextCursor } from "../../src/resource/rules.ts";
+import type { ClientRules, Draft, DraftRecord, TextCursor } from "../../src/resource/rules.ts";
 
 interface AlbumFields {
   readonly id: string;
@@ -65,8 +65,8 @@ export function planMove(
   return ordered.map((item, place) => ({ id: item.id, position: (place + 1) * gap }));
 }
 
-function itemsOf(draft: RuleDraft, albumId: string): ItemFields[] {
-  return [...(draft.all("album_item") as Iterable<ItemFields>)].filter(
+function itemsOf(draft: Draft, albumId: string): ItemFields[] {
+  return [...(draft.all("album_item") as Iterable<DraftRecord & ItemFields>)].filter(
     (item) => item.albumId === albumId,
   );
 }
@@ -83,6 +83,7 @@ export const albumRules = {
     },
     "album.items": {
       returns: "album_item",
+      partition: ["albumId"],
       matches: (item: ItemFields, { albumId }: { readonly albumId: string }) =>
         item.albumId === albumId,
       compare: (left: ItemFields, right: ItemFields) => left.position - right.position,
@@ -92,7 +93,7 @@ export const albumRules = {
   actions: {
     "album.add_files": {
       optimistic: (
-        draft: RuleDraft,
+        draft: Draft,
         { albumId, fileIds }: { readonly albumId: string; readonly fileIds: readonly string[] },
       ) => {
         let position = nextPosition(itemsOf(draft, albumId));
@@ -106,7 +107,7 @@ export const albumRules = {
     },
     "album.move_item": {
       optimistic: (
-        draft: RuleDraft,
+        draft: Draft,
         { id, afterId }: { readonly id: string; readonly afterId?: string | null | undefined },
       ) => {
         const item = draft.get("album_item", id) as ItemFields | null;
@@ -121,7 +122,7 @@ export const albumRules = {
       },
     },
     "album.delete": {
-      optimistic: (draft: RuleDraft, { id }: { readonly id: string }) => {
+      optimistic: (draft: Draft, { id }: { readonly id: string }) => {
         for (const item of itemsOf(draft, id)) draft.delete("album_item", item.id);
         draft.delete("album", id);
       },

@@ -4,7 +4,7 @@
  * @module
  */
 import { compareText, foldCase, isAfter } from "../../src/resource/rules.ts";
-import type { ClientRules, RuleDraft, TextCursor } from "../../src/resource/rules.ts";
+import type { ClientRules, Draft, DraftRecord, TextCursor } from "../../src/resource/rules.ts";
 
 interface FileFields {
   readonly id: string;
@@ -28,9 +28,9 @@ export function extensionOf(name: string): string | null {
 }
 
 /** The records and all that lie below them, as far as the client holds them. */
-function withDescendants(draft: RuleDraft, ids: readonly string[]): Set<string> {
+function withDescendants(draft: Draft, ids: readonly string[]): Set<string> {
   const children = new Map<string, string[]>();
-  for (const { id, parentId } of draft.all("file") as Iterable<FileFields>) {
+  for (const { id, parentId } of draft.all("file") as Iterable<DraftRecord & FileFields>) {
     if (parentId === null) continue;
     const siblings = children.get(parentId);
     if (siblings === undefined) children.set(parentId, [id]);
@@ -45,6 +45,7 @@ export const fileRules = {
   queries: {
     "file.by_directory": {
       returns: "file",
+      partition: ["locationId", "parentId"],
       matches: (file: FileFields, input: DirectoryInput) =>
         file.locationId === input.locationId &&
         file.parentId === (input.parentId ?? null) &&
@@ -69,17 +70,14 @@ export const fileRules = {
   },
   actions: {
     "file.rename": {
-      optimistic: (
-        draft: RuleDraft,
-        { id, name }: { readonly id: string; readonly name: string },
-      ) => {
+      optimistic: (draft: Draft, { id, name }: { readonly id: string; readonly name: string }) => {
         if (draft.get("file", id) === null) return;
         draft.update("file", id, { name, extension: extensionOf(name) });
       },
     },
     "file.move": {
       optimistic: (
-        draft: RuleDraft,
+        draft: Draft,
         input: { readonly ids: readonly string[]; readonly parentId: string | null },
       ) => {
         for (const id of input.ids) {
@@ -89,13 +87,13 @@ export const fileRules = {
       },
     },
     "file.delete": {
-      optimistic: (draft: RuleDraft, { ids }: { readonly ids: readonly string[] }) => {
+      optimistic: (draft: Draft, { ids }: { readonly ids: readonly string[] }) => {
         for (const id of withDescendants(draft, ids)) draft.delete("file", id);
       },
     },
     "file.favorite": {
       optimistic: (
-        draft: RuleDraft,
+        draft: Draft,
         { id, favorite }: { readonly id: string; readonly favorite: boolean },
       ) => {
         const known = draft.get("user_metadata", id) as object | null;

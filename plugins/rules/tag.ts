@@ -5,7 +5,7 @@
  */
 import { v5 } from "uuid";
 import { compareText } from "../../src/resource/rules.ts";
-import type { ClientRules, RuleDraft } from "../../src/resource/rules.ts";
+import type { ClientRules, Draft } from "../../src/resource/rules.ts";
 
 interface LinkFields {
   readonly fileId: string;
@@ -47,7 +47,7 @@ export const tagRules = {
   },
   actions: {
     "tag.apply": {
-      optimistic: (draft: RuleDraft, { tagId, fileIds }: LinksInput) => {
+      optimistic: (draft: Draft, { tagId, fileIds }: LinksInput) => {
         for (const fileId of fileIds) {
           const id = linkIdOf(tagId, fileId);
           if (draft.get("file_tag", id) === null) draft.insert("file_tag", { id, fileId, tagId });
@@ -55,16 +55,14 @@ export const tagRules = {
       },
     },
     "tag.remove": {
-      optimistic: (draft: RuleDraft, { tagId, fileIds }: LinksInput) => {
+      optimistic: (draft: Draft, { tagId, fileIds }: LinksInput) => {
         for (const fileId of fileIds) draft.delete("file_tag", linkIdOf(tagId, fileId));
       },
     },
     "tag.delete": {
-      optimistic: (draft: RuleDraft, { id }: { readonly id: string }) => {
-        const links: (LinkFields & { readonly id: string })[] = [...draft.all("file_tag")];
-        for (const link of links) {
-          if (link.tagId === id) draft.delete("file_tag", link.id);
-        }
+      optimistic: (draft: Draft, { id }: { readonly id: string }) => {
+        const links = Array.from(draft.all("file_tag")).filter((link) => link["tagId"] === id);
+        for (const link of links) draft.delete("file_tag", link.id);
         draft.delete("tag", id);
       },
     },

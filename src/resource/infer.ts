@@ -56,11 +56,13 @@ export type InsertInput<Source extends AnyRegistry, Type extends string> = strin
   ? Readonly<Record<string, unknown>>
   : StandardSchemaV1.InferInput<Named<Source, Type>["input"]> & { readonly id?: string };
 
+// oxlint-disable typescript/no-generated-empty-object-type -- The linter resolves the unknown registry.
 /** The fields of an update: those that change. */
 export type UpdateInput<Source extends AnyRegistry, Type extends string> = string extends Type
   ? Readonly<Record<string, unknown>>
   : Optional<StandardSchemaV1.InferInput<Named<Source, Type>["input"]>>;
 
+// oxlint-enable typescript/no-generated-empty-object-type
 type Optional<Value> = { readonly [Key in keyof Value]?: Value[Key] | undefined };
 
 type NamesIn<Source extends AnyRegistry, Kind extends "queries" | "actions"> =

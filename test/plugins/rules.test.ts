@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { clientRules } from "../../plugins/rules/index.ts";
 import { planMove } from "../../plugins/rules/album.ts";
 import { compareText } from "../../src/resource/rules.ts";
-import type { QueryRule, RuleDraft } from "../../src/resource/rules.ts";
+import type { Draft, QueryRule } from "../../src/resource/rules.ts";
 import { renameKeys, toCamelCase, toSnakeCase } from "../../src/base/case.ts";
 import { createId } from "../../src/base/id.ts";
 import { createWorld, tokenFor } from "../support/world.ts";
@@ -14,6 +14,7 @@ import { createWorld, tokenFor } from "../support/world.ts";
 type World = Awaited<ReturnType<typeof createWorld>>;
 interface Held {
   readonly id: string;
+  readonly version: number;
   readonly [field: string]: unknown;
 }
 
@@ -23,7 +24,10 @@ const [location, folder, other] = [createId(), createId(), createId()];
 const names = ["b.jpg", "a.jpg", "a.jpg", "Zoe.JPG", "é.jpg", "\u{1f600}.jpg", "\uffee.jpg", "a_b"];
 let world: World;
 
-async function commit(type: string, record: Held): Promise<void> {
+async function commit(
+  type: string,
+  record: { id: string; [field: string]: unknown },
+): Promise<void> {
   const { id, ...data } = renameKeys(record, toSnakeCase);
   const change = { resource_type: type, operation: "upsert", id, data };
   const { status, body } = await world.send("POST", `${world.at}/commit`, change);
@@ -37,7 +41,7 @@ async function held(type: string): Promise<Held[]> {
 }
 
 async function ask(name: string, input: object): Promise<string[]> {
-  const wire = renameKeys(input as Held, toSnakeCase);
+  const wire = renameKeys({ ...input }, toSnakeCase);
   const { status, body } = await world.send("POST", `${world.at}/query/${name}`, { input: wire });
   expect([name, status]).toEqual([name, 200]);
   return body.data;
@@ -113,12 +117,12 @@ test("pages of equal names lose nobody: every album is on exactly one page", asy
   expect(seen).toEqual(await ask("album.list", {}));
 });
 
-function createDraft(records: ReadonlyMap<string, Map<string, Held>>): RuleDraft {
+function createDraft(records: ReadonlyMap<string, Map<string, Held>>): Draft {
   const of = (type: string) => records.get(type) ?? new Map<string, Held>();
   return {
     get: (type, id) => of(type).get(id) ?? null,
     all: (type) => of(type).values(),
-    insert: (type, record) => void of(type).set(record.id, record),
+    insert: (type, record) => void of(type).set(record.id, { version: 0, ...record }),
     delete: (type, id) => void of(type).delete(id),
     update: (type, id, fields) => {
       const record = of(type).get(id);
@@ -174,10 +178,9 @@ test("every optimistic twin does to a client's records what its action does to t
   );
   for (const [name, input] of script) {
     const records = await allHeld();
-    const twin: { optimistic: (draft: RuleDraft, input: never) => void } =
-      clientRules.actions[name];
+    const twin: { optimistic: (draft: Draft, input: never) => void } = clientRules.actions[name];
     twin.optimistic(createDraft(records), input as never);
-    const wire = { input: renameKeys(input as Held, toSnakeCase) };
+    const wire = { input: renameKeys({ ...input }, toSnakeCase) };
     const { status } = await world.send("POST", `${world.at}/actions/${name}`, wire);
     expect([name, status]).toEqual([name, 200]);
     expect([name, toComparable(records)]).toEqual([name, toComparable(await allHeld())]);
