@@ -12,6 +12,7 @@ import {
   defineQuery,
   defineResource,
   resourceTable,
+  SyncError,
 } from "../src/index.ts";
 import type { ActionTx, Reader } from "../src/index.ts";
 import { extensionOf, fileRules } from "./rules/file.ts";
@@ -107,7 +108,11 @@ async function deleteTree(tx: ActionTx, id: string): Promise<number> {
 /** Refuses a move that would put a directory below itself. */
 async function assertNotBelow(tx: ActionTx, id: string, parentId: string | null): Promise<void> {
   for (let at = parentId; at !== null;) {
-    if (at === id) throw new Error("A directory cannot be moved into itself or below itself.");
+    if (at === id) {
+      const message = "A directory cannot be moved into itself or below itself.";
+      const issues = [{ path: "parent_id", message }];
+      throw new SyncError("invalid_record", { issues }, { detail: message });
+    }
     const parent = await tx.get("file", at);
     at = (parent?.["parent_id"] as string | null | undefined) ?? null;
   }

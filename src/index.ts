@@ -1,3 +1,4 @@
+export { SyncError } from "./protocol/errors.ts";
 export { defineAction, definePlugin, defineQuery, defineResource } from "./resource/define.ts";
 export type {
   ActionTx,

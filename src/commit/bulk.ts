@@ -346,10 +346,10 @@ export function createBulk(options: BulkOptions): Bulk {
     run: async (request) => {
       const { token, resource, mode, author } = request;
       const known = await find(token);
-      if (known?.state === "complete") return toReceipt(known, true);
       if (known !== null && (known.resourceType !== resource.type || known.mode !== mode)) {
         throw new SyncError("mutation_reused", { mutationId: token });
       }
+      if (known?.state === "complete") return toReceipt(known, true);
       if (running.has(token)) {
         const detail = "This bulk operation is running; ask for its state, or try again.";
         throw new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail });

@@ -70,6 +70,9 @@ export async function readBody(
     if (error instanceof SyncError) throw error;
     throw invalid(`The body is not valid ${type === MSGPACK ? "msgpack" : "JSON"}.`, error);
   }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw invalid("The body must be one object.");
+  }
   assertDepth(value, limits.depth);
   return value;
 }

@@ -25,9 +25,12 @@ export function parse<Schema extends v.GenericSchema>(
     message: issue.message,
   }));
   const [first] = issues;
+  // A batch is told which of its changes cannot be read, as it is told which one is refused.
+  const at = /^changes\.(\d+)/.exec(first?.path ?? "")?.[1];
   const detail =
     first === undefined ? "The request is not valid." : `${first.path}: ${first.message}`;
-  throw new SyncError("invalid_body", { issues }, { detail });
+  const index = at === undefined ? {} : { index: Number(at) };
+  throw new SyncError("invalid_body", { issues, ...index }, { detail });
 }
 
 /** Who asks, by token. @throws unauthorized, rate_limited */

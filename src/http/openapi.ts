@@ -111,6 +111,21 @@ function commitOf(resourceSchema: string): Json {
   return { ...rest, required: ["operation", "id"], properties: { ...others, data } };
 }
 
+/** One type's bulk: a stream of its records, whose whole no schema can describe. */
+function describeBulk(type: string, path: string): Json {
+  const record = {
+    type: "object",
+    required: ["id"],
+    allOf: [{ $ref: `#/components/schemas/${type}` }],
+    properties: { id: { type: "string", format: "uuid" } },
+  };
+  const content = { "application/x-ndjson": { schema: record } };
+  return {
+    ...describeRoute(`Write a stream of ${type} records`, path, undefined),
+    requestBody: { required: true, content },
+  };
+}
+
 /** The document of `GET /openapi.json`: 3.1, from the schemas that validate. */
 export function describeApi(
   registry: Registry,
@@ -152,15 +167,20 @@ export function describeApi(
       `${path}/commit`,
       describeRoute(`Commit one ${type}`, `${path}/commit`, commitOf(type)),
     );
-    const batch = {
-      type: "object",
-      properties: { changes: { type: "array", items: commitOf(type) } },
+    const { mutation_id, ...change } = commitOf(type)["properties"] as Json;
+    const changes = {
+      type: "array",
+      minItems: 1,
+      maxItems: 1_000,
+      items: { type: "object", required: ["operation", "id"], properties: change },
     };
+    const batch = { type: "object", required: ["changes"], properties: { changes, mutation_id } };
     add(
       "post",
       `${path}/batch`,
       describeRoute(`Commit many of type ${type}`, `${path}/batch`, batch),
     );
+    add("post", `${path}/bulk`, describeBulk(type, `${path}/bulk`));
     add("get", `${path}/{id}`, describeRoute(`Read one ${type}`, `${path}/{id}`, undefined));
   }
   return {

@@ -9,6 +9,11 @@ function badRecord(message: string, cause?: unknown): SyncError {
   return new SyncError("invalid_record", { issues: [{ path: "", message }] }, { cause });
 }
 
+function badBody(message: string, cause?: unknown): SyncError {
+  const issues = [{ path: "", message }];
+  return new SyncError("invalid_body", { issues }, { detail: message, cause });
+}
+
 function toRecord(value: unknown): BulkRecord {
   return typeof value === "object" && value !== null && !Array.isArray(value)
     ? (value as Record<string, unknown>)
@@ -28,16 +33,23 @@ async function* readLines(
   recordBytes: number,
 ): AsyncGenerator<BulkRecord> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
+  const decode = (part?: Uint8Array): string => {
+    try {
+      return decoder.decode(part, { stream: part !== undefined });
+    } catch (error) {
+      throw badBody("The body is not UTF-8 text.", error);
+    }
+  };
   let rest = "";
   for await (const part of body) {
-    rest += decoder.decode(part, { stream: true });
+    rest += decode(part);
     const lines = rest.split("\n");
     rest = lines.pop() ?? "";
     if (rest.length > recordBytes * 2)
       throw new SyncError("body_too_large", { limitBytes: recordBytes });
     for (const line of lines) if (line.trim() !== "") yield parseLine(line);
   }
-  rest += decoder.decode();
+  rest += decode();
   if (rest.trim() !== "") yield parseLine(rest);
 }
 
@@ -88,19 +100,27 @@ export function readRecords(
 ): AsyncIterable<BulkRecord> {
   const type = (request.headers.get("content-type") ?? "").split(";")[0]?.trim();
   if (type !== RECORDS_NDJSON && type !== RECORDS_MSGPACK) {
-    const message = `Send ${RECORDS_NDJSON} or ${RECORDS_MSGPACK}.`;
-    throw new SyncError("invalid_body", { issues: [{ path: "", message }] }, { detail: message });
+    throw badBody(`Send ${RECORDS_NDJSON} or ${RECORDS_MSGPACK}.`);
   }
-  const isGzip = request.headers.get("content-encoding") === "gzip";
+  const encoding = request.headers.get("content-encoding") ?? "identity";
+  if (!["identity", "gzip"].includes(encoding)) throw badBody("Send gzip, or no encoding.");
+  const isGzip = encoding === "gzip";
   const raw = request.body ?? new ReadableStream<Uint8Array>({ start: (c) => c.close() });
   const plain = isGzip
     ? raw.pipeThrough(
         new DecompressionStream("gzip") as unknown as TransformStream<Uint8Array, Uint8Array>,
       )
     : raw;
+  const unpacked = async function* (): AsyncGenerator<Uint8Array> {
+    try {
+      yield* plain;
+    } catch (error) {
+      throw isGzip ? badBody("The gzip body is broken, or ends too early.", error) : error;
+    }
+  };
   const bounded = async function* (): AsyncGenerator<Uint8Array> {
     let length = 0;
-    for await (const part of plain) {
+    for await (const part of unpacked()) {
       length += part.length;
       if (length > limits.bulkBodyBytes)
         throw new SyncError("body_too_large", { limitBytes: limits.bulkBodyBytes });

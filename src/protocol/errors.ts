@@ -14,7 +14,7 @@ export type WireResource = { readonly id: string; readonly version: number } & R
 /** Every way a request can fail, with the facts each failure carries. The code is the contract. */
 export interface ErrorFacts {
   /** The body cannot be read as what its type and the route promise; `issues` says where. */
-  invalid_body: { issues?: readonly Issue[] };
+  invalid_body: { issues?: readonly Issue[]; index?: number };
   /** A record, or an input, that its schema refuses; `index` is its place in a batch or a bulk. */
   invalid_record: { issues: readonly Issue[]; index?: number };
   unauthorized: { reason: string };

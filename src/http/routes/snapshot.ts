@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import type { Library } from "../../library/library.ts";
+import { SyncError } from "../../protocol/errors.ts";
 import { decodeRow } from "../../resource/compile.ts";
 import type { CompiledResource } from "../../resource/compile.ts";
 import type { Service } from "../../service.ts";
@@ -78,7 +79,12 @@ export function snapshotRoutes(service: Service): Hono<AppEnv> {
     );
     const isMsgpack = c.req.header("accept")?.includes(MSGPACK) === true;
     const encoder = new TextEncoder();
-    const lines = readLines(library, resources, c.req.query("after_key"));
+    const afterKey = c.req.query("after_key");
+    if (afterKey !== undefined && !resources.some(({ type }) => afterKey.startsWith(`${type}:`))) {
+      const message = "Send the type and id of the last record, as in album:ID.";
+      throw new SyncError("invalid_body", { issues: [{ path: "after_key", message }] });
+    }
+    const lines = readLines(library, resources, afterKey);
     const plain = new ReadableStream<Uint8Array>({
       pull: async (controller) => {
         const parts: string[] = [];
