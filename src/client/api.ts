@@ -1,0 +1,131 @@
+/**
+ * What a client offers, typed by a registry: `Client<typeof registry>`. Types only.
+ *
+ * @module
+ */
+import type {
+  ActionInput,
+  ActionName,
+  ActionOutput,
+  AnyRegistry,
+  InsertInput,
+  QueryInput,
+  QueryItem,
+  QueryName,
+  RecordOf,
+  TypeName,
+  UpdateInput,
+} from "../resource/infer.ts";
+import type { QueryKey } from "./query-key.ts";
+import type { ClientRecord } from "./record.ts";
+import type { QuerySnapshot, RecordSnapshot } from "./snapshot.ts";
+
+/** Something to read now, and to be told of changes of. An unchanged snapshot keeps its identity. */
+export interface Store<Snapshot> {
+  readonly getSnapshot: () => Snapshot;
+  /** Answers what ends the subscription. */
+  readonly subscribe: (listener: () => void) => () => void;
+}
+
+export interface TypedQuerySnapshot<Item> extends QuerySnapshot {
+  readonly data: readonly Item[];
+}
+
+export interface QueryHandle<Item = unknown> extends Store<TypedQuerySnapshot<Item>> {
+  readonly key: QueryKey;
+  /** Asks again, whatever the cache holds. */
+  refetch(): Promise<void>;
+}
+
+export interface TypedRecordSnapshot<Value> extends RecordSnapshot {
+  readonly data: (Value & ClientRecord) | null;
+}
+
+export interface RecordHandle<Value = ClientRecord> extends Store<TypedRecordSnapshot<Value>> {}
+
+export interface MutationSnapshot<Output = unknown> {
+  readonly state: "queued" | "sent" | "committed" | "rejected";
+  readonly sequence?: number;
+  readonly problem?: unknown;
+  readonly output?: Output;
+}
+
+export interface MutationReceipt<Output = unknown> {
+  /** Null when it changed nothing. */
+  readonly sequence: number | null;
+  readonly resources: readonly ClientRecord[];
+  readonly output: Output;
+}
+
+export interface MutationHandle<Output = unknown> extends Store<MutationSnapshot<Output>> {
+  readonly id: string;
+  /** Of the one record it is about. */
+  readonly recordId?: string;
+  /** Fails with the problem when it is rejected. */
+  readonly done: Promise<MutationReceipt<Output>>;
+}
+
+export interface RejectedMutation {
+  readonly mutationId: string;
+  readonly problem: unknown;
+  retry(): void;
+  discard(): void;
+}
+
+export interface SyncStatus {
+  readonly connection: "connecting" | "live" | "catching-up" | "offline" | "needs-auth" | "closed";
+  readonly cursor: number;
+  readonly head: number;
+  readonly pendingCount: number;
+  readonly rejected: readonly RejectedMutation[];
+  readonly problem: unknown;
+}
+
+/** One change of a batch. */
+export type BatchChange<Source extends AnyRegistry> = {
+  [Type in TypeName<Source>]:
+    | {
+        readonly operation: "insert" | "upsert";
+        readonly type: Type;
+        readonly data: InsertInput<Source, Type>;
+      }
+    | {
+        readonly operation: "update";
+        readonly type: Type;
+        readonly id: string;
+        readonly data: UpdateInput<Source, Type>;
+      }
+    | { readonly operation: "delete"; readonly type: Type; readonly id: string };
+}[TypeName<Source>];
+
+/** Reads and writes of one library. */
+export interface TypedClient<Source extends AnyRegistry = AnyRegistry> {
+  query<Name extends QueryName<Source>>(
+    name: Name,
+    input: QueryInput<Source, Name>,
+  ): QueryHandle<QueryItem<Source, Name>>;
+  record<Type extends TypeName<Source>>(
+    type: Type,
+    id: string,
+  ): RecordHandle<RecordOf<Source, Type>>;
+  insert<Type extends TypeName<Source>>(
+    type: Type,
+    input: InsertInput<Source, Type>,
+  ): MutationHandle;
+  upsert<Type extends TypeName<Source>>(
+    type: Type,
+    input: InsertInput<Source, Type>,
+  ): MutationHandle;
+  update<Type extends TypeName<Source>>(
+    type: Type,
+    id: string,
+    fields: UpdateInput<Source, Type>,
+  ): MutationHandle;
+  delete<Type extends TypeName<Source>>(type: Type, id: string): MutationHandle;
+  batch(changes: readonly BatchChange<Source>[]): MutationHandle;
+  action<Name extends ActionName<Source>>(
+    name: Name,
+    input: ActionInput<Source, Name>,
+  ): MutationHandle<ActionOutput<Source, Name>>;
+  readonly status: Store<SyncStatus>;
+}

@@ -1,0 +1,275 @@
+/**
+ * Hooks over a client. `createHooks<typeof registry>()` types them all; nothing else needs a type.
+ *
+ * @module
+ */
+import {
+  createContext,
+  createElement,
+  useContext,
+  useMemo,
+  useState,
+  useSyncExternalStore,
+} from "react";
+import type { FunctionComponent, ReactNode } from "react";
+import type {
+  ActionInput,
+  ActionName,
+  ActionOutput,
+  AnyRegistry,
+  InsertInput,
+  QueryInput,
+  QueryItem,
+  QueryName,
+  RecordOf,
+  TypeName,
+  UpdateInput,
+} from "../resource/infer.ts";
+import type {
+  MutationHandle,
+  MutationSnapshot,
+  QueryHandle,
+  Store,
+  SyncStatus,
+  TypedClient,
+} from "./api.ts";
+import { toQueryKey } from "./query-key.ts";
+import type { ClientRecord } from "./record.ts";
+import type { QuerySnapshot, RecordSnapshot } from "./snapshot.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
+
+export interface QueryState<Item> {
+  /** The records in order; null until the first answer. Old ones stay while new ones are fetched. */
+  readonly data: readonly Item[] | null;
+  readonly isLoading: boolean;
+  readonly isFetching: boolean;
+  readonly isStale: boolean;
+  readonly error: unknown;
+  refetch(): Promise<void>;
+}
+
+export interface RecordState<Record> {
+  /** Null while it is unknown, and when there is none. */
+  readonly data: Record | null;
+  readonly isLoading: boolean;
+  /** A change that the service has not confirmed has a say in `data`. */
+  readonly isPending: boolean;
+}
+
+/** What became of the latest change that a hook made. */
+export interface MutationState<Output> {
+  readonly state: "idle" | MutationSnapshot["state"];
+  readonly isPending: boolean;
+  readonly error: unknown;
+  readonly output: Output | undefined;
+}
+
+export interface QueryOptions {
+  /** False asks for nothing and listens to nothing. */
+  readonly enabled?: boolean;
+}
+
+export interface Hooks<Source extends AnyRegistry> {
+  readonly SynclineProvider: FunctionComponent<{
+    client: TypedClient<Source>;
+    children?: ReactNode;
+  }>;
+  useClient(): TypedClient<Source>;
+  useQuery<Name extends QueryName<Source>>(
+    name: Name,
+    input: QueryInput<Source, Name>,
+    options?: QueryOptions,
+  ): QueryState<QueryItem<Source, Name>>;
+  /** Suspends until the first answer, and throws a problem to the error boundary. */
+  useSuspenseQuery<Name extends QueryName<Source>>(
+    name: Name,
+    input: QueryInput<Source, Name>,
+  ): readonly QueryItem<Source, Name>[];
+  /** `id` null asks for nothing. */
+  useRecord<Type extends TypeName<Source>>(
+    type: Type,
+    id: string | null,
+  ): RecordState<RecordOf<Source, Type>>;
+  useMutation<Type extends TypeName<Source>>(
+    type: Type,
+  ): MutationState<unknown> & {
+    insert(input: InsertInput<Source, Type>): MutationHandle;
+    upsert(input: InsertInput<Source, Type>): MutationHandle;
+    update(id: string, fields: UpdateInput<Source, Type>): MutationHandle;
+    delete(id: string): MutationHandle;
+  };
+  useAction<Name extends ActionName<Source>>(
+    name: Name,
+  ): MutationState<ActionOutput<Source, Name>> & {
+    run(input: ActionInput<Source, Name>): MutationHandle<ActionOutput<Source, Name>>;
+  };
+  useSyncStatus(): SyncStatus;
+}
+
+const Context = createContext<TypedClient | null>(null);
+
+const loading: QuerySnapshot = {
+  data: [],
+  status: "loading",
+  isStale: false,
+  isFetching: true,
+  problem: null,
+  sequence: 0,
+};
+const disabled: QuerySnapshot = { ...loading, isFetching: false };
+const unknown: RecordSnapshot = { data: null, isPending: false, isKnown: false };
+const offline: SyncStatus = {
+  connection: "connecting",
+  cursor: -1,
+  head: -1,
+  pendingCount: 0,
+  rejected: [],
+  problem: null,
+};
+const noChange: Partial<MutationSnapshot> = {};
+const never = () => () => {};
+
+function useClient(): TypedClient {
+  const client = useContext(Context);
+  if (client === null) throw new Error("A <SynclineProvider client={…}> must be around this.");
+  return client;
+}
+
+/** The snapshot of a store, or `empty` without one. A server shows `empty` too, and so does hydration. */
+function useStore<Snapshot>(store: Store<Snapshot> | null, empty: Snapshot): Snapshot {
+  return useSyncExternalStore<Snapshot>(
+    store === null ? never : store.subscribe,
+    store === null ? () => empty : store.getSnapshot,
+    () => empty,
+  );
+}
+
+/** The handle of a query: another one only when its name, the meaning of its input or the client changes. */
+function useHandle(name: string, input: Fields): QueryHandle {
+  const client = useClient();
+  const { text } = toQueryKey(name, input);
+  return useMemo(() => client.query(name, input), [client, text]);
+}
+
+function useQuery(name: string, input: Fields, options?: QueryOptions): QueryState<unknown> {
+  const isEnabled = options?.enabled ?? true;
+  const handle = useHandle(name, input);
+  const snapshot = useStore<QuerySnapshot>(
+    isEnabled ? handle : null,
+    isEnabled ? loading : disabled,
+  );
+  return useMemo(() => {
+    const { data, status, isFetching, isStale, problem } = snapshot;
+    return {
+      data: status === "ready" || data.length > 0 ? data : null,
+      isLoading: status === "loading" && isEnabled,
+      isFetching,
+      isStale,
+      error: problem,
+      refetch: () => handle.refetch(),
+    };
+  }, [handle, snapshot, isEnabled]);
+}
+
+/** The first answers that suspended components wait for, so that asking twice waits once. */
+const waiting = new WeakMap<TypedClient, Map<string, Promise<void>>>();
+
+function firstAnswer(client: TypedClient, handle: QueryHandle): Promise<void> {
+  const known = waiting.get(client) ?? new Map<string, Promise<void>>();
+  waiting.set(client, known);
+  const { text } = handle.key;
+  const answer =
+    known.get(text) ??
+    new Promise<void>((resolve) => {
+      const end = handle.subscribe(() => {
+        if (handle.getSnapshot().status === "loading") return;
+        known.delete(text);
+        resolve();
+        // The component that waits subscribes when it appears; the answer stays until then.
+        queueMicrotask(() => end());
+      });
+    });
+  known.set(text, answer);
+  return answer;
+}
+
+function useSuspenseQuery(name: string, input: Fields): readonly unknown[] {
+  const client = useClient();
+  const handle = useHandle(name, input);
+  const { data, status, problem } = useSyncExternalStore(
+    handle.subscribe,
+    handle.getSnapshot,
+    handle.getSnapshot,
+  );
+  // oxlint-disable-next-line typescript/only-throw-error -- So a component suspends.
+  if (status === "loading") throw firstAnswer(client, handle);
+  // oxlint-disable-next-line typescript/only-throw-error -- The problem goes to the error boundary.
+  if (status === "error" && data.length === 0) throw problem;
+  return data;
+}
+
+function useRecord(type: string, id: string | null): RecordState<ClientRecord> {
+  const client = useClient();
+  const handle = useMemo(() => (id === null ? null : client.record(type, id)), [client, type, id]);
+  const { data, isKnown, isPending } = useStore<RecordSnapshot>(handle, unknown);
+  const isLoading = id !== null && !isKnown;
+  return useMemo(() => ({ data, isLoading, isPending }), [data, isLoading, isPending]);
+}
+
+/** Follows the latest of the changes that a component makes. */
+function useLatest() {
+  const [handle, setHandle] = useState<MutationHandle | null>(null);
+  const snapshot = useStore<Partial<MutationSnapshot>>(handle, noChange);
+  const follow = useMemo(
+    () => (made: MutationHandle) => {
+      // A failure shows in `error`; whoever awaits `done` hears of it there.
+      made.done.catch(() => {});
+      setHandle(made);
+      return made;
+    },
+    [],
+  );
+  const { state = "idle", problem = null, output } = snapshot;
+  const latest = { state, isPending: /queued|sent/.test(state), error: problem, output };
+  return { follow, latest };
+}
+
+function useMutation(type: string) {
+  const client = useClient();
+  const { follow, latest } = useLatest();
+  const verbs = useMemo(
+    () => ({
+      insert: (input: Fields) => follow(client.insert(type, input)),
+      upsert: (input: Fields) => follow(client.upsert(type, input)),
+      update: (id: string, fields: Fields) => follow(client.update(type, id, fields)),
+      delete: (id: string) => follow(client.delete(type, id)),
+    }),
+    [client, type],
+  );
+  return { ...latest, ...verbs };
+}
+
+function useAction(name: string) {
+  const client = useClient();
+  const { follow, latest } = useLatest();
+  const run = useMemo(() => (input: Fields) => follow(client.action(name, input)), [client, name]);
+  return { ...latest, run };
+}
+
+const hooks = {
+  SynclineProvider: ({ client, children }: { client: TypedClient; children?: ReactNode }) =>
+    createElement(Context.Provider, { value: client }, children),
+  useClient,
+  useQuery,
+  useSuspenseQuery,
+  useRecord,
+  useMutation,
+  useAction,
+  useSyncStatus: () => useStore(useClient().status, offline),
+};
+
+/** The hooks, typed by a registry. They are the same functions for all. */
+export function createHooks<Source extends AnyRegistry>(): Hooks<Source> {
+  return hooks as unknown as Hooks<Source>;
+}
