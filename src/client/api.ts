@@ -121,7 +121,7 @@ export interface TypedClient<Source extends AnyRegistry = AnyRegistry> {
     id: string,
     fields: UpdateInput<Source, Type>,
   ): MutationHandle;
-  delete<Type extends TypeName<Source>>(type: Type, id: string): MutationHandle;
+  delete(type: TypeName<Source>, id: string): MutationHandle;
   batch(changes: readonly BatchChange<Source>[]): MutationHandle;
   action<Name extends ActionName<Source>>(
     name: Name,
