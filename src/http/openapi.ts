@@ -17,7 +17,7 @@ import type { Registry } from "../resource/registry.ts";
 type Json = Record<string, unknown>;
 
 /** The JSON Schema of a plugin's own input, with wire names; whatever library it was written in. */
-function inputSchema(schema: StandardSchemaV1): Json {
+export function inputSchema(schema: StandardSchemaV1): Json {
   const standard = schema["~standard"] as {
     vendor: string;
     jsonSchema?: { input(o: object): Json };

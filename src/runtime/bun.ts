@@ -31,7 +31,7 @@ export interface Running {
 }
 
 /** Plugins from outside this repository: `syncline.config.ts` in the working folder exports `plugins`. */
-async function loadPlugins(): Promise<readonly Plugin[]> {
+export async function loadPlugins(): Promise<readonly Plugin[]> {
   const path = resolve("syncline.config.ts");
   if (!(await Bun.file(path).exists())) return bundledPlugins;
   const { plugins } = (await import(pathToFileURL(path).href)) as { plugins?: readonly Plugin[] };

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { addDoctor } from "./commands/doctor.ts";
 import { addExport } from "./commands/export.ts";
+import { addGenerate } from "./commands/generate.ts";
 import { addImport } from "./commands/import.ts";
 import { addIndex } from "./commands/index-tree.ts";
 import { addLibrary } from "./commands/library.ts";
@@ -27,5 +28,6 @@ export function createProgram(): Command {
   addImport(program);
   addExport(program);
   addDoctor(program);
+  addGenerate(program);
   return program;
 }

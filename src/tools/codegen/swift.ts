@@ -1,0 +1,212 @@
+import { unreachable } from "../../base/assert.ts";
+import { toCamelCase } from "../../base/case.ts";
+import type { Field, Model, ModelCall, ModelResource, Shape } from "./model.ts";
+import { toPascalCase } from "./model.ts";
+
+const reserved = new Set(
+  "as break case class default defer do else enum extension false for func if import in init is let nil operator protocol return self static struct super switch throw true try var where while".split(
+    " ",
+  ),
+);
+
+function toName(wire: string): string {
+  const name = toCamelCase(wire);
+  return reserved.has(name) ? `\`${name}\`` : name;
+}
+
+function toType(shape: Shape): string {
+  switch (shape.kind) {
+    case "text":
+    case "choice":
+      return "String";
+    case "integer":
+      return "Int";
+    case "real":
+      return "Double";
+    case "boolean":
+      return "Bool";
+    case "json":
+      return "JSONValue";
+    case "list":
+      return `[${toType(shape.item)}]`;
+    default:
+      return unreachable(shape);
+  }
+}
+
+const isOptional = (field: Field) => field.isNullable || field.isOptional;
+const fieldType = (field: Field) => `${toType(field.shape)}${isOptional(field) ? "?" : ""}`;
+
+function writeKeys(names: readonly string[], indent: string): string {
+  const keys = names.map((name) => `${indent}    case ${toName(name)} = ${JSON.stringify(name)}`);
+  return `${indent}enum CodingKeys: String, CodingKey {\n${keys.join("\n")}\n${indent}}`;
+}
+
+function writeResource({ type, fields }: ModelResource): string {
+  const known = fields ?? [];
+  const note =
+    fields === null ? "/// Its other fields are made by a function of its plugin.\n" : "";
+  const lines = known.map((field) => `    public var ${toName(field.name)}: ${fieldType(field)}`);
+  return `${note}public struct ${toPascalCase(type)}: SynclineResource, Hashable {
+    public static let resourceType = ${JSON.stringify(type)}
+    public let id: String
+    public let version: Int
+${lines.map((line) => `${line}\n`).join("")}
+${writeKeys(["id", "version", ...known.map((field) => field.name)], "    ")}
+}
+`;
+}
+
+function writeInput({ name, input }: ModelCall, suffix: string): string {
+  const lines = input.map((field) => `    public var ${toName(field.name)}: ${fieldType(field)}\n`);
+  const parameters = input.map(
+    (field) => `${toName(field.name)}: ${fieldType(field)}${isOptional(field) ? " = nil" : ""}`,
+  );
+  const assignments = input.map(
+    (field) => `        self.${toName(field.name)} = ${toName(field.name)}\n`,
+  );
+  const keys =
+    input.length === 0
+      ? ""
+      : `\n${writeKeys(
+          input.map((one) => one.name),
+          "    ",
+        )}\n`;
+  return `public struct ${toPascalCase(name)}${suffix}: Codable, Hashable, Sendable {
+    public static let name = ${JSON.stringify(name)}
+${lines.join("")}
+    public init(${parameters.join(", ")}) {
+${assignments.join("")}    }
+${keys}}
+`;
+}
+
+/** What is the same for every registry: no case for any type, so a new one changes nothing here. */
+const runtime = `public protocol SynclineResource: Codable, Identifiable, Sendable {
+    static var resourceType: String { get }
+    var id: String { get }
+    var version: Int { get }
+}
+
+/// A value of a JSON column.
+public indirect enum JSONValue: Codable, Hashable, Sendable {
+    case null, bool(Bool), number(Double), string(String), array([JSONValue]), object([String: JSONValue])
+
+    public init(from decoder: Decoder) throws {
+        let value = try decoder.singleValueContainer()
+        if value.decodeNil() { self = .null }
+        else if let bool = try? value.decode(Bool.self) { self = .bool(bool) }
+        else if let number = try? value.decode(Double.self) { self = .number(number) }
+        else if let string = try? value.decode(String.self) { self = .string(string) }
+        else if let array = try? value.decode([JSONValue].self) { self = .array(array) }
+        else { self = .object(try value.decode([String: JSONValue].self)) }
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var value = encoder.singleValueContainer()
+        switch self {
+        case .null: try value.encodeNil()
+        case .bool(let bool): try value.encode(bool)
+        case .number(let number): try value.encode(number)
+        case .string(let string): try value.encode(string)
+        case .array(let array): try value.encode(array)
+        case .object(let object): try value.encode(object)
+        }
+    }
+}
+
+public struct UnknownResourceType: Error { public let type: String }
+
+extension ResourceTypeRegistry {
+    public static func decode(_ type: String, from data: Data) throws -> any SynclineResource {
+        guard let resource = types[type] else { throw UnknownResourceType(type: type) }
+        return try JSONDecoder().decode(resource, from: data)
+    }
+}
+
+public struct EventEnvelope: Codable, Hashable, Sendable {
+    public let id: String
+    public let timestamp: String
+    public let libraryId: String
+    public let sequence: Int?
+    public let span: Int?
+    public let epoch: Int
+    public let transactionId: String?
+    public let mutationId: String?
+
+    enum CodingKeys: String, CodingKey {
+        case id, timestamp, sequence, span, epoch
+        case libraryId = "library_id", transactionId = "transaction_id", mutationId = "mutation_id"
+    }
+}
+
+/// An event of the stream. A record that does not fit is counted and leaves the others (\`failedCount\`).
+public struct ResourceEvent: Decodable {
+    public let envelope: EventEnvelope
+    public let kind: String
+    public let resourceType: String?
+    public let changed: [any SynclineResource]
+    public let deletedIds: [String]
+    public let failedCount: Int
+
+    private enum EventKeys: String, CodingKey { case envelope, kind }
+    private enum KindKeys: String, CodingKey { case type, data }
+    private enum DataKeys: String, CodingKey {
+        case resource, resources
+        case resourceType = "resource_type", resourceId = "resource_id", deletedIds = "deleted_ids"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let event = try decoder.container(keyedBy: EventKeys.self)
+        let kindContainer = try event.nestedContainer(keyedBy: KindKeys.self, forKey: .kind)
+        let data = try kindContainer.nestedContainer(keyedBy: DataKeys.self, forKey: .data)
+        envelope = try event.decode(EventEnvelope.self, forKey: .envelope)
+        kind = try kindContainer.decode(String.self, forKey: .type)
+        resourceType = try data.decodeIfPresent(String.self, forKey: .resourceType)
+        var found: [any SynclineResource] = []
+        var failed = 0
+        let type = resourceType.flatMap { ResourceTypeRegistry.types[$0] }
+        func add(_ item: Decoder) {
+            guard let type, let resource = try? type.init(from: item) else { failed += 1; return }
+            found.append(resource)
+        }
+        if data.contains(.resource), try !data.decodeNil(forKey: .resource) {
+            add(try data.superDecoder(forKey: .resource))
+        }
+        if data.contains(.resources) {
+            var items = try data.nestedUnkeyedContainer(forKey: .resources)
+            while !items.isAtEnd { add(try items.superDecoder()) }
+        }
+        changed = found
+        failedCount = failed
+        var gone = try data.decodeIfPresent([String].self, forKey: .deletedIds) ?? []
+        if kind == "ResourceDeleted", let id = try data.decodeIfPresent(String.self, forKey: .resourceId) {
+            gone.append(id)
+        }
+        deletedIds = gone
+    }
+}
+`;
+
+/** One Swift file (5.7 or newer, Foundation only): structs, inputs, the type registry and the event. */
+export function writeSwift(model: Model): string {
+  const rows = model.resources.map(
+    ({ type }) => `        ${toPascalCase(type)}.resourceType: ${toPascalCase(type)}.self,`,
+  );
+  return `// DO NOT EDIT MANUALLY. Made by \`syncline generate\` from the registry.
+import Foundation
+
+/// Every type that travels.
+public enum ResourceTypeRegistry {
+    /// The registry this was made from; \`hello\` on the stream tells the service's own.
+    public static let registryHash = ${JSON.stringify(model.registryHash)}
+    public static let types: [String: any SynclineResource.Type] = [
+${rows.join("\n")}
+    ]
+}
+
+${model.resources.map(writeResource).join("\n")}
+${model.queries.map((call) => writeInput(call, "Query")).join("\n")}
+${model.actions.map((call) => writeInput(call, "Action")).join("\n")}
+${runtime}`;
+}

@@ -1,0 +1,169 @@
+import { unreachable } from "../../base/assert.ts";
+import type { Field, Model, ModelCall, ModelResource, Shape } from "./model.ts";
+import { toPascalCase } from "./model.ts";
+
+function toSchema(shape: Shape): string {
+  switch (shape.kind) {
+    case "text":
+      return "v.string()";
+    case "integer":
+      return "v.pipe(v.number(), v.safeInteger())";
+    case "real":
+      return "v.number()";
+    case "boolean":
+      return "v.boolean()";
+    case "json":
+      return "v.unknown()";
+    case "choice":
+      return `v.picklist(${JSON.stringify(shape.values)})`;
+    case "list":
+      return `v.array(${toSchema(shape.item)})`;
+    default:
+      return unreachable(shape);
+  }
+}
+
+function toEntry({ name, shape, isNullable, isOptional }: Field): string {
+  const nullable = isNullable ? `v.nullable(${toSchema(shape)})` : toSchema(shape);
+  return `  ${name}: ${isOptional ? `v.optional(${nullable})` : nullable},`;
+}
+
+function writeResource({ type, fields }: ModelResource): string {
+  const name = toPascalCase(type);
+  const entries = [
+    "  id: v.string(),",
+    "  version: v.pipe(v.number(), v.safeInteger()),",
+    ...(fields ?? []).map(toEntry),
+  ];
+  const note =
+    fields === null ? "/** Its other fields are made by a function of its plugin. */\n" : "";
+  return `${note}export const ${name} = v.looseObject({
+${entries.join("\n")}
+});
+export type ${name} = v.InferOutput<typeof ${name}>;
+`;
+}
+
+function writeInput({ name, input }: ModelCall, suffix: string): string {
+  const entries = input.map(toEntry).join("\n");
+  return `export const ${toPascalCase(name)}${suffix} = v.object({${entries === "" ? "" : `\n${entries}\n`}});
+`;
+}
+
+function writeCalls(title: string, calls: readonly ModelCall[], suffix: string): string {
+  const rows = calls.map(({ name, returns }) => {
+    const result = returns === null ? "" : `, returns: ${JSON.stringify(returns)}`;
+    return `  ${JSON.stringify(name)}: { input: ${toPascalCase(name)}${suffix}${result} },`;
+  });
+  return `export const ${title} = {
+${rows.join("\n")}
+} as const;
+`;
+}
+
+/** What is the same for every registry: no case for any type, so a new one changes nothing here. */
+const runtime = `export type ResourceTypeMap = {
+  [Type in keyof typeof resourceTypeMap]: v.InferOutput<(typeof resourceTypeMap)[Type]>;
+};
+export type ResourceType = keyof ResourceTypeMap;
+
+export function isResourceType(type: string): type is ResourceType {
+  return Object.hasOwn(resourceTypeMap, type);
+}
+
+/** A resource of a type, checked. Throws for an unknown type, and ValiError for what does not fit. */
+export function decodeResource<Type extends ResourceType>(
+  type: Type,
+  data: unknown,
+): ResourceTypeMap[Type] {
+  if (!isResourceType(type)) throw new Error(\`Unknown resource type: \${String(type)}\`);
+  return v.parse(resourceTypeMap[type], data) as ResourceTypeMap[Type];
+}
+
+export const Envelope = v.looseObject({
+  id: v.string(),
+  timestamp: v.string(),
+  library_id: v.string(),
+  sequence: v.optional(v.pipe(v.number(), v.safeInteger())),
+  span: v.optional(v.pipe(v.number(), v.safeInteger())),
+  epoch: v.pipe(v.number(), v.safeInteger()),
+  transaction_id: v.optional(v.string()),
+  mutation_id: v.optional(v.string()),
+});
+export type Envelope = v.InferOutput<typeof Envelope>;
+
+const Kind = v.looseObject({ type: v.string(), data: v.record(v.string(), v.unknown()) });
+
+/** A resource with its type; narrow it by \`type\`. */
+export type TypedResource = {
+  [Type in ResourceType]: { readonly type: Type; readonly resource: ResourceTypeMap[Type] };
+}[ResourceType];
+
+export interface DecodedEvent {
+  readonly envelope: Envelope;
+  readonly kind: string;
+  readonly data: Readonly<Record<string, unknown>>;
+  /** The records that were created or changed. */
+  readonly changed: readonly TypedResource[];
+  readonly deleted: readonly { readonly type: string; readonly id: string }[];
+  /** What did not fit, one by one: the others are there. What they name is to be read again. */
+  readonly problems: readonly { readonly type: string; readonly id: unknown; readonly error: unknown }[];
+}
+
+/** An event of the stream. Throws only when it is no event; a bad record becomes one of \`problems\`. */
+export function decodeEvent(value: unknown): DecodedEvent {
+  const { envelope, kind } = v.parse(v.looseObject({ envelope: Envelope, kind: Kind }), value);
+  const { data } = kind;
+  const type = String(data["resource_type"] ?? "");
+  const list = (name: string): unknown[] => {
+    const found = data[name];
+    return Array.isArray(found) ? found : [];
+  };
+  const single = data["resource"];
+  const changed: TypedResource[] = [];
+  const problems: { type: string; id: unknown; error: unknown }[] = [];
+  for (const given of [...list("resources"), ...(single == null ? [] : [single])]) {
+    try {
+      const resource = decodeResource(type as ResourceType, given);
+      changed.push({ type, resource } as TypedResource);
+    } catch (error) {
+      problems.push({ type, id: (given as { id?: unknown } | null)?.id, error });
+    }
+  }
+  const gone = data["resource_id"];
+  const deleted = [
+    ...list("deleted_ids"),
+    ...(kind.type === "ResourceDeleted" && gone !== undefined ? [gone] : []),
+  ];
+  return {
+    envelope,
+    kind: kind.type,
+    data,
+    changed,
+    deleted: deleted.map((id) => ({ type, id: String(id) })),
+    problems,
+  };
+}
+`;
+
+/** A file that stands alone beside valibot: schemas, types, and the type registry. */
+export function writeTypeScript(model: Model): string {
+  const map = model.resources.map(({ type }) => `  ${type}: ${toPascalCase(type)},`);
+  return `// DO NOT EDIT MANUALLY. Made by \`syncline generate\` from the registry.
+import * as v from "valibot";
+
+/** The registry this was made from; \`hello\` on the stream tells the service's own. */
+export const registryHash = ${JSON.stringify(model.registryHash)};
+
+${model.resources.map(writeResource).join("\n")}
+/** Every type that travels. */
+export const resourceTypeMap = {
+${map.join("\n")}
+} as const;
+
+${model.queries.map((call) => writeInput(call, "Query")).join("")}
+${writeCalls("queries", model.queries, "Query")}
+${model.actions.map((call) => writeInput(call, "Action")).join("")}
+${writeCalls("actions", model.actions, "Action")}
+${runtime}`;
+}
