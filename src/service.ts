@@ -8,6 +8,8 @@ import { createTokenVerifier } from "./auth/token.ts";
 import type { TokenVerifier } from "./auth/token.ts";
 import { openCatalog } from "./library/catalog.ts";
 import type { Catalog, CatalogOptions } from "./library/catalog.ts";
+import { openStandardBody } from "./stream/body.ts";
+import type { OpenBody } from "./stream/body.ts";
 
 /** The parts of a running service, joined. */
 export interface Service extends CatalogOptions {
@@ -17,6 +19,7 @@ export interface Service extends CatalogOptions {
   readonly tickets: Tickets;
   readonly rateLimiter: RateLimiter;
   readonly corsOrigins: readonly string[];
+  readonly openBody: OpenBody;
   /** Prometheus text. */
   readonly metrics: () => string;
   /** Resolves when the service can commit. @throws database_unavailable */
@@ -29,6 +32,8 @@ export interface ServiceOptions extends CatalogOptions {
   readonly secret?: string | undefined;
   readonly jwksUrl?: string | undefined;
   readonly corsOrigins: readonly string[];
+  /** How the runtime opens the body of a stream; the standard way when left out. */
+  readonly openBody?: OpenBody;
   readonly metrics: () => string;
 }
 
@@ -73,6 +78,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   });
   return {
     ...options,
+    openBody: options.openBody ?? openStandardBody,
     catalog,
     verifier,
     revocations,

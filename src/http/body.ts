@@ -1,7 +1,7 @@
 import { Unpackr } from "msgpackr/unpack";
 import { SyncError } from "../protocol/errors.ts";
 import type { WireResource } from "../protocol/errors.ts";
-import { pack } from "../stream/frame.ts";
+import { pack } from "../stream/codec.ts";
 
 export const MSGPACK = "application/msgpack";
 const unpackr = new Unpackr({ useRecords: false, int64AsType: "number" });

@@ -8,17 +8,18 @@ import type { TransactionManager } from "../commit/manager.ts";
 import { isLeader, releaseLease, renewLease } from "../lease/lease.ts";
 import type { LeaseOptions, LibraryState } from "../lease/lease.ts";
 import { trimLog } from "../log/retention.ts";
-import { decodeEntries, selectSurvivors } from "../log/sync-log.ts";
 import type { LogEntry } from "../log/sync-log.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Reader } from "../resource/define.ts";
 import type { Registry } from "../resource/registry.ts";
 import type { Database } from "../store/database.ts";
-import { toEvents } from "../stream/event.ts";
+import { createCodec } from "../stream/codec.ts";
 import { createHub } from "../stream/hub.ts";
-import type { Hub, HubOptions } from "../stream/hub.ts";
+import type { Hub } from "../stream/hub.ts";
+import { createLogReader } from "../stream/log-reader.ts";
 import { createPublisher } from "../stream/publish.ts";
 import { renderEntries } from "../stream/render.ts";
+import { structuresOf } from "../stream/structures.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { createArrivals } from "./arrivals.ts";
 import { prepareLibrary } from "./prepare.ts";
@@ -48,23 +49,6 @@ export interface LibraryOptions {
   readonly limits: Limits;
   readonly telemetry: Telemetry;
   readonly identity: LibraryIdentity;
-}
-
-/** Survivors of at most this many entries are read for one page of catch-up. */
-const CATCH_UP_ENTRIES = 2_000;
-
-/** Reads pages of the log as events: for streams behind the ring. */
-function createLogReader(
-  options: LibraryOptions,
-  state: LibraryState,
-  render: (entries: readonly LogEntry[]) => ReturnType<typeof renderEntries>,
-): HubOptions["readLog"] {
-  return async (after, head) => {
-    const end = Math.min(head, after + CATCH_UP_ENTRIES);
-    const [rows = []] = await options.database.read([selectSurvivors(after, end)]);
-    const rendered = await render(decodeEntries(rows));
-    return { events: toEvents(rendered, { libraryId: state.id, after }), end };
-  };
 }
 
 /** What recurs while a library is open: renewing the lease, trimming the log, sweeping streams. */
@@ -106,8 +90,9 @@ export async function openLibrary(options: LibraryOptions): Promise<Library> {
   const reader: Reader = { db: database.drizzle, libraryId: state.id };
   const render = (entries: readonly LogEntry[]) =>
     renderEntries(entries, { registry, database, reader });
-  const readLog = createLogReader(options, state, render);
-  const hub = createHub({ ...options, head: state.head, readLog });
+  const readLog = createLogReader({ ...options, state, render });
+  const codec = createCodec(structuresOf(registry));
+  const hub = createHub({ ...options, head: state.head, codec, readLog });
   const publisher = createPublisher({ ...options, hub, state, render });
   const arrivals = createArrivals({ ...options, state });
   const onFenced = (): void => {

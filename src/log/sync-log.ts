@@ -74,12 +74,38 @@ export function selectRange(first: number, last: number): Statement {
   };
 }
 
-/** The entries of a range that no later entry of the same record supersedes. */
+/**
+ * Where a page after a cursor ends: with the transaction of the entry that fills it, by count or by
+ * bytes of payload. Null when nothing follows that transaction. Only a page with too many bytes pays
+ * for the window that finds the entry.
+ */
+export function selectExtent(
+  after: number,
+  page: { readonly entries: number; readonly bytes: number },
+): Statement {
+  return {
+    sql: `WITH page AS (SELECT sequence, data FROM sync_log WHERE sequence > ?1 ORDER BY sequence LIMIT ?2),
+      whole AS (SELECT max(sequence) AS sequence, sum(octet_length(data)) AS bytes FROM page),
+      filled AS (SELECT CASE WHEN bytes <= ?3 THEN sequence ELSE (SELECT min(sequence) FROM (SELECT sequence,
+        sum(octet_length(data)) OVER (ORDER BY sequence ROWS UNBOUNDED PRECEDING) AS bytes FROM page)
+        WHERE bytes > ?3) END AS sequence FROM whole),
+      last AS (SELECT entry.sequence, entry.transaction_id FROM sync_log AS entry JOIN filled USING (sequence))
+      SELECT (SELECT entry.sequence - 1 FROM sync_log AS entry, last WHERE entry.sequence > last.sequence
+        AND entry.transaction_id <> last.transaction_id ORDER BY entry.sequence LIMIT 1)`,
+    args: [after, page.entries, page.bytes],
+  };
+}
+
+/**
+ * The entries of a range that no later entry of the same record supersedes: one row that holds them
+ * all, because handing over a row costs more than finding it.
+ */
 export function selectSurvivors(after: number, last: number): Statement {
   return {
-    sql: `SELECT ${COLUMNS} FROM sync_log AS entry WHERE sequence > ? AND sequence <= ? AND NOT EXISTS (
-      SELECT 1 FROM sync_log AS newer WHERE newer.model_type = entry.model_type
-      AND newer.record_id = entry.record_id AND newer.sequence > entry.sequence) ORDER BY sequence`,
+    sql: `SELECT '[' || coalesce(group_concat(entry), '') || ']' FROM (SELECT ${COLUMNS} AS entry FROM sync_log AS entry
+      WHERE sequence > ? AND sequence <= ? AND NOT EXISTS (SELECT 1 FROM sync_log AS newer
+      WHERE newer.model_type = entry.model_type AND newer.record_id = entry.record_id
+      AND newer.sequence > entry.sequence) ORDER BY sequence)`,
     args: [after, last],
   };
 }
@@ -126,38 +152,47 @@ export function replicateEntries(entries: readonly LogEntry[]): Statement {
   };
 }
 
-/** Reads what the selections above answer. */
+type EncodedEntry = [
+  sequence: number,
+  epoch: number,
+  transactionId: string,
+  deviceId: string,
+  mutationId: string | null,
+  timestampMs: number,
+  domain: string,
+  modelType: string,
+  recordId: string,
+  changeType: ChangeType,
+  version: number,
+  operation: string | null,
+  data: Record<string, unknown> | null,
+];
+
+function toEntry(value: EncodedEntry): LogEntry {
+  return {
+    sequence: value[0],
+    epoch: value[1],
+    transactionId: value[2],
+    deviceId: value[3],
+    mutationId: value[4],
+    timestampMs: value[5],
+    domain: value[6],
+    modelType: value[7],
+    recordId: value[8],
+    changeType: value[9],
+    version: value[10],
+    operation: value[11],
+    data: value[12],
+  };
+}
+
+/** Reads what `selectAfter` and `selectRange` answer: an entry a row. */
 export function decodeEntries(rows: Rows): LogEntry[] {
-  return rows.map((row) => {
-    const value = JSON.parse(row[0] as string) as [
-      number,
-      number,
-      string,
-      string,
-      string | null,
-      number,
-      string,
-      string,
-      string,
-      ChangeType,
-      number,
-      string | null,
-      Record<string, unknown> | null,
-    ];
-    return {
-      sequence: value[0],
-      epoch: value[1],
-      transactionId: value[2],
-      deviceId: value[3],
-      mutationId: value[4],
-      timestampMs: value[5],
-      domain: value[6],
-      modelType: value[7],
-      recordId: value[8],
-      changeType: value[9],
-      version: value[10],
-      operation: value[11],
-      data: value[12],
-    };
-  });
+  return rows.map((row) => toEntry(JSON.parse(row[0] as string) as EncodedEntry));
+}
+
+/** Reads what `selectSurvivors` answers: all entries in one row. */
+export function decodeSurvivors(rows: Rows): LogEntry[] {
+  const text = (rows[0]?.[0] as string | undefined) ?? "[]";
+  return (JSON.parse(text) as EncodedEntry[]).map(toEntry);
 }

@@ -11,6 +11,7 @@ import type { Plugin } from "../resource/define.ts";
 import { createRegistry } from "../resource/registry.ts";
 import { createService } from "../service.ts";
 import { openDatabase } from "../store/database.ts";
+import { openDirectBody } from "./direct-body.ts";
 import { openTelemetry } from "./observe.ts";
 import { readConfig } from "./config.ts";
 import { openNode } from "./node-identity.ts";
@@ -61,6 +62,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
     limits,
     telemetry,
     metrics,
+    openBody: openDirectBody,
     secret: node.secret ?? undefined,
     jwksUrl: config.SYNCLINE_JWKS_URL,
     corsOrigins: config.CORS_ORIGINS.split(",")

@@ -1,64 +1,37 @@
-import { Packr } from "msgpackr/pack";
-import type { StreamEvent, WireEvent } from "./event.ts";
-
-/** How a subscriber wants its frames. */
-export type Format = "sse" | "sse-json" | "msgpack";
-
-const packr = new Packr({ useRecords: false, variableMapSize: true });
-const encoder = new TextEncoder();
-
-/** Plain msgpack in memory of its own: the packer reuses its buffer. */
-export function pack(value: unknown): Uint8Array {
-  return new Uint8Array(packr.pack(value));
-}
-
-function base64(bytes: Uint8Array): string {
-  const native = bytes as Uint8Array & { toBase64?: () => string };
-  if (native.toBase64 !== undefined) return native.toBase64();
-  let binary = "";
-  for (const byte of bytes) binary += String.fromCharCode(byte);
-  return btoa(binary);
-}
-
-function sse(
-  type: string,
-  value: unknown,
-  options: { format: Format; id?: number | undefined },
-): Uint8Array {
-  const data = options.format === "sse-json" ? JSON.stringify(value) : base64(pack(value));
-  const id = options.id === undefined ? "" : `id: ${options.id}\n`;
-  return encoder.encode(`${id}event: ${type}\ndata: ${data}\n\n`);
-}
-
-/** The bytes of one event. */
-export function encodeEvent(event: WireEvent, format: Format): Uint8Array {
-  if (format === "msgpack") return pack(event);
-  return sse(event.kind.type, event, { format, id: event.envelope.sequence });
-}
-
-/** The bytes of `hello`, `heartbeat`, `reset` or `goodbye`. */
-export function encodeControl(
-  type: "hello" | "heartbeat" | "reset" | "goodbye",
-  data: Readonly<Record<string, unknown>>,
-  format: Format,
-): Uint8Array {
-  return format === "msgpack" ? pack({ [type]: data }) : sse(type, data, { format });
-}
-
-/** Moves a subscriber's cursor past positions that its filter leaves out. */
-export function encodeSkip(sequence: number, format: Format): Uint8Array {
-  return format === "msgpack" ? pack({ skip: sequence }) : encoder.encode(`id: ${sequence}\n\n`);
-}
+import type { Codec, Format } from "./codec.ts";
+import type { StreamEvent } from "./event.ts";
 
 /** An event with its bytes: each encoding is made once, whoever asks. */
 export interface Frame {
   readonly event: StreamEvent;
   bytes(format: Format): Uint8Array;
+  /** Bytes of all encodings made so far. */
+  readonly size: number;
 }
 
-export function createFrame(event: StreamEvent): Frame {
-  const made: Partial<Record<Format, Uint8Array>> = {};
-  return { event, bytes: (format) => (made[format] ??= encodeEvent(event.wire, format)) };
+/** `onEncoded` learns how much each encoding adds, so that a ring can bound its bytes. */
+export function createFrame(
+  event: StreamEvent,
+  codec: Codec,
+  onEncoded: (length: number) => void = () => {},
+): Frame {
+  const made = new Map<Format, Uint8Array>();
+  let size = 0;
+  return {
+    event,
+    bytes: (format) => {
+      const known = made.get(format);
+      if (known !== undefined) return known;
+      const bytes = codec.encodeEvent(event.wire, format);
+      made.set(format, bytes);
+      size += bytes.length;
+      onEncoded(bytes.length);
+      return bytes;
+    },
+    get size() {
+      return size;
+    },
+  };
 }
 
 /** Joins frames into one chunk. A single frame is not copied. */

@@ -37,7 +37,9 @@ export async function renderEntries(
   for (const { modelType, recordId, changeType } of entries) {
     const resource = context.registry.find(modelType);
     if (resource === undefined || resource.isPlain || changeType === "delete") continue;
-    wanted.set(resource, [...(wanted.get(resource) ?? []), recordId]);
+    const ids = wanted.get(resource) ?? [];
+    ids.push(recordId);
+    wanted.set(resource, ids);
   }
   for (const [resource, ids] of wanted) {
     const [rows = []] = await context.database.read([

@@ -4,7 +4,8 @@ import { Unpackr } from "msgpackr/unpack";
 import { createId } from "../../src/base/id.ts";
 import type { LogEntry } from "../../src/log/sync-log.ts";
 import { toEvents } from "../../src/stream/event.ts";
-import { createFrame, joinBytes, pack } from "../../src/stream/frame.ts";
+import { createCodec, pack } from "../../src/stream/codec.ts";
+import { createFrame, joinBytes } from "../../src/stream/frame.ts";
 import { readUntil } from "../support/events.ts";
 import { createWorld } from "../support/world.ts";
 
@@ -74,7 +75,7 @@ test("a frame is encoded once for each encoding, whoever asks", () => {
     epoch: 1,
   };
   const wire = { envelope, kind: { type: "ResourceDeleted", data: {} } };
-  const frame = createFrame({ sequence: 1, type: "album", wire });
+  const frame = createFrame({ sequence: 1, type: "album", wire }, createCodec([]));
   expect(frame.bytes("sse")).toBe(frame.bytes("sse"));
   expect(unpackr.unpack(frame.bytes("msgpack"))).toEqual(wire);
 });

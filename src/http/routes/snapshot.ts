@@ -4,7 +4,7 @@ import { SyncError } from "../../protocol/errors.ts";
 import { decodeRow } from "../../resource/compile.ts";
 import type { CompiledResource } from "../../resource/compile.ts";
 import type { Service } from "../../service.ts";
-import { pack } from "../../stream/frame.ts";
+import { pack } from "../../stream/codec.ts";
 import { renderRows } from "../../stream/render.ts";
 import { MSGPACK } from "../body.ts";
 import { authenticate, openFor, visibleTypes } from "../context.ts";

@@ -3,21 +3,25 @@ import { SyncError } from "../../protocol/errors.ts";
 import { PROTOCOL_VERSION } from "../../protocol/version.ts";
 import type { Library } from "../../library/library.ts";
 import type { Service } from "../../service.ts";
-import { encodeControl } from "../../stream/frame.ts";
-import type { Format } from "../../stream/frame.ts";
-import type { Subscriber } from "../../stream/hub.ts";
+import type { Format } from "../../stream/codec.ts";
 import { authenticate, openFor, readInteger, visibleTypes } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 
 const EVENTS_MSGPACK = "application/vnd.syncline.events+msgpack";
 
+function refuse(path: string, message: string): SyncError {
+  return new SyncError("invalid_body", { issues: [{ path, message }] });
+}
+
 function formatOf(c: AppContext): Format {
-  if (c.req.header("accept")?.includes(EVENTS_MSGPACK) === true) return "msgpack";
+  const isBare = c.req.header("accept")?.includes(EVENTS_MSGPACK) === true;
+  const wantsRecords = c.req.query("records") === "1";
+  if (isBare) return wantsRecords ? "records" : "msgpack";
+  if (wantsRecords) throw refuse("records", `Send Accept: ${EVENTS_MSGPACK} with it.`);
   const encoding = c.req.query("encoding") ?? "msgpack";
   if (encoding === "json") return "sse-json";
   if (encoding === "msgpack") return "sse";
-  const message = 'Use "msgpack" or "json".';
-  throw new SyncError("invalid_body", { issues: [{ path: "encoding", message }] });
+  throw refuse("encoding", 'Use "msgpack" or "json".');
 }
 
 /** Where the stream begins, and why it must begin afresh if the asked-for place is gone. */
@@ -68,9 +72,11 @@ function firstFrames(
       .filter(({ domain }) => domain !== "state")
       .map(({ type }) => type),
   };
-  const frames = [encodeControl("hello", hello, start.format)];
+  const { codec } = library.hub;
+  const structures = start.format === "records" ? { structures: codec.structures } : {};
+  const frames = [codec.encodeControl("hello", { ...hello, ...structures }, start.format)];
   if (start.reset !== null) {
-    frames.push(encodeControl("reset", { reason: start.reset, ...known }, start.format));
+    frames.push(codec.encodeControl("reset", { reason: start.reset, ...known }, start.format));
   }
   return frames;
 }
@@ -89,34 +95,26 @@ export function streamRoutes(service: Service): Hono<AppEnv> {
     const { cursor, reset } = startOf(c, library);
     const capability = c.get("capability");
     const types = visibleTypes(c, service, library.state.id);
-    let subscriber: Subscriber | null = null;
-    const body = new ReadableStream<Uint8Array>(
-      {
-        start: (controller) => {
-          for (const frame of firstFrames(library, service, { reset, format }))
-            controller.enqueue(frame);
-          subscriber = library.hub.subscribe({
-            format,
-            cursor,
-            types,
-            expiresAtMs: capability.expiresAtMs,
-            isRevoked: () => service.revocations.isRevoked(capability),
-            sink: {
-              room: () => controller.desiredSize ?? 0,
-              write: (bytes) => controller.enqueue(bytes),
-              close: () => controller.close(),
-            },
-          });
-        },
-        pull: () => subscriber?.pump(),
-        cancel: () => subscriber?.leave(),
+    const { raw } = c.req;
+    const body = service.openBody({
+      highWaterBytes: limits.subscriberBytes,
+      signal: () => raw.signal,
+      subscribe: (sink) => {
+        for (const frame of firstFrames(library, service, { reset, format })) sink.write(frame);
+        return library.hub.subscribe({
+          format,
+          cursor,
+          types,
+          expiresAtMs: capability.expiresAtMs,
+          isRevoked: () => service.revocations.isRevoked(capability),
+          sink,
+        });
       },
-      { highWaterMark: limits.subscriberBytes, size: (chunk) => chunk?.byteLength ?? 0 },
-    );
-    c.req.raw.signal.addEventListener("abort", () => subscriber?.leave());
+    });
+    const isSse = format === "sse" || format === "sse-json";
     return new Response(body, {
       headers: {
-        "content-type": format === "msgpack" ? EVENTS_MSGPACK : "text/event-stream",
+        "content-type": isSse ? "text/event-stream" : EVENTS_MSGPACK,
         "cache-control": "no-store, no-transform",
         "x-accel-buffering": "no",
       },

@@ -1,0 +1,43 @@
+import type { LibraryState } from "../lease/lease.ts";
+import { decodeSurvivors, selectExtent, selectSurvivors } from "../log/sync-log.ts";
+import type { LogEntry } from "../log/sync-log.ts";
+import { SyncError } from "../protocol/errors.ts";
+import type { Database } from "../store/database.ts";
+import { toEvents } from "./event.ts";
+import type { RenderedEntry } from "./event.ts";
+import type { ReadLog } from "./log-pages.ts";
+
+/** Positions one page of catch-up covers, unless a transaction ends later. */
+const PAGE_ENTRIES = 1_000;
+
+export interface LogReaderOptions {
+  readonly database: Database;
+  readonly state: LibraryState;
+  readonly limits: { readonly pageBytes: number };
+  readonly render: (entries: readonly LogEntry[]) => Promise<RenderedEntry[]>;
+}
+
+/**
+ * Reads pages of the log as events, for streams behind the ring. A page ends where a transaction
+ * ends, so that a batch is one event whichever way it comes; its bytes are bounded before any
+ * payload is read.
+ */
+export function createLogReader(options: LogReaderOptions): ReadLog {
+  const { database, state, limits, render } = options;
+
+  const findEnd = async (after: number, head: number): Promise<number> => {
+    const extent = selectExtent(after, { entries: PAGE_ENTRIES, bytes: limits.pageBytes });
+    const [rows = []] = await database.read([extent]);
+    return Math.min(head, (rows[0]?.[0] as number | null | undefined) ?? head);
+  };
+  return async (after, head) => {
+    // A stream whose place was trimmed must end: its next request is told to start afresh (I6).
+    if (after < state.oldestSequence - 1) {
+      throw new SyncError("cursor_expired", { oldestSequence: state.oldestSequence, head });
+    }
+    const end = await findEnd(after, head);
+    const [rows = []] = await database.read([selectSurvivors(after, end)]);
+    const rendered = await render(decodeSurvivors(rows));
+    return { events: toEvents(rendered, { libraryId: state.id, after }), end };
+  };
+}
