@@ -3,6 +3,7 @@ export { defineAction, definePlugin, defineQuery, defineResource } from "./resou
 export type {
   ActionTx,
   AnyResource,
+  BulkContext,
   BulkNotice,
   ConflictRule,
   Domain,

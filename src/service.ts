@@ -8,12 +8,15 @@ import { createTokenVerifier } from "./auth/token.ts";
 import type { TokenVerifier } from "./auth/token.ts";
 import { openCatalog } from "./library/catalog.ts";
 import type { Catalog, CatalogOptions } from "./library/catalog.ts";
+import { createFollowing } from "./library/following.ts";
+import type { Following, FollowingOptions } from "./library/following.ts";
 import { openStandardBody } from "./stream/body.ts";
 import type { OpenBody } from "./stream/body.ts";
 
 /** The parts of a running service, joined. */
 export interface Service extends CatalogOptions {
   readonly catalog: Catalog;
+  readonly following: Following;
   readonly verifier: TokenVerifier;
   readonly revocations: Revocations;
   readonly tickets: Tickets;
@@ -28,7 +31,7 @@ export interface Service extends CatalogOptions {
   stop(): Promise<void>;
 }
 
-export interface ServiceOptions extends CatalogOptions {
+export interface ServiceOptions extends CatalogOptions, Omit<FollowingOptions, "catalog"> {
   readonly secret?: string | undefined;
   readonly jwksUrl?: string | undefined;
   readonly corsOrigins: readonly string[];
@@ -45,6 +48,8 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const { clock, limits, telemetry } = options;
   const catalog = await openCatalog(options);
   const { database } = catalog;
+  const following = createFollowing({ ...options, catalog });
+  await following.resume();
   const revocations = createRevocations({
     clock,
     load: async (sinceMs) => {
@@ -80,6 +85,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     ...options,
     openBody: options.openBody ?? openStandardBody,
     catalog,
+    following,
     verifier,
     revocations,
     tickets: createTickets({ clock, limits }),
@@ -92,6 +98,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     },
     stop: async () => {
       stopPolling();
+      await following.stop();
       await catalog.close();
     },
   };

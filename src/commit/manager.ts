@@ -15,6 +15,10 @@ import { applyChange, slotKey } from "./plan.ts";
 import type { Slot } from "./plan.ts";
 import { runRaw } from "./raw.ts";
 import type { RawOptions, RawTx } from "./raw.ts";
+import { applyRemote } from "./remote.ts";
+import type { RemotePage } from "./remote.ts";
+import { applySnapshotPage } from "./remote-snapshot.ts";
+import type { SnapshotPage } from "./remote-snapshot.ts";
 import { validateInput, validateRecord } from "./validate.ts";
 
 export interface CommitContext {
@@ -46,6 +50,10 @@ export interface TransactionManager {
   runAction(name: string, input: unknown, context: CommitContext): Promise<Receipt>;
   /** Raw SQL inside the manager's transaction; the caller says what changed with `log`. */
   withTx<Result>(author: Author, run: (tx: RawTx) => Promise<Result>): Promise<Result>;
+  /** On a follower: writes entries as the leader wrote them. @throws what cannot be applied */
+  applyRemote(page: RemotePage): Promise<void>;
+  /** On a follower: makes a range of records equal to the leader's. */
+  applySnapshot(page: SnapshotPage): Promise<void>;
 }
 
 export interface ManagerOptions extends RawOptions {
@@ -184,6 +192,8 @@ export function createManager(options: ManagerOptions): TransactionManager {
       });
     },
     withTx: (author, run) => committer.exclusive(() => runRaw(options, author, run)),
+    applyRemote: (page) => applyRemote(options, page),
+    applySnapshot: (page) => applySnapshotPage(database, page, options.now()),
   };
 }
 

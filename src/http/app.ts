@@ -5,9 +5,11 @@ import { SyncError, errorTable, isSyncError, toProblem } from "../protocol/error
 import type { Service } from "../service.ts";
 import { answer } from "./body.ts";
 import type { AppEnv } from "./context.ts";
+import { deviceRoutes } from "./routes/devices.ts";
 import { docsRoutes } from "./routes/docs.ts";
 import { libraryRoutes } from "./routes/libraries.ts";
 import { readRoutes } from "./routes/reads.ts";
+import { replicaRoutes } from "./routes/replica.ts";
 import { snapshotRoutes } from "./routes/snapshot.ts";
 import { streamRoutes } from "./routes/stream.ts";
 import { writeRoutes } from "./routes/writes.ts";
@@ -75,11 +77,13 @@ export function createApp(service: Service): Hono<AppEnv> {
   app.get("/metrics", (c) =>
     c.text(service.metrics(), 200, { "content-type": "text/plain; version=0.0.4" }),
   );
+  app.route("/", replicaRoutes(service));
   app.route("/", writeRoutes(service));
   app.route("/", streamRoutes(service));
   app.route("/", readRoutes(service));
   app.route("/", snapshotRoutes(service));
   app.route("/", libraryRoutes(service));
+  app.route("/", deviceRoutes(service));
   app.route("/", docsRoutes(service, app));
   app.notFound((c) => {
     const { pathname } = new URL(c.req.url);

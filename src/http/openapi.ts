@@ -11,6 +11,7 @@ import {
   revocationSchema,
 } from "../protocol/commit.ts";
 import { errorTable } from "../protocol/errors.ts";
+import { deviceSchema, followSchema, positionSchema, resumeSchema } from "../protocol/setup.ts";
 import { PROTOCOL_VERSION } from "../protocol/version.ts";
 import type { Registry } from "../resource/registry.ts";
 
@@ -66,10 +67,26 @@ const summaries: Readonly<Record<string, string>> = {
   "post /v1/libraries/{library}/stream-tickets": "Get a one-time ticket for EventSource",
   "get /v1/libraries/{library}/resources/{type}": "List records",
   "get /v1/libraries/{library}/resources/{type}/{id}": "Read a record",
+  "get /v1/libraries/{library}/devices": "List the library's devices",
+  "get /v1/libraries/{library}/devices/{device}": "Read a device",
+  "post /v1/libraries/{library}/devices": "Register a device",
+  "post /v1/libraries/{library}/devices/{device}": "Register a device",
+  "delete /v1/libraries/{library}/devices/{device}": "Revoke a device, and all its tokens",
+  "get /v1/libraries/{library}/positions": "Read how far each device is",
+  "post /v1/libraries/{library}/positions": "Acknowledge a position",
+  "post /v1/following": "Follow a library of another service",
+  "get /v1/libraries/{library}/follower": "Read the state of this node's follower",
+  "post /v1/libraries/{library}/follower/resume": "Go on after a halt",
+  "delete /v1/libraries/{library}/follower/rejected/{mutation}": "Forget a refused write",
+  "post /v1/libraries/{library}/leader/promote": "Promote this follower to leader",
   "post /v1/revocations": "Revoke a token, or all tokens of a subject",
 };
 
 const bodies: Readonly<Record<string, GenericSchema>> = {
+  "post /v1/libraries/{library}/devices": deviceSchema,
+  "post /v1/libraries/{library}/positions": positionSchema,
+  "post /v1/following": followSchema,
+  "post /v1/libraries/{library}/follower/resume": resumeSchema,
   "post /v1/libraries": librarySchema,
   "post /v1/libraries/{library}/commit": commitSchema,
   "post /v1/libraries/{library}/batch": batchSchema,

@@ -5,7 +5,7 @@ export interface LibraryState {
   readonly id: string;
   readonly name: string;
   readonly description: string | null;
-  historyId: string;
+  readonly historyId: string;
   readonly createdAt: number;
   readonly deviceId: string;
   epoch: number;

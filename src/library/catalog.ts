@@ -21,6 +21,8 @@ export interface Catalog {
   /** Opens the library when it is not open yet. @throws not_found */
   open(id: string): Promise<Library>;
   remove(id: string): Promise<void>;
+  /** Closes the library, so that it is opened afresh; it stays in the list. */
+  release(id: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -77,6 +79,7 @@ export async function openCatalog(options: CatalogOptions): Promise<Catalog> {
       await pool.close(id);
       await options.dropDatabase(id);
     },
+    release: (id) => pool.close(id),
     close: async () => {
       await pool.closeAll();
       database.close();

@@ -36,6 +36,12 @@ export interface BulkNotice {
   readonly hints: Readonly<Record<string, unknown>>;
 }
 
+/** What a follower's `onBulk` works with. */
+export interface BulkContext extends Reader {
+  /** Makes the type's records here equal to the leader's. Done before the call for domain `metadata`. */
+  fetch(): Promise<void>;
+}
+
 /** How one resource travels and how its conflicts end. */
 export interface SyncRules<Field extends string = string> {
   readonly domain: Domain;
@@ -88,7 +94,8 @@ export interface ResourceDefinition<
   readonly toResource?: (row: RowOf<Table>) => View;
   /** Builds joined resources after the commit: one query for all `rows`, in their order. */
   readonly build?: (rows: readonly RowOf<Table>[], reader: Reader) => Promise<readonly View[]>;
-  readonly onBulk?: (notice: BulkNotice, reader: Reader) => Promise<void>;
+  /** What a follower does on a bulk notice; may be called again after a crash. */
+  readonly onBulk?: (notice: BulkNotice, context: BulkContext) => Promise<void>;
 }
 
 /** Any resource, for places that handle all of them. Rows are contravariant, hence the `any`. */

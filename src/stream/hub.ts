@@ -24,9 +24,17 @@ export interface Hub {
   /** Sends heartbeats, closes the expired and those that do not read. Called every second. */
   sweep(): void;
   goodbye(reason: GoodbyeReason, retryMs: number): void;
+  /** Tells listeners to read afresh, because records changed beside the log; the stream goes on. */
+  reset(reason: string, library: ResetState): void;
   readonly codec: Codec;
   readonly head: number;
   readonly size: number;
+}
+
+/** What a `reset` frame tells beside its reason. */
+export interface ResetState {
+  readonly oldestSequence: number;
+  readonly historyId: string;
 }
 
 export interface HubOptions {
@@ -98,6 +106,13 @@ export function createHub(options: HubOptions): Hub {
     },
     goodbye: (reason, retryMs) => {
       for (const member of members) sweeper.end(member, reason, retryMs);
+    },
+    reset: (reason, { oldestSequence: oldest_sequence, historyId: history_id }) => {
+      const facts = { reason, head: ring.head, oldest_sequence, history_id };
+      for (const { subscription } of members) {
+        subscription.cursor = ring.head;
+        subscription.sink.write(codec.encodeControl("reset", facts, subscription.format));
+      }
     },
     get head() {
       return ring.head;

@@ -15,6 +15,8 @@ export const counters = {
   lease_changes: "Leases taken, lost and released.",
   entries_trimmed: "Sync-log entries removed by retention.",
   unchanged_commits: "Commits that changed nothing and took no sequence.",
+  follower_records: "Records a follower took from snapshots.",
+  follower_repairs: "Resource types a follower fetched again, because their checksums differed.",
   database_retries: "Database calls tried again after a busy or broken connection.",
 } as const;
 
@@ -22,6 +24,8 @@ export const gauges = {
   stream_subscribers: "Open event streams.",
   open_libraries: "Libraries whose database is open.",
   commit_queue_length: "Commits that wait for the committer.",
+  follower_lag: "Entries the leader has and the follower has not.",
+  follower_halted: "1 while a follower waits for an upgrade, a token or a person.",
   library_head: "The newest sequence of a library.",
 } as const;
 

@@ -7,6 +7,7 @@ import { mintToken } from "../../src/auth/token.ts";
 import type { Grant } from "../../src/auth/capability.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { createId } from "../../src/base/id.ts";
+import type { Fetch } from "../../src/follower/upstream.ts";
 import { createApp } from "../../src/http/app.ts";
 import type { Library } from "../../src/library/library.ts";
 import { defaultLimits } from "../../src/protocol/limits.ts";
@@ -23,6 +24,9 @@ export interface WorldOptions {
   readonly plugins?: readonly Plugin[];
   readonly limits?: Partial<Limits>;
   readonly directory?: string;
+  readonly deviceId?: string;
+  /** How its followers reach their leader. */
+  readonly fetch?: Fetch;
 }
 
 export function tokenFor(
@@ -38,13 +42,15 @@ export async function createWorld(options: WorldOptions = {}) {
   const limits = { ...defaultLimits, ...options.limits };
   const service = await createService({
     registry: createRegistry(options.plugins ?? bundledPlugins),
-    lease: { deviceId: "node", nodeUrl: null, leaseMs: 15_000 },
+    lease: { deviceId: options.deviceId ?? "node", nodeUrl: null, leaseMs: 15_000 },
     clock: systemClock,
     limits,
     telemetry: silentTelemetry,
     metrics: () => "",
     secret: SECRET,
     corsOrigins: [],
+    fetch: options.fetch,
+    autoRun: false,
     openDatabase: (name) =>
       openDatabase({
         url: `file:${join(directory, name)}.db`,

@@ -60,6 +60,7 @@ export function libraryRoutes(service: Service): Hono<AppEnv> {
       const capability = await authenticate(c, service);
       const id = c.req.param("library").toLowerCase();
       requireGrant(capability, { library: id, role: "owner" });
+      await service.following.forget(id);
       await catalog.remove(id);
       return c.body(null, 204);
     })

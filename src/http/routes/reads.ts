@@ -39,6 +39,7 @@ function toWireEntry(entry: LogEntry) {
     record_id: entry.recordId,
     change_type: entry.changeType,
     version: entry.version,
+    operation: entry.operation,
     data: entry.data,
   };
 }

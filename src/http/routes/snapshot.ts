@@ -1,8 +1,8 @@
 import { Hono } from "hono";
 import type { Library } from "../../library/library.ts";
 import { SyncError } from "../../protocol/errors.ts";
-import { decodeRow } from "../../resource/compile.ts";
-import type { CompiledResource } from "../../resource/compile.ts";
+import { decodeRow, toFields } from "../../resource/compile.ts";
+import type { CompiledResource, Row } from "../../resource/compile.ts";
 import type { Service } from "../../service.ts";
 import { pack } from "../../stream/codec.ts";
 import { renderRows } from "../../stream/render.ts";
@@ -12,19 +12,40 @@ import type { AppEnv } from "../context.ts";
 
 const PAGE = 500;
 
+/** A record as it is stored, for followers: its own fields, and where it came from. */
+function toStored(resource: CompiledResource, row: Row): Record<string, unknown> {
+  const { id, version, origin_device_id: device_id, created_at, updated_at } = row;
+  return {
+    resource_type: resource.type,
+    resource: { id, version, ...toFields(resource, row) },
+    origin: { device_id, created_at, updated_at },
+  };
+}
+
+/** What is read, and how: `isStored` gives records as they are stored, not as clients see them. */
+interface Selection {
+  readonly resources: readonly CompiledResource[];
+  /** "type:id": goes on behind that record. */
+  readonly afterKey: string | undefined;
+  readonly isStored: boolean;
+}
+
 /** All records of one type after an id, then its tombstones; a page at a time. */
 async function* readType(
   library: Library,
   resource: CompiledResource,
-  from: string,
+  options: { readonly from: string; readonly isStored: boolean },
 ): AsyncGenerator<Record<string, unknown>> {
-  for (let after = from; ;) {
+  for (let after = options.from; ;) {
     const [rows = []] = await library.database.read([
       { sql: resource.sql.page, args: [after, PAGE] },
     ]);
     const decoded = rows.map(([json]) => decodeRow(resource, json as string));
-    for (const one of await renderRows(resource, decoded, library.reader)) {
-      yield { resource_type: resource.type, resource: one };
+    if (options.isStored) yield* decoded.map((row) => toStored(resource, row));
+    else {
+      for (const one of await renderRows(resource, decoded, library.reader)) {
+        yield { resource_type: resource.type, resource: one };
+      }
     }
     const last = decoded.at(-1)?.["id"];
     if (typeof last !== "string" || decoded.length < PAGE) break;
@@ -40,11 +61,10 @@ async function* readType(
   }
 }
 
-/** The lines of a snapshot. `afterKey` ("type:id") goes on behind that record. */
+/** The lines of a snapshot. */
 async function* readLines(
   library: Library,
-  resources: readonly CompiledResource[],
-  afterKey: string | undefined,
+  { resources, afterKey, isStored }: Selection,
 ): AsyncGenerator<Record<string, unknown>> {
   const { state } = library;
   const sequence = state.head;
@@ -55,11 +75,8 @@ async function* readLines(
   const counts: Record<string, number> = {};
   for (const resource of resources.slice(first)) {
     let count = 0;
-    for await (const line of readType(
-      library,
-      resource,
-      resource.type === startType ? startId : "",
-    )) {
+    const from = resource.type === startType ? startId : "";
+    for await (const line of readType(library, resource, { from, isStored })) {
       if ("resource" in line) count += 1;
       yield line;
     }
@@ -84,7 +101,8 @@ export function snapshotRoutes(service: Service): Hono<AppEnv> {
       const message = "Send the type and id of the last record, as in album:ID.";
       throw new SyncError("invalid_body", { issues: [{ path: "after_key", message }] });
     }
-    const lines = readLines(library, resources, afterKey);
+    const isStored = c.req.query("rows") === "1";
+    const lines = readLines(library, { resources, afterKey, isStored });
     const plain = new ReadableStream<Uint8Array>({
       pull: async (controller) => {
         const parts: string[] = [];

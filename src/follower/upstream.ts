@@ -1,0 +1,192 @@
+import { SyncError, errorTable } from "../protocol/errors.ts";
+import type { ErrorCode, ErrorFacts } from "../protocol/errors.ts";
+import { renameKeys, toCamelCase } from "../base/case.ts";
+import type { ChangeType, LogEntry } from "../log/sync-log.ts";
+
+/** How this process sends a request; tests pass another service's `app.request`. */
+export type Fetch = (url: string, init?: RequestInit) => Promise<Response>;
+
+export interface LeaderDescription {
+  readonly name: string;
+  readonly description: string | null;
+  readonly historyId: string;
+  readonly head: number;
+  readonly epoch: number;
+  readonly leaderDeviceId: string | null;
+  readonly oldestSequence: number;
+}
+
+export interface LogPage {
+  readonly entries: readonly LogEntry[];
+  readonly hasMore: boolean;
+  readonly nextAfter: number;
+  readonly head: number;
+  readonly epoch: number;
+  readonly historyId: string;
+}
+
+export interface SnapshotLine {
+  readonly snapshot?: { sequence: number; history_id: string; types: string[] };
+  readonly resource_type?: string;
+  readonly resource?: Readonly<Record<string, unknown>> & { id: string; version: number };
+  readonly origin?: { device_id: string; created_at: number; updated_at: number };
+  readonly deleted?: string;
+  readonly version?: number;
+  readonly end?: { sequence: number };
+}
+
+export interface Checksums {
+  readonly sequence: number;
+  readonly checksums: Readonly<Record<string, { readonly count: number; readonly sum: number }>>;
+}
+
+export interface UpstreamOptions {
+  readonly url: string;
+  readonly libraryId: string;
+  readonly token: string;
+  readonly fetch: Fetch;
+}
+
+/** The leader, as a follower speaks to it. Every refusal of the leader is thrown as its `SyncError`. */
+export interface Upstream {
+  describe(): Promise<LeaderDescription>;
+  log(after: number, limit: number, historyId: string | null): Promise<LogPage>;
+  snapshot(types: readonly string[] | null, afterKey: string | null): AsyncGenerator<SnapshotLine>;
+  checksums(): Promise<Checksums>;
+  register(device: { id: string; name: string }): Promise<void>;
+  acknowledge(position: { deviceId: string; sequence: number; epoch: number }): Promise<void>;
+  /** The leader's stream: whatever arrives is a hint. */
+  events(after: number, signal: AbortSignal): Promise<ReadableStream<Uint8Array> | null>;
+  /** Sends a write as it is; the leader's answer is the caller's, whatever it says. */
+  send(path: string, init: RequestInit): Promise<Response>;
+}
+
+/** The answer's problem as the error it was. */
+export async function toError(response: Response): Promise<SyncError> {
+  const problem = (await response.json().catch(() => ({}))) as Record<string, unknown>;
+  const code = String(problem["code"]);
+  const known: ErrorCode = Object.hasOwn(errorTable, code) ? (code as ErrorCode) : "internal";
+  const facts = renameKeys(problem, toCamelCase) as unknown as ErrorFacts[ErrorCode];
+  const told = typeof problem["detail"] === "string" ? problem["detail"] : code;
+  const detail = `The leader answers ${response.status}: ${told}`;
+  return new SyncError(known, facts, { detail });
+}
+
+interface WireEntry {
+  readonly sequence: number;
+  readonly epoch: number;
+  readonly transaction_id: string;
+  readonly device_id: string;
+  readonly mutation_id: string | null;
+  readonly timestamp: string;
+  readonly domain: string;
+  readonly model_type: string;
+  readonly record_id: string;
+  readonly change_type: ChangeType;
+  readonly version: number;
+  readonly operation?: string | null;
+  readonly data: Readonly<Record<string, unknown>> | null;
+}
+
+function toEntry(wire: WireEntry): LogEntry {
+  const entry: LogEntry = {
+    sequence: wire.sequence,
+    epoch: wire.epoch,
+    transactionId: wire.transaction_id,
+    deviceId: wire.device_id,
+    mutationId: wire.mutation_id,
+    timestampMs: Date.parse(wire.timestamp),
+    domain: wire.domain,
+    modelType: wire.model_type,
+    recordId: wire.record_id,
+    changeType: wire.change_type,
+    version: wire.version,
+    operation: wire.operation ?? null,
+    data: wire.data,
+  };
+  const isSound =
+    Number.isSafeInteger(entry.sequence) &&
+    Number.isSafeInteger(entry.version) &&
+    Number.isFinite(entry.timestampMs) &&
+    typeof entry.modelType === "string" &&
+    typeof entry.recordId === "string" &&
+    (entry.data === null || typeof entry.data === "object");
+  if (isSound) return entry;
+  const detail = `Entry ${String(entry.sequence)} cannot be read.`;
+  const issues = [{ path: "entries", message: detail }];
+  throw new SyncError("invalid_record", { issues }, { detail });
+}
+
+async function* readLines(body: ReadableStream<Uint8Array>): AsyncGenerator<SnapshotLine> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const part of body as unknown as AsyncIterable<Uint8Array>) {
+    rest += decoder.decode(part, { stream: true });
+    const lines = rest.split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) if (line !== "") yield JSON.parse(line) as SnapshotLine;
+  }
+}
+
+export function createUpstream(options: UpstreamOptions): Upstream {
+  const { url, libraryId, token } = options;
+  const send = async (path: string, init: RequestInit = {}): Promise<Response> => {
+    const headers = new Headers(init.headers);
+    headers.set("authorization", `Bearer ${token}`);
+    try {
+      return await options.fetch(`${url}/v1/libraries/${libraryId}${path}`, { ...init, headers });
+    } catch (cause) {
+      const detail = `The leader at ${url} cannot be reached.`;
+      throw new SyncError("overloaded", { retryAfterSeconds: 1 }, { cause, detail });
+    }
+  };
+  const get = async (path: string, init: RequestInit = {}): Promise<Response> => {
+    const response = await send(path, init);
+    if (!response.ok) throw await toError(response);
+    return response;
+  };
+  const json = async <Answer>(path: string): Promise<Answer> =>
+    (await (await get(path)).json()) as Answer;
+  const post = async (path: string, body: object): Promise<void> => {
+    const headers = { "content-type": "application/json" };
+    await get(path, { method: "POST", headers, body: JSON.stringify(body) });
+  };
+  return {
+    describe: async () => {
+      const answer = await json<Record<string, unknown>>("");
+      return renameKeys(answer, toCamelCase) as unknown as LeaderDescription;
+    },
+    log: async (after, limit, historyId) => {
+      const history = historyId === null ? "" : `&history_id=${historyId}`;
+      const answer = await json<{
+        entries: WireEntry[];
+        has_more: boolean;
+        next_after: number;
+        head: number;
+        epoch: number;
+        history_id: string;
+      }>(`/log?after=${after}&limit=${limit}${history}`);
+      return {
+        entries: answer.entries.map(toEntry),
+        hasMore: answer.has_more,
+        nextAfter: answer.next_after,
+        head: answer.head,
+        epoch: answer.epoch,
+        historyId: answer.history_id,
+      };
+    },
+    snapshot: async function* (types, afterKey) {
+      const query = new URLSearchParams({ rows: "1" });
+      if (types !== null) query.set("types", types.join(","));
+      if (afterKey !== null) query.set("after_key", afterKey);
+      const { body } = await get(`/snapshot?${query.toString()}`);
+      if (body !== null) yield* readLines(body);
+    },
+    checksums: () => json("/checksum"),
+    register: (device) => post("/devices", device),
+    acknowledge: ({ deviceId, sequence, epoch }) =>
+      post("/positions", { device_id: deviceId, sequence, epoch }),
+    events: async (after, signal) => (await get(`/events?after=${after}`, { signal })).body,
+    send,
+  };
+}

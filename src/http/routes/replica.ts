@@ -1,0 +1,218 @@
+import { Hono } from "hono";
+import type { Next } from "hono";
+import { requireGrant, SERVICE_WIDE } from "../../auth/capability.ts";
+import { createId } from "../../base/id.ts";
+import type { Follower } from "../../follower/follower.ts";
+import { actionSchema, batchSchema, commitSchema } from "../../protocol/commit.ts";
+import { SyncError } from "../../protocol/errors.ts";
+import { followSchema, resumeSchema } from "../../protocol/setup.ts";
+import type { Service } from "../../service.ts";
+import { answer, readBody } from "../body.ts";
+import { authenticate, openFor, parse } from "../context.ts";
+import type { AppContext, AppEnv } from "../context.ts";
+
+const WRITE =
+  /^(?:resources\/([^/]+)\/)?(commit|batch|bulk|actions\/[^/]+|conflicts\/[^/]+\/resolve)$/;
+
+interface Write {
+  /** What follows the library in the path. */
+  readonly path: string;
+  readonly type: string | undefined;
+  readonly kind: string;
+}
+
+function toWrite(c: AppContext): Write | null {
+  const path = c.req.path.split("/").slice(4).join("/");
+  const [, type, kind] = WRITE.exec(path) ?? [];
+  return c.req.method === "POST" && kind !== undefined ? { path, type, kind } : null;
+}
+
+/** The body of a write that may have to wait, in the form the general routes take. */
+function toRequest(write: Write, given: unknown): Record<string, unknown> {
+  const withType = (one: unknown) =>
+    write.type === undefined ? one : { ...(one as object), resource_type: write.type };
+  if (write.kind === "commit") return parse(commitSchema, withType(given));
+  if (write.kind !== "batch") return parse(actionSchema, given);
+  const body = given as { changes?: unknown } | null;
+  const changes = Array.isArray(body?.changes) ? body.changes.map(withType) : body?.changes;
+  return parse(batchSchema, { ...body, changes });
+}
+
+function typesOf(request: Record<string, unknown>): string[] {
+  const changes = Array.isArray(request["changes"]) ? request["changes"] : [request];
+  return changes.flatMap((one: unknown) => {
+    const type = (one as { resource_type?: unknown }).resource_type;
+    return typeof type === "string" ? type : [];
+  });
+}
+
+/** The leader's answer, as the follower's own. */
+function relay(response: Response): Response {
+  const headers = new Headers();
+  for (const name of ["content-type", "etag", "retry-after"]) {
+    const value = response.headers.get(name);
+    if (value !== null) headers.set(name, value);
+  }
+  return new Response(response.body, { status: response.status, headers });
+}
+
+/** Writes of a library that follows: the leader's to decide, or kept until it is in reach. */
+function createGate(service: Service) {
+  const { limits, registry } = service;
+
+  /** A bulk streams through; it is too large to wait here. */
+  const streamThrough = async (c: AppContext, follower: Follower, write: Write) => {
+    const { search } = new URL(c.req.url);
+    const headers = new Headers();
+    for (const name of ["content-type", "content-encoding", "accept"]) {
+      const value = c.req.header(name);
+      if (value !== undefined) headers.set(name, value);
+    }
+    headers.set("x-device-id", c.req.header("x-device-id") ?? service.lease.deviceId);
+    const { body } = c.req.raw;
+    const init = { method: "POST", headers, body, duplex: "half" };
+    return relay(await follower.upstream.send(`/${write.path}${search}`, init as RequestInit));
+  };
+
+  const forward = async (c: AppContext, follower: Follower, write: Write): Promise<Response> => {
+    const read = { bytes: limits.batchBodyBytes, depth: limits.nestingDepth };
+    const request = toRequest(write, await readBody(c.req.raw, read));
+    const libraryId = (c.req.param("library") ?? "").toLowerCase();
+    for (const type of typesOf(request)) {
+      if (registry.find(type) === undefined) continue;
+      requireGrant(c.get("capability"), { library: libraryId, role: "writer", type });
+    }
+    const given = request["mutation_id"];
+    const mutationId = typeof given === "string" ? given.toLowerCase() : createId();
+    const path = write.type === undefined ? write.path : write.kind;
+    const deviceId = c.req.header("x-device-id") ?? service.lease.deviceId;
+    const queued = { ...request, mutation_id: mutationId };
+    const mayWait = c.req.query("queue") === "1" && request["atomic"] !== false;
+    try {
+      // What waits goes first, so that writes reach the leader in the order they were made.
+      await follower.outbox.drain();
+      const response = await follower.upstream.send(`/${path}`, {
+        method: "POST",
+        headers: {
+          "content-type": "application/json",
+          accept: c.req.header("accept") ?? "application/json",
+          "x-device-id": deviceId,
+        },
+        body: JSON.stringify(mayWait ? queued : request),
+      });
+      follower.wake();
+      if (!mayWait || response.status < 500) return relay(response);
+    } catch (error) {
+      if (!mayWait || !(error instanceof SyncError)) {
+        if (!(error instanceof SyncError)) throw error;
+        const detail = `${error.message} Try again, or send ?queue=1 to leave the write here.`;
+        throw new SyncError("overloaded", { retryAfterSeconds: 2 }, { cause: error, detail });
+      }
+    }
+    await follower.outbox.add({ path, mutationId, deviceId, request: queued });
+    follower.wake();
+    return answer(c.req.raw, { queued: true, mutation_id: mutationId }, { status: 202 });
+  };
+
+  return async (c: AppContext, next: Next): Promise<Response | undefined> => {
+    const libraryId = (c.req.param("library") ?? "").toLowerCase();
+    const follower = service.following.find(libraryId);
+    const write = follower === undefined ? null : toWrite(c);
+    if (follower === undefined || write === null) {
+      await next();
+      return undefined;
+    }
+    const capability = await authenticate(c, service);
+    const named = write.type ?? c.req.query("resource_type");
+    requireGrant(capability, {
+      library: libraryId,
+      role: "writer",
+      ...(named === undefined ? {} : { type: named }),
+    });
+    const isSmall = write.kind !== "bulk" && !write.kind.startsWith("conflicts");
+    return isSmall ? forward(c, follower, write) : streamThrough(c, follower, write);
+  };
+}
+
+async function describe(follower: Follower) {
+  const { status } = follower;
+  const entries = await follower.outbox.list();
+  const toWire = (entry: (typeof entries)[number]) => ({
+    mutation_id: entry.mutationId,
+    path: entry.path,
+    created_at: new Date(entry.createdAt).toISOString(),
+    ...(entry.problem === null ? {} : { problem: entry.problem }),
+  });
+  return {
+    state: status.state,
+    reason: status.reason,
+    leader_url: status.leaderUrl,
+    head: status.head,
+    leader_head: status.leaderHead,
+    lag: status.leaderHead === null ? null : Math.max(0, status.leaderHead - status.head),
+    repairs: status.repairs,
+    waiting: entries.filter((entry) => entry.problem === null).map(toWire),
+    rejected: entries.filter((entry) => entry.problem !== null).map(toWire),
+  };
+}
+
+/** Following a leader elsewhere: beginning, watching, going on, and taking over. */
+export function replicaRoutes(service: Service): Hono<AppEnv> {
+  const { following, limits } = service;
+  const small = { bytes: limits.bodyBytes, depth: limits.nestingDepth };
+  const followerOf = (c: AppContext): Follower => {
+    const id = (c.req.param("library") ?? "").toLowerCase();
+    const follower = following.find(id);
+    if (follower !== undefined) return follower;
+    const detail = "This node does not follow that library.";
+    throw new SyncError("not_found", { what: `follower of ${id}` }, { detail });
+  };
+  const optionalBody = async (c: AppContext): Promise<unknown> =>
+    c.req.raw.body === null ? {} : readBody(c.req.raw, small);
+  return new Hono<AppEnv>()
+    .use("/v1/libraries/:library/*", createGate(service))
+    .post("/v1/following", async (c) => {
+      const capability = await authenticate(c, service);
+      requireGrant(capability, { library: SERVICE_WIDE, role: "owner" });
+      const { library_id, url, token } = parse(followSchema, await readBody(c.req.raw, small));
+      const follower = await following.follow({
+        libraryId: library_id.toLowerCase(),
+        leaderUrl: url.replace(/\/+$/, ""),
+        token,
+      });
+      return answer(c.req.raw, await describe(follower), { status: 201 });
+    })
+    .get("/v1/libraries/:library/follower", async (c) => {
+      await authenticate(c, service);
+      await openFor(c, service, { role: "reader" });
+      return answer(c.req.raw, await describe(followerOf(c)));
+    })
+    .post("/v1/libraries/:library/follower/resume", async (c) => {
+      await authenticate(c, service);
+      await openFor(c, service, { role: "owner" });
+      const { accept_history } = parse(resumeSchema, await optionalBody(c));
+      const follower = followerOf(c);
+      follower.resume({ acceptHistory: accept_history });
+      return answer(c.req.raw, await describe(follower), { status: 202 });
+    })
+    .delete("/v1/libraries/:library/follower/rejected/:mutation", async (c) => {
+      await authenticate(c, service);
+      await openFor(c, service, { role: "writer" });
+      const id = c.req.param("mutation").toLowerCase();
+      if (!(await followerOf(c).outbox.dismiss(id))) {
+        throw new SyncError("not_found", { what: `rejected write ${id}` });
+      }
+      return c.body(null, 204);
+    })
+    .post("/v1/libraries/:library/leader/promote", async (c) => {
+      await authenticate(c, service);
+      await openFor(c, service, { role: "owner" });
+      const { state } = await following.promote((c.req.param("library") ?? "").toLowerCase());
+      return answer(c.req.raw, {
+        leader_device_id: state.leaderDeviceId,
+        leader_url: state.leaderUrl,
+        epoch: state.epoch,
+        is_self: true,
+      });
+    });
+}

@@ -1,0 +1,257 @@
+import { createId } from "../base/id.ts";
+import { createFollower } from "../follower/follower.ts";
+import type { Follower, FollowerTimes } from "../follower/follower.ts";
+import { createUpstream } from "../follower/upstream.ts";
+import type { Fetch, LeaderDescription, Upstream } from "../follower/upstream.ts";
+import { readState } from "../lease/lease.ts";
+import { decodeEntries, selectRange } from "../log/sync-log.ts";
+import { SyncError, toProblem } from "../protocol/errors.ts";
+import type { Database } from "../store/database.ts";
+import { migrate } from "../store/migrate.ts";
+import type { Catalog, CatalogOptions } from "./catalog.ts";
+import type { Library } from "./library.ts";
+import { addListing } from "./listing.ts";
+import { allMigrations } from "./prepare.ts";
+
+/** Whom to follow, and with what right. The token must reach all types of the library. */
+export interface FollowRequest {
+  readonly libraryId: string;
+  readonly leaderUrl: string;
+  readonly token: string;
+}
+
+/** The libraries of this service that follow a leader elsewhere. */
+export interface Following {
+  /** Begins to follow, or goes on with another address or token. @throws already_exists */
+  follow(request: FollowRequest): Promise<Follower>;
+  find(libraryId: string): Follower | undefined;
+  /** Goes on with everything that this service followed when it ended. */
+  resume(): Promise<void>;
+  /** Leads what it followed, under the next epoch. What waits in the outbox is committed here. */
+  promote(libraryId: string): Promise<Library>;
+  /** Stops following a library that is deleted here. */
+  forget(libraryId: string): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface FollowingOptions extends CatalogOptions {
+  readonly catalog: Catalog;
+  readonly fetch?: Fetch | undefined;
+  readonly deviceName?: string | undefined;
+  readonly followerTimes?: Partial<FollowerTimes> | undefined;
+  /** False: followers are driven by hand, for tests. */
+  readonly autoRun?: boolean | undefined;
+}
+
+/** Refuses to turn a library into a replica when that would lose commits. @throws already_exists */
+async function assertNothingLost(
+  database: Database,
+  deviceId: string,
+  leader: { readonly description: LeaderDescription; readonly upstream: Upstream },
+): Promise<void> {
+  const own = await readState(database, deviceId);
+  if (own === null || own.head === 0) return;
+  const { historyId, head } = leader.description;
+  if (own.historyId === historyId && own.head <= head) {
+    const [rows = []] = await database.read([selectRange(own.head, own.head)]);
+    const [ours] = decodeEntries(rows);
+    const { entries } = await leader.upstream.log(own.head - 1, 1, historyId);
+    if (ours?.transactionId === entries[0]?.transactionId) return;
+  }
+  const detail =
+    "This service has commits of that library which the leader does not have; merge them first, " +
+    "or delete the library here.";
+  throw new SyncError("already_exists", { current: null }, { detail });
+}
+
+export function createFollowing(options: FollowingOptions): Following {
+  const { catalog, clock, lease, registry, telemetry } = options;
+  const fetcher: Fetch = options.fetch ?? ((url, init) => fetch(url, init));
+  const followers = new Map<string, Follower>();
+
+  /** Gives the library's database its identity and the row that keeps it from leading. */
+  const prepare = async (request: FollowRequest): Promise<void> => {
+    const { libraryId, leaderUrl } = request;
+    const upstream = createUpstream({ ...request, url: leaderUrl, fetch: fetcher });
+    const description = await upstream.describe();
+    const { name } = description;
+    await addListing(catalog.database, {
+      id: libraryId,
+      name,
+      description: description.description,
+      createdAt: clock.now(),
+    }).catch((error: unknown) => {
+      if (!(error instanceof SyncError) || error.code !== "already_exists") throw error;
+    });
+    const again = "UPDATE libraries SET state = 'active' WHERE id = ?";
+    await catalog.database.write([{ sql: again, args: [libraryId] }]);
+    await catalog.release(libraryId);
+    const database = options.openDatabase(libraryId);
+    try {
+      await migrate(database, allMigrations(registry), clock.now());
+      const [following = []] = await database.read([
+        { sql: "SELECT leader_url FROM follower", args: [] },
+      ]);
+      if (following.length === 0) {
+        await assertNothingLost(database, lease.deviceId, { description, upstream });
+      }
+      await database.write([
+        {
+          sql: `INSERT INTO library (id, name, description, history_id, head, epoch, lease_expires_at,
+            oldest_sequence, created_at) SELECT ?, ?, ?, ?, 0, 0, 0, 1, ?
+            WHERE NOT EXISTS (SELECT 1 FROM library)`,
+          args: [libraryId, name, description.description, description.historyId, clock.now()],
+        },
+        {
+          sql: `INSERT INTO follower (library_id, leader_url) VALUES (?, ?)
+            ON CONFLICT (library_id) DO UPDATE SET leader_url = excluded.leader_url`,
+          args: [libraryId, leaderUrl],
+        },
+        {
+          sql: "UPDATE library SET leader_device_id = ?, leader_url = ?, lease_expires_at = 0",
+          args: [description.leaderDeviceId, leaderUrl],
+        },
+      ]);
+    } finally {
+      database.close();
+    }
+  };
+
+  const start = ({ libraryId, leaderUrl, token }: FollowRequest): Follower => {
+    const follower = createFollower({
+      ...options,
+      libraryId,
+      leaderUrl,
+      token,
+      device: { id: lease.deviceId, name: options.deviceName ?? "follower" },
+      open: () => catalog.open(libraryId),
+      close: () => catalog.release(libraryId),
+      fetch: fetcher,
+      ...(options.followerTimes === undefined ? {} : { times: options.followerTimes }),
+    });
+    followers.set(libraryId, follower);
+    if (options.autoRun !== false) {
+      follower
+        .run()
+        .catch((error: unknown) =>
+          telemetry.log("error", "A follower ended.", { library: libraryId, error }),
+        );
+    }
+    return follower;
+  };
+
+  const stopOne = async (libraryId: string, why: "stop" | "promote"): Promise<void> => {
+    const follower = followers.get(libraryId);
+    followers.delete(libraryId);
+    await follower?.stop(why);
+  };
+
+  const forget = async (libraryId: string): Promise<void> => {
+    await stopOne(libraryId, "stop");
+    const sql = "DELETE FROM follower WHERE library_id = ?";
+    await catalog.database.write([{ sql, args: [libraryId] }]);
+  };
+
+  return {
+    forget,
+    follow: async (request) => {
+      await stopOne(request.libraryId, "stop");
+      await prepare(request);
+      await catalog.database.write([
+        {
+          sql: `INSERT INTO follower (library_id, leader_url, token) VALUES (?, ?, ?) ON CONFLICT (library_id)
+            DO UPDATE SET leader_url = excluded.leader_url, token = excluded.token`,
+          args: [request.libraryId, request.leaderUrl, request.token],
+        },
+      ]);
+      return start(request);
+    },
+    find: (libraryId) => followers.get(libraryId),
+    resume: async () => {
+      const [rows = []] = await catalog.database.read([
+        {
+          sql: `SELECT library_id, leader_url, token FROM follower WHERE token IS NOT NULL
+            AND library_id IN (SELECT id FROM libraries WHERE state = 'active')`,
+          args: [],
+        },
+      ]);
+      for (const [libraryId, leaderUrl, token] of rows as [string, string, string][]) {
+        start({ libraryId, leaderUrl, token });
+      }
+    },
+    promote: async (libraryId) => {
+      const follower = followers.get(libraryId);
+      if (follower === undefined) {
+        const detail = "Only a follower can be promoted; this node does not follow that library.";
+        throw new SyncError("not_found", { what: `follower of ${libraryId}` }, { detail });
+      }
+      const waiting = await follower.outbox.list();
+      await stopOne(libraryId, "promote");
+      const replica = await catalog.open(libraryId);
+      await replica.database.write([
+        { sql: "DELETE FROM follower", args: [] },
+        {
+          sql: "UPDATE library SET leader_device_id = NULL, leader_url = NULL, lease_expires_at = 0",
+          args: [],
+        },
+      ]);
+      await catalog.database.write([
+        { sql: "DELETE FROM follower WHERE library_id = ?", args: [libraryId] },
+      ]);
+      await catalog.release(libraryId);
+      const library = await catalog.open(libraryId);
+      await replay(library, waiting, telemetry);
+      library.announce("LeaderChanged", {
+        leader_device_id: library.state.leaderDeviceId,
+        epoch: library.state.epoch,
+      });
+      return library;
+    },
+    stop: async () => {
+      await Promise.all([...followers.keys()].map((id) => stopOne(id, "stop")));
+    },
+  };
+}
+
+/** Commits here what waited for the leader. What is refused stays in the outbox, with its problem. */
+async function replay(
+  library: Library,
+  waiting: Awaited<ReturnType<Follower["outbox"]["list"]>>,
+  telemetry: FollowingOptions["telemetry"],
+): Promise<void> {
+  for (const { path, request, mutationId, deviceId, problem } of waiting) {
+    if (problem !== null) continue;
+    const context = { author: { deviceId, isDevice: true }, mutationId };
+    const { manager, database } = library;
+    const { mutation_id: _id, changes, operation, input, ...rest } = request as ReplayedRequest;
+    try {
+      if (path === "commit") await manager.commit({ ...rest, operation } as never, context);
+      else if (path === "batch") await manager.commitBatch((changes ?? []) as never, context);
+      else await manager.runAction(path.replace("actions/", ""), input, context);
+      await database.write([
+        { sql: "DELETE FROM outbox WHERE mutation_id = ?", args: [mutationId] },
+      ]);
+    } catch (error) {
+      telemetry.log("error", "A queued write could not be committed.", {
+        mutation_id: mutationId,
+        error,
+      });
+      const refusal =
+        error instanceof SyncError ? error : new SyncError("internal", { requestId: createId() });
+      await database.write([
+        {
+          sql: "UPDATE outbox SET problem = ? WHERE mutation_id = ?",
+          args: [JSON.stringify(toProblem(refusal)), mutationId],
+        },
+      ]);
+    }
+  }
+}
+
+interface ReplayedRequest {
+  readonly mutation_id?: unknown;
+  readonly changes?: unknown;
+  readonly operation?: unknown;
+  readonly input?: unknown;
+  readonly [field: string]: unknown;
+}

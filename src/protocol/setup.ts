@@ -1,0 +1,28 @@
+import * as v from "valibot";
+
+const uuid = v.pipe(v.string(), v.uuid());
+/** A device names itself; ids are UUIDs where we mint them, but any short text is one. */
+const deviceId = v.pipe(
+  v.string(),
+  v.regex(/^[\w.:-]{1,128}$/, "Letters, digits and . : - _ only."),
+);
+const deviceName = v.pipe(v.string(), v.nonEmpty(), v.maxLength(200));
+const url = v.pipe(v.string(), v.url(), v.regex(/^https?:\/\//, "An http:// or https:// address."));
+const sequence = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+export const deviceSchema = v.object({
+  id: deviceId,
+  name: v.optional(deviceName),
+  public_key: v.nullish(v.pipe(v.string(), v.maxLength(200))),
+});
+export const positionSchema = v.object({
+  device_id: deviceId,
+  sequence,
+  epoch: v.optional(sequence, 0),
+});
+export const followSchema = v.object({
+  library_id: uuid,
+  url,
+  token: v.pipe(v.string(), v.nonEmpty(), v.maxLength(16_384)),
+});
+export const resumeSchema = v.object({ accept_history: v.optional(v.boolean(), false) });
