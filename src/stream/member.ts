@@ -66,6 +66,8 @@ export function createDelivery(options: DeliveryOptions): (member: Member, now: 
       await pages.read(member.subscription.cursor, ring.head);
     } catch (error) {
       telemetry.log("error", "A stream could not read the log.", { error });
+      // A reader that left meanwhile has closed its side already.
+      if (!members.has(member)) return;
       leave(member);
       member.subscription.sink.close();
       return;
