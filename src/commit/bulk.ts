@@ -190,7 +190,7 @@ export function createBulk(options: BulkOptions): Bulk {
       };
       await database.write([
         advanceHead(state, 1),
-        appendEntries([entry], [JSON.stringify(data)]),
+        appendEntries([entry]),
         saveOperation(done, clock.now()),
       ]);
       Object.assign(operation, done);

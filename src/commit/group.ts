@@ -7,7 +7,7 @@ import { advanceHead } from "../lease/lease.ts";
 import type { LibraryState } from "../lease/lease.ts";
 import { toFields, toWireResource } from "../resource/compile.ts";
 import type { CompiledResource } from "../resource/compile.ts";
-import type { Statement } from "../store/database.ts";
+import type { RowsStatement, Statement } from "../store/database.ts";
 import type { Receipt, Submission } from "./change.ts";
 import type { Known } from "./load.ts";
 import { ManualConflict, applyChange, slotKey } from "./plan.ts";
@@ -31,7 +31,7 @@ export interface CommittedEntry {
 
 export interface GroupPlan {
   readonly members: readonly Planned[];
-  readonly statements: readonly Statement[];
+  readonly statements: readonly (Statement | RowsStatement)[];
   readonly entries: readonly LogEntry[];
   readonly committed: readonly CommittedEntry[];
   readonly conflicts: readonly StoredConflict[];
@@ -222,7 +222,7 @@ function writeGroup(
     readonly entries: readonly LogEntry[];
   },
   { state, ordered, now }: GroupContext,
-): Statement[] {
+): (Statement | RowsStatement)[] {
   const { before, after, entries } = change;
   if (entries.length === 0) return [];
   const transitions = [...after].flatMap(([key, slot]) => {
@@ -234,10 +234,7 @@ function writeGroup(
   return [
     advanceHead(state, entries.length),
     ...writeRows(transitions, { ordered, sequence, now }),
-    appendEntries(
-      entries,
-      entries.map((entry) => JSON.stringify(entry.data)),
-    ),
+    appendEntries(entries),
     ...(deleted.length === 0
       ? []
       : [

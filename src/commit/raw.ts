@@ -7,7 +7,8 @@ import type { LogEntry } from "../log/sync-log.ts";
 import { decodeRow, toFields } from "../resource/compile.ts";
 import type { CompiledResource, Row } from "../resource/compile.ts";
 import type { Registry } from "../resource/registry.ts";
-import type { Database, Rows, Statement } from "../store/database.ts";
+import { toStatement } from "../store/database.ts";
+import type { Database, Rows, RowsStatement, Statement } from "../store/database.ts";
 import type { Author } from "./change.ts";
 import type { CommittedEntry } from "./group.ts";
 import { loadSlots } from "./load.ts";
@@ -97,8 +98,12 @@ export async function runRaw<Result>(
   const logged = new Map<string, Logged>();
   const committed: CommittedEntry[] = [];
   const result = await database.transaction(async (tx) => {
-    const all = async (statements: readonly (string | Statement)[]): Promise<void> => {
-      for (const statement of statements) await tx.execute(statement);
+    const all = async (
+      statements: readonly (string | Statement | RowsStatement)[],
+    ): Promise<void> => {
+      for (const statement of statements) {
+        await tx.execute(typeof statement === "string" ? statement : toStatement(statement));
+      }
     };
     await all(watchStatements(registry.resources));
     const value = await run({
@@ -132,10 +137,7 @@ export async function runRaw<Result>(
     await all([
       advanceHead(state, entries.length),
       ...writeRows(transitions, { ordered: registry.resources, sequence, now }),
-      appendEntries(
-        entries,
-        entries.map((entry) => JSON.stringify(entry.data)),
-      ),
+      appendEntries(entries),
     ]);
     return value;
   });

@@ -70,7 +70,9 @@ export async function applySnapshotPage(
     if (!isRefused(error)) throw error;
     // The pages were read at different moments, so that a unique value may stand on two records for
     // now. The older holder yields; the log that follows brings it back as it has become.
-    const replace = resource.sql.insert.replace("INSERT INTO", "INSERT OR REPLACE INTO");
+    const replace = resource.sql.upsert
+      .replace("INSERT INTO", "INSERT OR REPLACE INTO")
+      .replace(/ ON CONFLICT.*$/, "");
     await database.write(statements(replace));
   }
 }

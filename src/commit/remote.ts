@@ -11,7 +11,7 @@ import type { LogEntry } from "../log/sync-log.ts";
 import type { CompiledResource, Row } from "../resource/compile.ts";
 import type { Registry } from "../resource/registry.ts";
 import { guardOf, isRefused } from "../store/database.ts";
-import type { Statement } from "../store/database.ts";
+import type { RowsStatement, Statement } from "../store/database.ts";
 import type { CommittedEntry } from "./group.ts";
 import { loadSlots } from "./load.ts";
 import { slotKey } from "./plan.ts";
@@ -108,20 +108,21 @@ function rememberMutations(entries: readonly LogEntry[]): Statement[] {
  * every row stands, with it.
  */
 function breakCycles(
-  statements: readonly Statement[],
+  statements: readonly (Statement | RowsStatement)[],
   ordered: readonly CompiledResource[],
-): Statement[] {
-  const second: Statement[] = [];
+): (Statement | RowsStatement)[] {
+  const resourceIn = (statement: Statement | RowsStatement) =>
+    "rows" in statement ? ordered.find(({ sql }) => sql.upsert === statement.all) : undefined;
+  const second: RowsStatement[] = [];
   const first = statements.map((statement) => {
-    const resource = ordered.find(({ sql }) => sql.upsert === statement.sql);
+    const resource = resourceIn(statement);
     const key = resource?.definition.sync.breakCycle;
-    if (resource === undefined || key === undefined) return statement;
+    if (resource === undefined || key === undefined || !("rows" in statement)) return statement;
     const place = resource.columns.findIndex((column) => column.key === key);
-    const rows = JSON.parse(statement.args[0] as string) as unknown[][];
     second.push(statement);
-    return { ...statement, args: [JSON.stringify(rows.map((row) => row.with(place, null)))] };
+    return { ...statement, rows: statement.rows.map((row) => row.with(place, null)) };
   });
-  const at = first.findLastIndex(({ sql }) => ordered.some((one) => one.sql.upsert === sql)) + 1;
+  const at = first.findLastIndex((statement) => resourceIn(statement) !== undefined) + 1;
   return [...first.slice(0, at), ...second, ...first.slice(at)];
 }
 

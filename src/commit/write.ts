@@ -1,5 +1,5 @@
 import { HASH_MASK, hash48 } from "../base/hash.ts";
-import type { Statement } from "../store/database.ts";
+import type { RowsStatement, Statement } from "../store/database.ts";
 import { encodeRow, toFields } from "../resource/compile.ts";
 import type { CompiledResource, Row } from "../resource/compile.ts";
 import type { Slot, StoredConflict } from "./plan.ts";
@@ -16,17 +16,19 @@ export function recordHash(resource: CompiledResource, row: Row): number {
   return hash48(`${row["id"] as string}:${row["version"] as number}:${fields}`);
 }
 
+const MOVE_SUM = `ON CONFLICT (resource_type) DO UPDATE SET count = count + excluded.count,
+  sum = (sum + excluded.sum) & ${HASH_MASK}`;
+const INSERT_SUM = "INSERT INTO checksums (resource_type, count, sum)";
+
 /** Moves the sums of the types that a transaction touched. */
 export function updateChecksums(
   deltas: ReadonlyMap<string, { count: number; sum: number }>,
-): Statement {
-  const rows = [...deltas].map(([type, { count, sum }]) => [type, count, sum]);
+): RowsStatement {
   return {
-    sql: `INSERT INTO checksums (resource_type, count, sum)
-      SELECT value->>0, value->>1, (value->>2) & ${HASH_MASK} FROM json_each(?) WHERE true
-      ON CONFLICT (resource_type) DO UPDATE SET count = count + excluded.count,
-      sum = (sum + excluded.sum) & ${HASH_MASK}`,
-    args: [JSON.stringify(rows)],
+    each: `${INSERT_SUM} VALUES (?, ?, CAST(? AS INTEGER) & ${HASH_MASK}) ${MOVE_SUM}`,
+    all: `${INSERT_SUM} SELECT value->>0, value->>1, (value->>2) & ${HASH_MASK} FROM json_each(?)
+      WHERE true ${MOVE_SUM}`,
+    rows: [...deltas].map(([type, { count, sum }]) => [type, count, sum]),
   };
 }
 
@@ -56,11 +58,11 @@ export function writeRows(
     readonly sequence: number;
     readonly now: number;
   },
-): Statement[] {
-  const upserts = new Map<string, unknown[][]>();
+): (Statement | RowsStatement)[] {
+  const upserts = new Map<string, (string | number | null)[][]>();
   const deletes = new Map<string, string[]>();
-  const buried: unknown[][] = [];
-  const revived: unknown[][] = [];
+  const buried: (string | number)[][] = [];
+  const revived: string[][] = [];
   for (const { before, after } of transitions) {
     const { resource, id, row, tombstone } = after;
     if (row !== null) {
@@ -74,10 +76,10 @@ export function writeRows(
       buried.push([resource.type, id, tombstone, context.sequence, context.now]);
     }
   }
-  const statements: Statement[] = [];
+  const statements: (Statement | RowsStatement)[] = [];
   for (const { type, sql } of context.ordered) {
     const rows = upserts.get(type);
-    if (rows !== undefined) statements.push({ sql: sql.upsert, args: [JSON.stringify(rows)] });
+    if (rows !== undefined) statements.push({ each: sql.upsertOne, all: sql.upsert, rows });
   }
   for (const { type, sql } of context.ordered.toReversed()) {
     const ids = deletes.get(type);

@@ -1,4 +1,4 @@
-import type { Rows, Statement } from "../store/database.ts";
+import type { Rows, RowsStatement, Statement } from "../store/database.ts";
 
 export type ChangeType = "insert" | "update" | "delete" | "bulk_insert";
 
@@ -24,35 +24,29 @@ export interface LogEntry {
 }
 
 const INSERT = `INSERT INTO sync_log (sequence, epoch, timestamp_ms, transaction_id, device_id, mutation_id, domain,
-  model_type, record_id, change_type, version, operation, data)
-  SELECT ? + key, ?, ?, value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7,
-  value->>8, nullif(value->9, 'null') FROM json_each(?)`;
+  model_type, record_id, change_type, version, operation, data)`;
+const INSERT_ONE = `${INSERT} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+const INSERT_ALL = `${INSERT} SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6,
+  value->>7, value->>8, value->>9, value->>10, value->>11, value->>12 FROM json_each(?)`;
 
-/** Appends entries with contiguous sequences, of one epoch and one moment. */
-export function appendEntries(
-  entries: readonly LogEntry[],
-  dataTexts: readonly string[],
-): Statement {
-  const [first] = entries;
-  const rows = entries.map((entry, index) => {
-    const fields = JSON.stringify([
-      entry.transactionId,
-      entry.deviceId,
-      entry.mutationId,
-      entry.domain,
-      entry.modelType,
-      entry.recordId,
-      entry.changeType,
-      entry.version,
-      entry.operation,
-    ]);
-    // The data is spliced in as it is, because it has been written as JSON once already.
-    return `${fields.slice(0, -1)},${dataTexts[index] ?? "null"}]`;
-  });
-  return {
-    sql: INSERT,
-    args: [first?.sequence ?? 0, first?.epoch ?? 0, first?.timestampMs ?? 0, `[${rows.join()}]`],
-  };
+/** Appends entries. */
+export function appendEntries(entries: readonly LogEntry[]): RowsStatement {
+  const rows = entries.map((entry) => [
+    entry.sequence,
+    entry.epoch,
+    entry.timestampMs,
+    entry.transactionId,
+    entry.deviceId,
+    entry.mutationId,
+    entry.domain,
+    entry.modelType,
+    entry.recordId,
+    entry.changeType,
+    entry.version,
+    entry.operation,
+    entry.data === null ? null : JSON.stringify(entry.data),
+  ]);
+  return { each: INSERT_ONE, all: INSERT_ALL, rows };
 }
 
 const COLUMNS = `json_array(sequence, epoch, transaction_id, device_id, mutation_id, timestamp_ms, domain, model_type,

@@ -35,8 +35,10 @@ export interface CompiledResource {
   readonly isPlain: boolean;
   readonly sql: {
     readonly selectByIds: string;
+    /** Writes many rows, from a JSON array of arrays. */
     readonly upsert: string;
-    readonly insert: string;
+    /** Writes one row, from one parameter a column. */
+    readonly upsertOne: string;
     readonly deleteByIds: string;
     readonly page: string;
   };
@@ -72,14 +74,14 @@ const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
 function writeSql(tableName: string, columns: readonly Column[]): CompiledResource["sql"] {
   const table = quote(tableName);
   const names = columns.map((column) => quote(column.name));
-  const insert =
-    `INSERT INTO ${table} (${names.join(", ")}) ` +
-    `SELECT ${names.map((_, index) => `value->>${index}`).join(", ")} FROM json_each(?) WHERE true`;
+  const insert = `INSERT INTO ${table} (${names.join(", ")})`;
+  const fromJson = `SELECT ${names.map((_, index) => `value->>${index}`).join(", ")} FROM json_each(?) WHERE true`;
   const updates = names.filter((name) => name !== '"id"').map((name) => `${name}=excluded.${name}`);
   const row = `json_array(${names.join(", ")})`;
+  const onConflict = `ON CONFLICT("id") DO UPDATE SET ${updates.join(", ")}`;
   return {
-    insert,
-    upsert: `${insert} ON CONFLICT("id") DO UPDATE SET ${updates.join(", ")}`,
+    upsert: `${insert} ${fromJson} ${onConflict}`,
+    upsertOne: `${insert} VALUES (${names.map(() => "?").join(", ")}) ${onConflict}`,
     selectByIds: `SELECT ${row} FROM ${table} WHERE "id" IN (SELECT value FROM json_each(?))`,
     deleteByIds: `DELETE FROM ${table} WHERE "id" IN (SELECT value FROM json_each(?))`,
     page: `SELECT ${row} FROM ${table} WHERE "id" > ? ORDER BY "id" LIMIT ?`,
@@ -167,10 +169,13 @@ export function decodeRow(resource: CompiledResource, json: string): Row {
   return row;
 }
 
-/** A row as the array that `upsert` takes. */
-export function encodeRow(resource: CompiledResource, row: Row): unknown[] {
+/** A row as the array that `upsert` and `upsertOne` take. */
+export function encodeRow(resource: CompiledResource, row: Row): (string | number | null)[] {
   return resource.columns.map(({ name, kind }) => {
     const value = row[name] ?? null;
-    return kind === "json" && value !== null ? JSON.stringify(value) : value;
+    if (kind === "json" && value !== null) return JSON.stringify(value);
+    if (typeof value === "boolean") return value ? 1 : 0;
+    // A validated field of a plain column is text, a number or null.
+    return value as string | number | null;
   });
 }

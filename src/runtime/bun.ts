@@ -1,7 +1,6 @@
 import { rm } from "node:fs/promises";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { createClient } from "@libsql/client";
 import { bundledPlugins } from "../../plugins/index.ts";
 import { systemClock } from "../base/clock.ts";
 import { createApp } from "../http/app.ts";
@@ -14,6 +13,7 @@ import { openDatabase } from "../store/database.ts";
 import { openDirectBody } from "./direct-body.ts";
 import { openTelemetry } from "./observe.ts";
 import { readConfig } from "./config.ts";
+import { createDatabaseClient } from "./file-client.ts";
 import { openNode } from "./node-identity.ts";
 
 export interface ServeOptions {
@@ -73,7 +73,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
         url: urlOf(name),
         authToken: config.DATABASE_AUTH_TOKEN,
         durability: config.DURABILITY,
-        createClient: (client) => createClient(client),
+        createClient: createDatabaseClient,
         clock: systemClock,
         limits,
         telemetry,

@@ -11,6 +11,18 @@ export interface Statement {
   readonly args: InValue[];
 }
 
+/** One statement for many rows: `each` binds one row, `all` reads them from one JSON array of arrays. */
+export interface RowsStatement {
+  readonly each: string;
+  readonly all: string;
+  readonly rows: readonly InValue[][];
+}
+
+/** The form that takes one round trip, for whoever cannot run `each` cheaply. */
+export function toStatement(write: Statement | RowsStatement): Statement {
+  return "rows" in write ? { sql: write.all, args: [JSON.stringify(write.rows)] } : write;
+}
+
 /** Rows by position; `rows[0]?.[0]` is the first column of the first row. */
 export type Rows = readonly (readonly Value[])[];
 
@@ -19,12 +31,21 @@ export interface Database {
   /** Reads in one go, from a connection that cannot write. @throws database_unavailable */
   read(statements: readonly Statement[]): Promise<Rows[]>;
   /** Writes all or nothing. @throws database_unavailable, or what a constraint or a guard says */
-  write(statements: readonly Statement[]): Promise<Rows[]>;
+  write(statements: readonly (Statement | RowsStatement)[]): Promise<Rows[]>;
   /** An interactive transaction, for raw SQL; nothing else may write meanwhile. */
   transaction<Result>(run: (tx: Transaction) => Promise<Result>): Promise<Result>;
   /** Drizzle over the reading connection. */
   readonly drizzle: SqliteRemoteDatabase;
   close(): void;
+}
+
+/** What a database asks of its driver: a client of `@libsql/client`, or one that does the same. */
+export interface DatabaseClient extends Pick<
+  Client,
+  "execute" | "batch" | "transaction" | "reconnect" | "close"
+> {
+  /** Writes all or nothing, row by row: for drivers that keep their statements prepared. */
+  readonly writeRows?: (statements: readonly (Statement | RowsStatement)[]) => Promise<Rows[]>;
 }
 
 export interface DatabaseOptions {
@@ -36,7 +57,7 @@ export interface DatabaseOptions {
     url: string;
     authToken?: string;
     concurrency: number;
-  }) => Client;
+  }) => DatabaseClient;
   readonly clock: Clock;
   readonly limits: Limits;
   readonly telemetry: Telemetry;
@@ -57,7 +78,10 @@ export function guardOf(error: unknown): string | null {
   return error instanceof Error ? (/GUARD:([\w-]+)/.exec(error.message)?.[1] ?? null) : null;
 }
 
-const toRows = (rows: readonly ArrayLike<Value>[]): Rows => rows.map((row) => Array.from(row));
+/** Rows by position, whether the driver answers arrays or objects that look like them. */
+export function toRows({ rows }: { readonly rows: readonly ArrayLike<Value>[] }): Rows {
+  return rows.map((row) => (Array.isArray(row) ? (row as Value[]) : Array.from(row)));
+}
 
 /**
  * One connection, and what keeps it honest. A connection of the file driver that has met
@@ -121,17 +145,19 @@ export function openDatabase(options: DatabaseOptions): Database {
     reader.attempt(async () => {
       const [only] = statements;
       if (statements.length === 1 && only !== undefined) {
-        return [toRows((await reader.client.execute(only)).rows)];
+        return [toRows(await reader.client.execute(only))];
       }
       const results = await reader.client.batch([...statements], "read");
-      return results.map((result) => toRows(result.rows));
+      return results.map(toRows);
     });
   return {
     read,
     write: (statements) =>
       writer.attempt(async () => {
-        const results = await writer.client.batch([...statements], "write");
-        return results.map((result) => toRows(result.rows));
+        const { client } = writer;
+        if (client.writeRows !== undefined) return client.writeRows(statements);
+        const results = await client.batch(statements.map(toStatement), "write");
+        return results.map(toRows);
       }),
     transaction: (run) =>
       writer.attempt(async () => {

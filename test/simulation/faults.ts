@@ -67,7 +67,9 @@ export function withFaults(database: Database, options: FaultyDatabaseOptions): 
       ),
     write: (statements) =>
       around("write", () =>
-        database.write(statements.map((one) => ({ ...one, sql: inTime(one.sql) }))),
+        database.write(
+          statements.map((one) => ("sql" in one ? { ...one, sql: inTime(one.sql) } : one)),
+        ),
       ),
     transaction: (run) => around("write", () => database.transaction(run)),
   };

@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createClient } from "@libsql/client";
 import { bundledPlugins } from "../../plugins/index.ts";
 import { mintToken } from "../../src/auth/token.ts";
 import type { Grant } from "../../src/auth/capability.ts";
@@ -14,6 +13,7 @@ import { defaultLimits } from "../../src/protocol/limits.ts";
 import type { Limits } from "../../src/protocol/limits.ts";
 import type { Plugin } from "../../src/resource/define.ts";
 import { createRegistry } from "../../src/resource/registry.ts";
+import { createDatabaseClient } from "../../src/runtime/file-client.ts";
 import { createService } from "../../src/service.ts";
 import { openDatabase } from "../../src/store/database.ts";
 import { silentTelemetry } from "../../src/telemetry/telemetry.ts";
@@ -55,7 +55,7 @@ export async function createWorld(options: WorldOptions = {}) {
       openDatabase({
         url: `file:${join(directory, name)}.db`,
         durability: "normal",
-        createClient,
+        createClient: createDatabaseClient,
         clock: systemClock,
         limits,
         telemetry: silentTelemetry,
