@@ -2,16 +2,20 @@ import { createRateLimiter } from "./auth/rate-limit.ts";
 import type { RateLimiter } from "./auth/rate-limit.ts";
 import { createRevocations } from "./auth/revocations.ts";
 import type { Revocations } from "./auth/revocations.ts";
+import { createNodeCredentials } from "./auth/node-credential.ts";
+import type { NodeCredentials } from "./auth/node-credential.ts";
 import { createTickets } from "./auth/tickets.ts";
 import type { Tickets } from "./auth/tickets.ts";
 import { createTokenVerifier } from "./auth/token.ts";
 import type { TokenVerifier } from "./auth/token.ts";
+import type { Fetch } from "./follower/upstream.ts";
 import { openCatalog } from "./library/catalog.ts";
 import type { Catalog, CatalogOptions } from "./library/catalog.ts";
 import { createFollowing } from "./library/following.ts";
 import type { Following, FollowingOptions } from "./library/following.ts";
 import { openStandardBody } from "./stream/body.ts";
 import type { OpenBody } from "./stream/body.ts";
+import { createUpstream } from "./library/upstream.ts";
 
 /** The parts of a running service, joined. */
 export interface Service extends CatalogOptions {
@@ -25,6 +29,9 @@ export interface Service extends CatalogOptions {
   readonly openBody: OpenBody;
   /** Prometheus text. */
   readonly metrics: () => string;
+  /** How nodes that share a secret trust each other; null when they share none. */
+  readonly credentials: NodeCredentials | null;
+  readonly fetch: Fetch;
   /** Resolves when the service can commit. @throws database_unavailable */
   ready(): Promise<void>;
   /** Says goodbye to streams, finishes commits, gives leases back. */
@@ -46,7 +53,14 @@ const REVOCATION_POLL_MS = 2_000;
 /** Builds the service from its parts; `http/app.ts` puts the routes before it. */
 export async function createService(options: ServiceOptions): Promise<Service> {
   const { clock, limits, telemetry } = options;
-  const catalog = await openCatalog(options);
+  const credentials =
+    options.secret === undefined
+      ? null
+      : createNodeCredentials({ secret: options.secret, clock: options.clock });
+  const reach: Fetch = options.fetch ?? ((url, init) => fetch(url, init));
+  const { deviceId } = options.lease;
+  const openUpstream = createUpstream({ credentials, fetch: reach, deviceId });
+  const catalog = await openCatalog({ ...options, openUpstream });
   const { database } = catalog;
   const following = createFollowing({ ...options, catalog });
   await following.resume();
@@ -86,6 +100,8 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     openBody: options.openBody ?? openStandardBody,
     catalog,
     following,
+    credentials,
+    fetch: reach,
     verifier,
     revocations,
     tickets: createTickets({ clock, limits }),
@@ -93,7 +109,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     ready: async () => {
       const sql = `INSERT INTO nodes (device_id, url, seen_at) VALUES (?, ?, ?)
         ON CONFLICT (device_id) DO UPDATE SET url = excluded.url, seen_at = excluded.seen_at`;
-      const { deviceId, nodeUrl } = options.lease;
+      const { nodeUrl } = options.lease;
       await database.write([{ sql, args: [deviceId, nodeUrl, clock.now()] }]);
     },
     stop: async () => {

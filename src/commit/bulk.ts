@@ -386,7 +386,11 @@ export function createBulk(options: BulkOptions): Bulk {
       const [rows = []] = await database.read([
         { sql: `SELECT ${COLUMNS} FROM bulk_operations WHERE state = 'running'`, args: [] },
       ]);
-      for (const row of rows) await finish(toOperation(row), "interrupted");
+      for (const row of rows) {
+        const operation = toOperation(row);
+        // What still runs here goes on under the new epoch.
+        if (!running.has(operation.token)) await finish(operation, "interrupted");
+      }
     },
   };
 }

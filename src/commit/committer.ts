@@ -2,7 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { LibraryState } from "../lease/lease.ts";
-import { isLeader } from "../lease/lease.ts";
+import { mayWrite } from "../lease/lease.ts";
 import type { CompiledResource } from "../resource/compile.ts";
 import { guardOf, isRefused } from "../store/database.ts";
 import type { Database } from "../store/database.ts";
@@ -91,6 +91,11 @@ export function createCommitter(options: CommitterOptions): Committer {
     }
   };
 
+  const assertLeading = (): void => {
+    if (mayWrite(state, clock)) return;
+    throw new SyncError("not_leader", { leaderUrl: state.leaderUrl, epoch: state.epoch });
+  };
+
   /** After an error that says nothing about the write: did it happen? The database knows. */
   const isDurable = async (plan: GroupPlan): Promise<boolean> => {
     const [first] = plan.entries;
@@ -118,6 +123,7 @@ export function createCommitter(options: CommitterOptions): Committer {
       const changes = submissions.flatMap((submission) => submission.changes);
       const known = await loadSlots(database, changes, mutationIds);
       plan = planGroup(submissions, known, { state, ordered: options.ordered, now: clock.now() });
+      assertLeading();
       if (plan.statements.length > 0) await database.write(plan.statements);
       span.end();
     } catch (error) {
@@ -193,9 +199,7 @@ export function createCommitter(options: CommitterOptions): Committer {
   };
 
   const assertRoom = (bytes: number): void => {
-    if (!isLeader(state)) {
-      throw new SyncError("not_leader", { leaderUrl: state.leaderUrl, epoch: state.epoch });
-    }
+    assertLeading();
     if (queue.length < limits.queueLength && queueBytes + bytes <= limits.queueBytes) return;
     throw new SyncError(
       "overloaded",
@@ -217,7 +221,15 @@ export function createCommitter(options: CommitterOptions): Committer {
         assertRoom(0);
         const refuse = async (error: unknown): Promise<void> =>
           reject(guardOf(error) === "epoch" ? await fenced() : error);
-        queue.push({ run: () => work().then(resolve, refuse).catch(reject) });
+        const run = async (): Promise<void> => {
+          try {
+            assertLeading();
+            resolve(await work());
+          } catch (error) {
+            await refuse(error).catch(reject);
+          }
+        };
+        queue.push({ run });
         start();
       }),
     commitNow: (submission) =>

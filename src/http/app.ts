@@ -5,6 +5,7 @@ import { SyncError, errorTable, isSyncError, toProblem } from "../protocol/error
 import type { Service } from "../service.ts";
 import { answer } from "./body.ts";
 import type { AppEnv } from "./context.ts";
+import { toLeader } from "./forward.ts";
 import { deviceRoutes } from "./routes/devices.ts";
 import { docsRoutes } from "./routes/docs.ts";
 import { libraryRoutes } from "./routes/libraries.ts";
@@ -78,6 +79,7 @@ export function createApp(service: Service): Hono<AppEnv> {
     c.text(service.metrics(), 200, { "content-type": "text/plain; version=0.0.4" }),
   );
   app.route("/", replicaRoutes(service));
+  app.use("/v1/libraries/:library/*", toLeader(service));
   app.route("/", writeRoutes(service));
   app.route("/", streamRoutes(service));
   app.route("/", readRoutes(service));

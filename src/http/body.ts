@@ -24,7 +24,7 @@ function invalid(message: string, cause?: unknown): SyncError {
 }
 
 /** Reads a body into memory, as far as it may go. @throws body_too_large */
-async function readBytes(request: Request, limitBytes: number): Promise<Uint8Array> {
+export async function readBytes(request: Request, limitBytes: number): Promise<Uint8Array> {
   const declared = Number(request.headers.get("content-length") ?? Number.NaN);
   if (declared > limitBytes) throw tooLarge(limitBytes);
   if (declared >= 0) return new Uint8Array(await request.arrayBuffer());

@@ -1,6 +1,8 @@
 import type { Context, Env } from "hono";
 import { allowedTypes, requireGrant } from "../auth/capability.ts";
 import type { Capability, Role } from "../auth/capability.ts";
+import { MUTATION_HEADER, NODE_HEADER } from "../auth/node-credential.ts";
+import { isId } from "../base/id.ts";
 import type { Author } from "../commit/change.ts";
 import type { Library } from "../library/library.ts";
 import { SyncError } from "../protocol/errors.ts";
@@ -35,6 +37,13 @@ export function parse<Schema extends v.GenericSchema>(
 
 /** Who asks, by token. @throws unauthorized, rate_limited */
 export async function authenticate(c: AppContext, service: Service): Promise<Capability> {
+  if ("capability" in c.var) return c.get("capability");
+  const credential = c.req.header(NODE_HEADER);
+  if (credential !== undefined && service.credentials !== null) {
+    // The other node has verified the token and counted the request.
+    c.set("capability", await service.credentials.verify(credential));
+    return c.get("capability");
+  }
   const header = c.req.header("authorization");
   if (header === undefined || !/^bearer /i.test(header)) {
     const detail = "Send `Authorization: Bearer TOKEN`; `syncline token --role owner` prints one.";
@@ -57,6 +66,7 @@ export async function openFor(
   const id = (c.req.param("library") ?? "").toLowerCase();
   requireGrant(c.get("capability"), { library: id, ...need });
   const library = await service.catalog.open(id);
+  await library.leadership.refresh();
   const wanted = c.req.query("min_sequence");
   if (wanted !== undefined) await library.reached(readInteger(wanted, "min_sequence"));
   return library;
@@ -78,6 +88,12 @@ export function visibleTypes(
 export function authorOf(c: AppContext): Author {
   const named = c.req.header("x-device-id");
   return { deviceId: named ?? c.get("capability").subject, isDevice: named !== undefined };
+}
+
+/** The caller's mutation id, else the one that the forwarding node gave the request. */
+export function mutationOf(c: AppContext, named: string | undefined): string | null {
+  const given = named ?? c.req.header(MUTATION_HEADER);
+  return isId(given) ? given.toLowerCase() : null;
 }
 
 /** A whole number from a query string. @throws invalid_body */

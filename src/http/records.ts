@@ -1,6 +1,6 @@
-import { Unpackr } from "msgpackr/unpack";
 import type { BulkRecord } from "../commit/bulk.ts";
 import { SyncError } from "../protocol/errors.ts";
+import { readValues } from "../stream/unpack.ts";
 
 export const RECORDS_MSGPACK = "application/vnd.syncline.records+msgpack";
 export const RECORDS_NDJSON = "application/x-ndjson";
@@ -57,40 +57,20 @@ async function* readMaps(
   body: AsyncIterable<Uint8Array>,
   recordBytes: number,
 ): AsyncGenerator<BulkRecord> {
-  const unpackr = new Unpackr({ useRecords: false, int64AsType: "number" });
-  let rest = new Uint8Array(0);
-  for await (const part of body) {
-    const bytes = new Uint8Array(rest.length + part.length);
-    bytes.set(rest);
-    bytes.set(part, rest.length);
-    const { values, end } = unpackAll(unpackr, bytes);
-    for (const value of values) yield toRecord(value);
-    rest = bytes.slice(end);
-    if (rest.length > recordBytes * 2)
-      throw new SyncError("body_too_large", { limitBytes: recordBytes });
-  }
-  if (rest.length > 0) yield badRecord("The body ends in the middle of a record.");
-}
-
-/** All complete values of a buffer, and where the first incomplete one begins. */
-function unpackAll(unpackr: Unpackr, bytes: Uint8Array): { values: unknown[]; end: number } {
-  const values: unknown[] = [];
+  let waiting = 0;
   try {
-    unpackr.unpackMultiple(bytes as Buffer, (value: unknown) => void values.push(value));
-    return { values, end: bytes.length };
+    for await (const { values, restBytes } of readValues(body)) {
+      for (const value of values) yield toRecord(value);
+      waiting = restBytes;
+      if (waiting > recordBytes * 2)
+        throw new SyncError("body_too_large", { limitBytes: recordBytes });
+    }
   } catch (error) {
-    const {
-      incomplete,
-      lastPosition,
-      values: read,
-    } = error as {
-      incomplete?: boolean;
-      lastPosition?: number;
-      values?: unknown[];
-    };
-    if (incomplete !== true) throw badRecord("The body is not a sequence of msgpack maps.", error);
-    return { values: values.length > 0 ? values : (read ?? []), end: lastPosition ?? 0 };
+    throw error instanceof SyncError
+      ? error
+      : badRecord("The body is not a sequence of msgpack maps.", error);
   }
+  if (waiting > 0) yield badRecord("The body ends in the middle of a record.");
 }
 
 /** Reads the records of a bulk body as they arrive; never the body whole. @throws invalid_body, body_too_large */

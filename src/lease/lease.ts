@@ -1,6 +1,10 @@
+import type { Clock } from "../base/clock.ts";
 import type { Database, Statement } from "../store/database.ts";
 
-/** What a node knows of the library it leads. The committer moves `head`; nobody else does. */
+/**
+ * What a node knows of a library. On the node that leads, the committer moves `head` and nobody else
+ * does; on the others it follows the database.
+ */
 export interface LibraryState {
   readonly id: string;
   readonly name: string;
@@ -8,13 +12,21 @@ export interface LibraryState {
   readonly historyId: string;
   readonly createdAt: number;
   readonly deviceId: string;
+  /** True when this database follows a leader that has another: then its head is the follower's to move. */
+  readonly isReplica: boolean;
   epoch: number;
   head: number;
   oldestSequence: number;
   leaderDeviceId: string | null;
   leaderUrl: string | null;
-  leaseExpiresAt: number;
+  /** When the lease ends, whoever holds it, by this node's monotonic clock. */
+  leaseEndsAt: number;
+  /** Until when this node may write, by its monotonic clock; 0 while it does not lead. */
+  leadsUntil: number;
 }
+
+/** The part of a lease that a node does not use, so that clocks of other speeds cannot make two leaders. */
+const MARGIN = 0.1;
 
 export interface LeaseOptions {
   readonly deviceId: string;
@@ -34,16 +46,17 @@ export function acquireLease({ deviceId, nodeUrl, leaseMs }: LeaseOptions): Stat
     sql: `UPDATE library SET epoch = epoch + 1, leader_device_id = ?1, leader_url = ?2,
       lease_expires_at = ${NOW_MS} + ?3
       WHERE (leader_device_id IS NULL OR leader_device_id = ?1 OR lease_expires_at < ${NOW_MS})
-      AND NOT EXISTS (SELECT 1 FROM follower)`,
+      AND NOT EXISTS (SELECT 1 FROM follower)
+      RETURNING epoch`,
     args: [deviceId, nodeUrl, leaseMs],
   };
 }
 
-/** Prolongs a lease that is still ours. Answers no row when it is not. */
+/** Prolongs a lease that is still ours and has not ended. Answers no row otherwise. */
 export function renewLease({ deviceId, leaseMs }: LeaseOptions, epoch: number): Statement {
   return {
     sql: `UPDATE library SET lease_expires_at = ${NOW_MS} + ?1 WHERE leader_device_id = ?2 AND epoch = ?3
-      RETURNING lease_expires_at`,
+      AND lease_expires_at > ${NOW_MS} RETURNING lease_expires_at`,
     args: [leaseMs, deviceId, epoch],
   };
 }
@@ -64,15 +77,15 @@ export function advanceHead(state: LibraryState, count: number): Statement {
   };
 }
 
-/** Reads who the library is and who leads it. */
+/** Reads who the library is and who leads it; that this node does is for `take` to say. */
 export async function readState(
   database: Database,
-  deviceId: string,
+  { deviceId, clock }: { readonly deviceId: string; readonly clock: Clock },
 ): Promise<LibraryState | null> {
   const [rows = []] = await database.read([
     {
       sql: `SELECT id, name, description, history_id, head, epoch, leader_device_id, leader_url,
-        lease_expires_at, oldest_sequence, created_at FROM library`,
+        lease_expires_at - ${NOW_MS}, oldest_sequence, created_at, EXISTS (SELECT 1 FROM follower) FROM library`,
       args: [],
     },
   ]);
@@ -87,14 +100,27 @@ export async function readState(
     epoch: row[5] as number,
     leaderDeviceId: row[6] as string | null,
     leaderUrl: row[7] as string | null,
-    leaseExpiresAt: row[8] as number,
+    leaseEndsAt: clock.monotonic() + (row[8] as number),
+    leadsUntil: 0,
     oldestSequence: row[9] as number,
     createdAt: row[10] as number,
+    isReplica: row[11] === 1,
     deviceId,
   };
 }
 
-/** True while this node may write, as far as it knows; the fence decides in the end. */
+/** Notes a lease that was asked for at `askedAt` and granted: the database counts from later on. */
+export function extendLease(state: LibraryState, leaseMs: number, askedAt: number): void {
+  state.leaseEndsAt = askedAt + leaseMs;
+  state.leadsUntil = askedAt + leaseMs * (1 - MARGIN);
+}
+
+/** True while this node holds the lease as far as it knows; the fence decides in the end. */
 export function isLeader(state: LibraryState): boolean {
-  return state.leaderDeviceId === state.deviceId;
+  return state.leadsUntil > 0;
+}
+
+/** True until our own deadline, which comes before the lease can expire, even if no renewal answers. */
+export function mayWrite(state: LibraryState, clock: Clock): boolean {
+  return clock.monotonic() < state.leadsUntil;
 }

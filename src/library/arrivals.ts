@@ -10,28 +10,36 @@ export interface Arrivals {
   reached(sequence: number): Promise<void>;
 }
 
+const LOOK_EVERY_MS = 50;
+
 export function createArrivals(options: {
   readonly state: { readonly head: number };
   readonly clock: Clock;
   readonly limits: Limits;
+  /** Looks whether others have moved the head. */
+  readonly refresh: () => Promise<void>;
 }): Arrivals {
-  const { state, clock, limits } = options;
+  const { state, clock, limits, refresh } = options;
   const waiting = new Set<() => void>();
   return {
     moved: () => {
       for (const wake of waiting) wake();
     },
     reached: async (sequence) => {
+      if (state.head < sequence) await refresh();
       if (state.head >= sequence) return;
       await new Promise<void>((resolve, reject) => {
+        const stopLooking = clock.every(LOOK_EVERY_MS, () => void refresh().catch(() => {}));
         const wake = (): void => {
           if (state.head < sequence) return;
           waiting.delete(wake);
+          stopLooking();
           resolve();
         };
         waiting.add(wake);
         void clock.sleep(limits.minSequenceWaitMs).then(() => {
           if (!waiting.delete(wake)) return;
+          stopLooking();
           const detail = `This node has sequence ${state.head}, not yet ${sequence}.`;
           reject(new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail }));
         });

@@ -5,6 +5,7 @@ import type { Limits } from "../protocol/limits.ts";
 import type { Registry } from "../resource/registry.ts";
 import type { Database } from "../store/database.ts";
 import { migrate } from "../store/migrate.ts";
+import type { OpenUpstream } from "../stream/relay.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { openLibrary } from "./library.ts";
 import type { Library } from "./library.ts";
@@ -26,6 +27,10 @@ export interface Catalog {
   close(): Promise<void>;
 }
 
+export interface OpenCatalogOptions extends CatalogOptions {
+  readonly openUpstream: OpenUpstream;
+}
+
 export interface CatalogOptions {
   readonly registry: Registry;
   readonly lease: LeaseOptions;
@@ -38,7 +43,7 @@ export interface CatalogOptions {
   readonly dropDatabase: (name: string) => Promise<void>;
 }
 
-export async function openCatalog(options: CatalogOptions): Promise<Catalog> {
+export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog> {
   const { clock } = options;
   const database = options.openDatabase("catalog");
   await migrate(database, allMigrations(options.registry), clock.now());

@@ -46,10 +46,10 @@ export interface FollowingOptions extends CatalogOptions {
 /** Refuses to turn a library into a replica when that would lose commits. @throws already_exists */
 async function assertNothingLost(
   database: Database,
-  deviceId: string,
+  who: Parameters<typeof readState>[1],
   leader: { readonly description: LeaderDescription; readonly upstream: Upstream },
 ): Promise<void> {
-  const own = await readState(database, deviceId);
+  const own = await readState(database, who);
   if (own === null || own.head === 0) return;
   const { historyId, head } = leader.description;
   if (own.historyId === historyId && own.head <= head) {
@@ -93,7 +93,8 @@ export function createFollowing(options: FollowingOptions): Following {
         { sql: "SELECT leader_url FROM follower", args: [] },
       ]);
       if (following.length === 0) {
-        await assertNothingLost(database, lease.deviceId, { description, upstream });
+        const who = { deviceId: lease.deviceId, clock };
+        await assertNothingLost(database, who, { description, upstream });
       }
       await database.write([
         {

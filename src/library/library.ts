@@ -5,7 +5,7 @@ import { createCommitter } from "../commit/committer.ts";
 import type { Committer } from "../commit/committer.ts";
 import { createManager } from "../commit/manager.ts";
 import type { TransactionManager } from "../commit/manager.ts";
-import { isLeader, releaseLease, renewLease } from "../lease/lease.ts";
+import { isLeader } from "../lease/lease.ts";
 import type { LeaseOptions, LibraryState } from "../lease/lease.ts";
 import { trimLog } from "../log/retention.ts";
 import type { LogEntry } from "../log/sync-log.ts";
@@ -18,10 +18,14 @@ import { createHub } from "../stream/hub.ts";
 import type { Hub } from "../stream/hub.ts";
 import { createLogReader } from "../stream/log-reader.ts";
 import { createPublisher } from "../stream/publish.ts";
+import { createRelay } from "../stream/relay.ts";
+import type { OpenUpstream, Relay } from "../stream/relay.ts";
 import { renderEntries } from "../stream/render.ts";
 import { structuresOf } from "../stream/structures.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { createArrivals } from "./arrivals.ts";
+import { createLeadership } from "./leadership.ts";
+import type { Leadership } from "./leadership.ts";
 import { prepareLibrary } from "./prepare.ts";
 import type { LibraryIdentity } from "./prepare.ts";
 
@@ -34,6 +38,7 @@ export interface Library {
   readonly manager: TransactionManager;
   readonly bulk: Bulk;
   readonly hub: Hub;
+  readonly leadership: Leadership;
   /** Resolves once `sequence` is committed here. @throws overloaded after the limit */
   reached(sequence: number): Promise<void>;
   /** Tells listeners something that is not in the log. */
@@ -49,41 +54,48 @@ export interface LibraryOptions {
   readonly limits: Limits;
   readonly telemetry: Telemetry;
   readonly identity: LibraryIdentity;
+  /** How a node that does not lead reaches the leader's stream. */
+  readonly openUpstream: OpenUpstream;
 }
 
-/** What recurs while a library is open: renewing the lease, trimming the log, sweeping streams. */
+/** What recurs while a library is open: renewing the lease, trimming the log, minding the streams. */
 function startChores(
   options: LibraryOptions,
-  parts: Pick<Library, "state" | "committer" | "hub"> & { onFenced: () => void },
+  parts: Pick<Library, "state" | "committer" | "hub" | "leadership"> & { readonly relay: Relay },
 ): () => void {
   const { database, clock, limits, telemetry, lease } = options;
-  const { state, committer, hub, onFenced } = parts;
+  const { state, committer, hub, leadership, relay } = parts;
+  const report = (message: string) => (error: unknown) => {
+    telemetry.log("error", message, { library_id: state.id, error });
+  };
+  const trim = async (): Promise<void> => {
+    if (!isLeader(state)) return;
+    const before = clock.now() - limits.retentionMs;
+    const count = await committer.exclusive(() => trimLog(database, state, before));
+    telemetry.count("entries_trimmed", count);
+  };
+  const mind = async (): Promise<void> => {
+    hub.sweep();
+    if (hub.size > 0) await leadership.refresh();
+    relay.check();
+  };
   const chores = [
     clock.every(lease.leaseMs / 3, () => {
-      if (!isLeader(state)) return;
-      database
-        .write([renewLease(lease, state.epoch)])
-        .then(([rows]) => (rows?.length === 0 ? onFenced() : undefined))
-        .catch((error: unknown) =>
-          telemetry.log("error", "The lease could not be renewed.", { error }),
-        );
+      leadership.renew().catch(report("The lease could not be renewed."));
     }),
     clock.every(limits.trimEveryMs, () => {
-      committer
-        .exclusive(() => trimLog(database, state, clock.now() - limits.retentionMs))
-        .then((count) => telemetry.count("entries_trimmed", count))
-        .catch((error: unknown) =>
-          telemetry.log("error", "The log could not be trimmed.", { error }),
-        );
+      trim().catch(report("The log could not be trimmed."));
     }),
-    clock.every(1_000, () => hub.sweep()),
+    clock.every(1_000, () => {
+      mind().catch(report("The head could not be read."));
+    }),
   ];
   return () => {
     for (const stop of chores) stop();
   };
 }
 
-/** Opens one library: prepares its database, then joins its parts. */
+/** Opens one library: prepares its database, joins its parts, and leads it when nobody else does. */
 export async function openLibrary(options: LibraryOptions): Promise<Library> {
   const { database, registry, telemetry } = options;
   const state = await prepareLibrary(options);
@@ -92,16 +104,13 @@ export async function openLibrary(options: LibraryOptions): Promise<Library> {
     renderEntries(entries, { registry, database, reader });
   const readLog = createLogReader({ ...options, state, render });
   const codec = createCodec(structuresOf(registry));
-  const hub = createHub({ ...options, head: state.head, codec, readLog });
+  const refresh = (): Promise<void> => leadership.refresh();
+  const arrivals = createArrivals({ ...options, state, refresh });
+  const onMoved = (): void => arrivals.moved();
+  const onFirst = (): void => (state.isReplica ? undefined : relay.start());
+  const hub = createHub({ ...options, head: state.head, codec, readLog, onFirst });
   const publisher = createPublisher({ ...options, hub, state, render });
-  const arrivals = createArrivals({ ...options, state });
-  const onFenced = (): void => {
-    state.leaderDeviceId = null;
-    telemetry.count("lease_changes", 1, { to: "lost" });
-    telemetry.log("error", "Another epoch leads this library; this node stops writing.", {
-      library_id: state.id,
-    });
-  };
+  const relay = createRelay({ ...options, hub, state, readLog, refresh, onMoved });
   const onCommitted: typeof publisher.publish = (plan) => {
     publisher.publish(plan);
     arrivals.moved();
@@ -112,11 +121,21 @@ export async function openLibrary(options: LibraryOptions): Promise<Library> {
   };
   const shared = { ...options, state, reader, now: () => options.clock.now() };
   const ordered = registry.resources;
+  const onFenced = (): void => leadership.lose();
   const committer = createCommitter({ ...shared, ordered, onCommitted, onFenced });
   const bulk = createBulk({ ...shared, committer, onCommitted: onEntries });
-  if (isLeader(state)) await bulk.closeInterrupted();
   const manager = createManager({ ...shared, committer, onCommitted: onEntries });
-  const stopChores = startChores(options, { state, committer, hub, onFenced });
+  const leadership: Leadership = createLeadership({
+    ...shared,
+    committer,
+    bulk,
+    hub,
+    publisher,
+    relay,
+    onMoved,
+  });
+  await leadership.lead();
+  const stopChores = startChores(options, { state, committer, hub, leadership, relay });
 
   return {
     state,
@@ -126,6 +145,7 @@ export async function openLibrary(options: LibraryOptions): Promise<Library> {
     manager,
     bulk,
     hub,
+    leadership,
     announce: (type, data) => publisher.announce(type, data),
     reached: (sequence) => arrivals.reached(sequence),
     close: async () => {
@@ -133,7 +153,10 @@ export async function openLibrary(options: LibraryOptions): Promise<Library> {
       await publisher.settled();
       stopChores();
       hub.goodbye("shutdown", 1_000);
-      if (isLeader(state)) await database.write([releaseLease(state.deviceId, state.epoch)]);
+      await leadership.release().catch((error: unknown) => {
+        telemetry.log("error", "The lease could not be released.", { error });
+      });
+      await relay.pause();
       database.close();
     },
   };

@@ -1,7 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { createId } from "../base/id.ts";
-import { acquireLease, readState } from "../lease/lease.ts";
-import type { LeaseOptions, LibraryState } from "../lease/lease.ts";
+import { readState } from "../lease/lease.ts";
+import type { LibraryState } from "../lease/lease.ts";
 import type { Registry } from "../resource/registry.ts";
 import type { Database } from "../store/database.ts";
 import { migrate } from "../store/migrate.ts";
@@ -25,25 +25,27 @@ export function allMigrations(registry: Registry): Record<string, string> {
   return migrations;
 }
 
-/** Brings the database up to date, gives it its identity, and takes the lease when it is free. */
+/** Brings the database up to date, and gives it its identity when it is new. */
 export async function prepareLibrary(options: {
   readonly database: Database;
   readonly registry: Registry;
-  readonly lease: LeaseOptions;
+  readonly lease: { readonly deviceId: string };
   readonly clock: Clock;
   readonly identity: LibraryIdentity;
 }): Promise<LibraryState> {
   const { database, identity, clock, lease, registry } = options;
   await migrate(database, allMigrations(registry), clock.now());
+  const who = { deviceId: lease.deviceId, clock };
+  const known = await readState(database, who);
+  if (known !== null) return known;
   await database.write([
     {
       sql: `INSERT INTO library (id, name, description, history_id, head, epoch, lease_expires_at, oldest_sequence,
         created_at) SELECT ?, ?, ?, ?, 0, 0, 0, 1, ? WHERE NOT EXISTS (SELECT 1 FROM library)`,
       args: [identity.id, identity.name, identity.description, createId(), clock.now()],
     },
-    acquireLease(lease),
   ]);
-  const state = await readState(database, lease.deviceId);
+  const state = await readState(database, who);
   if (state === null) throw new Error("Bug: a library without its row");
   return state;
 }

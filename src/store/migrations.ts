@@ -1,10 +1,12 @@
 import core from "../../migrations/0000_core.sql" with { type: "text" };
 import guards from "../../migrations/0001_guards.sql" with { type: "text" };
 import followers from "../../migrations/0002_followers.sql" with { type: "text" };
+import lease from "../../migrations/0003_lease.sql" with { type: "text" };
 
 /** The service's own migrations as text, so that runtimes without a file system have them too. */
 export const coreMigrations: Readonly<Record<string, string>> = {
   "0000_core": core,
   "0001_guards": guards,
   "0002_followers": followers,
+  "0003_lease": lease,
 };

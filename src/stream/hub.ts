@@ -41,6 +41,8 @@ export interface HubOptions {
   readonly head: number;
   readonly codec: Codec;
   readonly readLog: ReadLog;
+  /** Called when the first subscriber comes. */
+  readonly onFirst?: () => void;
   readonly clock: Clock;
   readonly limits: Limits;
   readonly telemetry: Telemetry;
@@ -89,6 +91,7 @@ export function createHub(options: HubOptions): Hub {
       const times = { startedAt: now, sentAt: now, progressAt: now };
       const member: Member = { subscription, view, ...times, isReading: false };
       members.add(member);
+      if (members.size === 1) options.onFirst?.();
       telemetry.gauge("stream_subscribers", members.size);
       return {
         pump: () => {

@@ -30,7 +30,8 @@ export function createSweeper({ codec, clock, limits, telemetry, leave }: SweepO
   };
   const beat = (member: Member, now: number, head: number): void => {
     const { sink, format, cursor, expiresAtMs } = member.subscription;
-    if (cursor < head || sink.room() <= 0) return;
+    // A cursor may be ahead of a hub that follows another node: then nothing is proven either.
+    if (cursor !== head || sink.room() <= 0) return;
     const token_expires_in =
       expiresAtMs === null ? null : Math.max(0, Math.round((expiresAtMs - clock.now()) / 1_000));
     const timestamp = new Date(clock.now()).toISOString();

@@ -12,6 +12,8 @@ export const counters = {
   stream_resets: "Streams told to start afresh, by reason.",
   slow_readers_closed: "Streams closed because their reader made no progress.",
   bulk_records: "Records written by bulk operations.",
+  requests_forwarded: "Requests handed on to the leader, by outcome.",
+  relay_streams: "Streams opened to a leader to relay its events.",
   lease_changes: "Leases taken, lost and released.",
   entries_trimmed: "Sync-log entries removed by retention.",
   unchanged_commits: "Commits that changed nothing and took no sequence.",

@@ -25,7 +25,9 @@ export interface WorldOptions {
   readonly limits?: Partial<Limits>;
   readonly directory?: string;
   readonly deviceId?: string;
-  /** How its followers reach their leader. */
+  readonly nodeUrl?: string;
+  readonly leaseMs?: number;
+  /** How it reaches other nodes, and its followers their leader. */
   readonly fetch?: Fetch;
 }
 
@@ -36,13 +38,14 @@ export function tokenFor(
   return mintToken({ secret: SECRET, subject: "tester", grants, ttlSeconds, clock: systemClock });
 }
 
-/** A whole service over real libSQL files in a folder of its own, and one library in it. */
-export async function createWorld(options: WorldOptions = {}) {
-  const directory = options.directory ?? (await mkdtemp(join(tmpdir(), "syncline-")));
+/** A service over the libSQL files of a folder. */
+export function startService(options: WorldOptions & { readonly directory: string }) {
+  const { directory } = options;
   const limits = { ...defaultLimits, ...options.limits };
-  const service = await createService({
+  const { deviceId = "node", nodeUrl = null, leaseMs = 15_000 } = options;
+  return createService({
     registry: createRegistry(options.plugins ?? bundledPlugins),
-    lease: { deviceId: options.deviceId ?? "node", nodeUrl: null, leaseMs: 15_000 },
+    lease: { deviceId, nodeUrl, leaseMs },
     clock: systemClock,
     limits,
     telemetry: silentTelemetry,
@@ -66,6 +69,12 @@ export async function createWorld(options: WorldOptions = {}) {
       }
     },
   });
+}
+
+/** A whole service over real libSQL files in a folder of its own, and one library in it. */
+export async function createWorld(options: WorldOptions = {}) {
+  const directory = options.directory ?? (await mkdtemp(join(tmpdir(), "syncline-")));
+  const service = await startService({ ...options, directory });
   const app = createApp(service);
   const token = await tokenFor([{ library: "*", role: "owner" }]);
   const send = async (method: string, path: string, body?: unknown) => {

@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { SERVICE_WIDE, requireGrant } from "../../auth/capability.ts";
-import { isLeader } from "../../lease/lease.ts";
+import type { Clock } from "../../base/clock.ts";
+import { mayWrite } from "../../lease/lease.ts";
 import type { LibraryState } from "../../lease/lease.ts";
 import { librarySchema, revocationSchema } from "../../protocol/commit.ts";
 import type { Service } from "../../service.ts";
@@ -19,6 +20,16 @@ function describe(state: LibraryState) {
     leader_device_id: state.leaderDeviceId,
     oldest_sequence: state.oldestSequence,
     created_at: new Date(state.createdAt).toISOString(),
+  };
+}
+
+function describeLeader(state: LibraryState, clock: Clock) {
+  return {
+    leader_device_id: state.leaderDeviceId,
+    leader_url: state.leaderUrl,
+    epoch: state.epoch,
+    lease_expires_in_ms: Math.max(0, Math.round(state.leaseEndsAt - clock.monotonic())),
+    is_self: mayWrite(state, clock),
   };
 }
 
@@ -67,13 +78,13 @@ export function libraryRoutes(service: Service): Hono<AppEnv> {
     .get("/v1/libraries/:library/leader", async (c) => {
       await authenticate(c, service);
       const { state } = await openFor(c, service, { role: "reader" });
-      return answer(c.req.raw, {
-        leader_device_id: state.leaderDeviceId,
-        leader_url: state.leaderUrl,
-        epoch: state.epoch,
-        lease_expires_in_ms: Math.max(0, state.leaseExpiresAt - clock.now()),
-        is_self: isLeader(state),
-      });
+      return answer(c.req.raw, describeLeader(state, clock));
+    })
+    .post("/v1/libraries/:library/leader/release", async (c) => {
+      await authenticate(c, service);
+      const { state, leadership } = await openFor(c, service, { role: "owner" });
+      await leadership.release();
+      return answer(c.req.raw, describeLeader(state, clock));
     })
     .post("/v1/revocations", async (c) => {
       const capability = await authenticate(c, service);

@@ -4,6 +4,8 @@ import { PROTOCOL_VERSION } from "../../protocol/version.ts";
 import type { Library } from "../../library/library.ts";
 import type { Service } from "../../service.ts";
 import type { Format } from "../../stream/codec.ts";
+import { HOP_HEADER } from "../../auth/node-credential.ts";
+import { isLeader } from "../../lease/lease.ts";
 import { authenticate, openFor, readInteger, visibleTypes } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 
@@ -26,14 +28,16 @@ function formatOf(c: AppContext): Format {
 
 /** Where the stream begins, and why it must begin afresh if the asked-for place is gone. */
 function startOf(c: AppContext, library: Library): { cursor: number; reset: string | null } {
-  const { head, oldestSequence, historyId } = library.state;
+  const { oldestSequence, historyId } = library.state;
+  // On a node that follows, the hub may be behind the head that the database names.
+  const { head } = library.hub;
   const asked = c.req.query("after") ?? c.req.header("last-event-id");
   const history = c.req.query("history_id");
   if (history !== undefined && history !== historyId)
     return { cursor: head, reset: "history_changed" };
   if (asked === undefined || asked === "") return { cursor: head, reset: null };
   const cursor = readInteger(asked, "after");
-  if (cursor > head) return { cursor: head, reset: "history_changed" };
+  if (cursor > library.state.head) return { cursor: head, reset: "history_changed" };
   if (cursor < oldestSequence - 1) return { cursor: head, reset: "cursor_expired" };
   return { cursor, reset: null };
 }
@@ -60,7 +64,8 @@ function firstFrames(
   start: { reset: string | null; format: Format },
 ) {
   const { state } = library;
-  const { head, epoch } = state;
+  const { head } = library.hub;
+  const { epoch } = state;
   const known = { history_id: state.historyId, head, oldest_sequence: state.oldestSequence };
   const hello = {
     protocol: PROTOCOL_VERSION,
@@ -90,6 +95,11 @@ export function streamRoutes(service: Service): Hono<AppEnv> {
     if (library.hub.size >= limits.streamsPerLibrary) {
       const detail = "This library has as many streams as it may have.";
       throw new SyncError("overloaded", { retryAfterSeconds: 5 }, { detail });
+    }
+    if (c.req.header(HOP_HEADER) !== undefined && !isLeader(library.state)) {
+      // Another node's relay: it must follow the leader itself, never a node that follows.
+      const { leaderUrl, epoch } = library.state;
+      throw new SyncError("not_leader", { leaderUrl, epoch });
     }
     const format = formatOf(c);
     const { cursor, reset } = startOf(c, library);

@@ -8,7 +8,7 @@ import { actionSchema, batchSchema, bulkQuerySchema, commitSchema } from "../../
 import { SyncError } from "../../protocol/errors.ts";
 import type { Service } from "../../service.ts";
 import { answer, readBody } from "../body.ts";
-import { authenticate, authorOf, openFor, parse } from "../context.ts";
+import { authenticate, authorOf, mutationOf, openFor, parse } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 import { readRecords } from "../records.ts";
 
@@ -71,7 +71,7 @@ export function writeRoutes(service: Service): Hono<AppEnv> {
     );
     const { type } = registry.resource(change.resource_type);
     requireGrant(c.get("capability"), { library: library.state.id, role: "writer", type });
-    const context = { author: authorOf(c), mutationId: mutation_id?.toLowerCase() ?? null };
+    const context = { author: authorOf(c), mutationId: mutationOf(c, mutation_id) };
     const receipt = await library.manager.commit(change, context);
     telemetry.count("commits", 1, { kind: "commit" });
     return answer(c.req.raw, commitAnswer(receipt, mutation_id));
@@ -92,7 +92,7 @@ export function writeRoutes(service: Service): Hono<AppEnv> {
     }
     const context = {
       author: authorOf(c),
-      mutationId: mutation_id?.toLowerCase() ?? null,
+      mutationId: mutationOf(c, mutation_id),
       ...(operation === undefined ? {} : { operation }),
     };
     const requests: readonly ChangeRequest[] = rest.changes;
@@ -140,7 +140,7 @@ export function writeRoutes(service: Service): Hono<AppEnv> {
       await authenticate(c, service);
       const library = await openFor(c, service, { role: "writer" });
       const { input, mutation_id } = parse(actionSchema, await readBody(c.req.raw, large));
-      const context = { author: authorOf(c), mutationId: mutation_id?.toLowerCase() ?? null };
+      const context = { author: authorOf(c), mutationId: mutationOf(c, mutation_id) };
       const receipt = await library.manager.runAction(c.req.param("name"), input, context);
       telemetry.count("commits", 1, { kind: "action" });
       return answer(c.req.raw, batchAnswer(receipt));

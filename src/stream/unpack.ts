@@ -1,0 +1,36 @@
+import { Unpackr } from "msgpackr/unpack";
+
+/** All complete values of a buffer, and where the first incomplete one begins. */
+function unpackAll(unpackr: Unpackr, bytes: Uint8Array): { values: unknown[]; end: number } {
+  const values: unknown[] = [];
+  try {
+    unpackr.unpackMultiple(bytes as Buffer, (value: unknown) => void values.push(value));
+    return { values, end: bytes.length };
+  } catch (error) {
+    const fault = error as { incomplete?: boolean; lastPosition?: number; values?: unknown[] };
+    if (fault.incomplete !== true) throw error;
+    return {
+      values: values.length > 0 ? values : (fault.values ?? []),
+      end: fault.lastPosition ?? 0,
+    };
+  }
+}
+
+/**
+ * Reads a sequence of msgpack values as it arrives: each time, those that have become complete, and
+ * how many bytes of the next one wait. @throws when the bytes are not msgpack
+ */
+export async function* readValues(
+  body: AsyncIterable<Uint8Array>,
+): AsyncGenerator<{ readonly values: unknown[]; readonly restBytes: number }> {
+  const unpackr = new Unpackr({ useRecords: false, int64AsType: "number" });
+  let rest = new Uint8Array(0);
+  for await (const part of body) {
+    const bytes = new Uint8Array(rest.length + part.length);
+    bytes.set(rest);
+    bytes.set(part, rest.length);
+    const { values, end } = unpackAll(unpackr, bytes);
+    rest = bytes.slice(end);
+    yield { values, restBytes: rest.length };
+  }
+}
