@@ -12,7 +12,7 @@ export type OpenUpstream = (request: {
   readonly libraryId: string;
   readonly after: number;
   readonly signal: AbortSignal;
-}) => Promise<AsyncIterable<Uint8Array> | null>;
+}) => Promise<ReadableStream<Uint8Array> | null>;
 
 /**
  * Feeds the hub of a node that does not lead: one stream from the leader, however many subscribers,
@@ -51,6 +51,22 @@ const CONNECT_MS = 2_000;
 
 /** The type that filters ask for: of the record, or of the bulk. */
 const typeOf = ({ kind }: WireEvent): string => String(kind.data["resource_type"]);
+
+/** The parts of a body until it ends or the signal says so; a fetch that ignores the signal is left too. */
+async function* readParts(
+  body: ReadableStream<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader();
+  const cancel = (): void => void reader.cancel().catch(() => {});
+  signal.addEventListener("abort", cancel);
+  try {
+    for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
+  } finally {
+    signal.removeEventListener("abort", cancel);
+    cancel();
+  }
+}
 
 export function createRelay(options: RelayOptions): Relay {
   const { hub, state, clock, telemetry } = options;
@@ -116,7 +132,7 @@ export function createRelay(options: RelayOptions): Relay {
       if (body === null) return false;
       upstream = { abort, epoch };
       telemetry.count("relay_streams");
-      for await (const { values } of readValues(body)) {
+      for await (const { values } of readValues(readParts(body, abort.signal))) {
         if (signal.aborted || !receive(values)) break;
       }
       return true;

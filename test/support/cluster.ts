@@ -20,6 +20,7 @@ export async function createCluster(options: ClusterOptions = {}) {
   const cut = new Set<string>();
   const requests: { readonly from: string; readonly to: string; readonly path: string }[] = [];
   const apps = new Map<string, ReturnType<typeof createApp>>();
+  let isLosing = false;
   const id = createId();
   const at = `/v1/libraries/${id}`;
 
@@ -35,7 +36,10 @@ export async function createCluster(options: ClusterOptions = {}) {
         requests.push({ from: name, to: host, path: pathname });
         const app = apps.get(host);
         if (app === undefined || cut.has(host)) throw new TypeError(`${host} is unreachable`);
-        return app.request(url, init);
+        const answer = await app.request(url, init);
+        if (!isLosing) return answer;
+        isLosing = false;
+        throw new TypeError("The connection was reset.");
       },
     });
     const app = createApp(service);
@@ -68,7 +72,7 @@ export async function createCluster(options: ClusterOptions = {}) {
       });
     return { name, service, ask, send, insert, library: () => service.catalog.open(id) };
   };
-  const nodes = [];
+  const nodes: Awaited<ReturnType<typeof start>>[] = [];
   for (const name of ["a", "b", "c"].slice(0, count)) nodes.push(await start(name));
   await nodes[0]?.send("POST", "/v1/libraries", { name: "home", id });
   return {
@@ -78,6 +82,10 @@ export async function createCluster(options: ClusterOptions = {}) {
     /** Nodes that no other node reaches. */
     cut,
     requests,
+    /** The next request between nodes is carried out, but its answer never arrives. */
+    loseNextAnswer: () => {
+      isLosing = true;
+    },
     /** Sequence and epoch of every entry, straight from SQL. */
     log: async () => {
       const { database } = await (nodes[0] ?? (await start("a"))).library();
