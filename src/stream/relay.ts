@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import type { LibraryState } from "../lease/lease.ts";
+import { isSyncError } from "../protocol/errors.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { StreamEvent, WireEvent } from "./event.ts";
 import type { Hub } from "./hub.ts";
@@ -89,9 +90,15 @@ export function createRelay(options: RelayOptions): Relay {
 
   const catchUp = async (head: number): Promise<void> => {
     while (hub.head < head) {
-      const page =
-        hub.size === 0 ? { events: [], end: head } : await options.readLog(hub.head, head);
-      deliver(page.events, page.end);
+      try {
+        const page =
+          hub.size === 0 ? { events: [], end: head } : await options.readLog(hub.head, head);
+        deliver(page.events, page.end);
+      } catch (error) {
+        if (!isSyncError(error, "cursor_expired")) throw error;
+        // The log no longer has what the hub has not: whoever listens comes back and is told to reset.
+        hub.goodbye("max_age", 0);
+      }
     }
   };
 
