@@ -9,7 +9,13 @@ import type { Registry } from "../resource/registry.ts";
 import type { Database, Statement } from "../store/database.ts";
 import type { Hub } from "../stream/hub.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
-import { endSnapshot, readProgress, saveNoticed, saveSnapshot } from "./progress.ts";
+import {
+  abandonSnapshot,
+  endSnapshot,
+  readProgress,
+  saveNoticed,
+  saveSnapshot,
+} from "./progress.ts";
 import type { Snapshot } from "./progress.ts";
 import type { LeaderDescription, SnapshotLine, Upstream } from "./upstream.ts";
 
@@ -165,7 +171,7 @@ async function readStream(
     const bury: Statement = { sql: "DELETE FROM tombstones", args: [] };
     await replica.database.write([saveSnapshot(begun), ...(begun.isFull ? [bury] : [])]);
   } else if (header.history_id !== begun.historyId) {
-    await replica.database.write([endSnapshot]);
+    await replica.database.write([abandonSnapshot]);
     throw brokenOff("The leader's history changed during the snapshot; it begins again.");
   }
   const store = createStore(context, begun);
@@ -182,7 +188,7 @@ async function completeFull(context: BackfillContext, snapshot: Snapshot): Promi
   const { database } = replica;
   const leader: LeaderDescription = await upstream.describe();
   if (leader.historyId !== snapshot.historyId) {
-    await database.write([endSnapshot]);
+    await database.write([abandonSnapshot]);
     throw brokenOff("The leader's history changed during the snapshot; it begins again.");
   }
   const { sequence, historyId } = snapshot;
@@ -222,9 +228,9 @@ export async function takeSnapshot(
   const begun = (await readProgress(database))?.snapshot ?? null;
   // A full snapshot covers a partial one that was cut off.
   let snapshot = types === null && begun?.isFull === false ? null : begun;
-  do {
+  while (snapshot === null || snapshot.types.length > 0) {
     snapshot = await readStream(context, { types, snapshot });
-  } while (snapshot.types.length > 0);
+  }
   if (snapshot.isFull) await completeFull(context, snapshot);
   else await database.write([endSnapshot]);
   return snapshot.sequence;

@@ -108,7 +108,7 @@ export function createFollower(options: FollowerOptions): Follower {
 
   let state: State = "connecting";
   let reason: string | null = null;
-  let head = 0;
+  let last: Replica | null = null;
   let leaderHead: number | null = null;
   let repairs = 0;
   let attempts = 0;
@@ -133,7 +133,7 @@ export function createFollower(options: FollowerOptions): Follower {
 
   const contextOf = async (): Promise<BackfillContext> => {
     const replica = await options.open();
-    ({ head } = replica.state);
+    last = replica;
     return { replica, upstream, registry, telemetry, reopen: options.close };
   };
 
@@ -144,8 +144,8 @@ export function createFollower(options: FollowerOptions): Follower {
     const leader = await upstream.describe();
     leaderHead = leader.head;
     await upstream.register(device).catch(() => {});
-    const isFresh = replica.state.head === 0 && replica.state.oldestSequence === 1;
-    if (isFresh || progress.snapshot?.isFull === true) return "needsSnapshot";
+    const isPartial = progress.snapshot?.isFull === false;
+    if (!progress.isBackfilled && !isPartial) return "needsSnapshot";
     const isOther = leader.historyId !== replica.state.historyId;
     const hasLess = leader.head < replica.state.head;
     if (isOther || (hasLess && leader.epoch !== replica.state.epoch)) {
@@ -189,9 +189,8 @@ export function createFollower(options: FollowerOptions): Follower {
     const { replica } = context;
     const page = await pullPage(context, fetched, limits.pageMax);
     attempts = 0;
-    ({ head } = replica.state);
     leaderHead = page.head;
-    telemetry.gauge("follower_lag", Math.max(0, page.head - head), labels);
+    telemetry.gauge("follower_lag", Math.max(0, page.head - replica.state.head), labels);
     if (page.hasMore) return "behind";
     await acknowledge(replica);
     if ((await outbox.drain()) > 0) return "behind";
@@ -268,7 +267,7 @@ export function createFollower(options: FollowerOptions): Follower {
     listenForHints({
       upstream,
       bell,
-      after: () => head,
+      after: () => last?.state.head ?? 0,
       isOver: () => isOver(state),
       onHint: () => {
         if (state === "live" || state === "waiting") bell.ring();
@@ -277,7 +276,7 @@ export function createFollower(options: FollowerOptions): Follower {
 
   return {
     get status() {
-      return { state, reason, leaderUrl, head, leaderHead, repairs };
+      return { state, reason, leaderUrl, head: last?.state.head ?? 0, leaderHead, repairs };
     },
     upstream,
     outbox,

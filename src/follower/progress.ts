@@ -17,6 +17,8 @@ export interface Snapshot {
 export interface Progress {
   readonly leaderUrl: string;
   readonly snapshot: Snapshot | null;
+  /** A full snapshot was completed once, so that the log goes on from the head. */
+  readonly isBackfilled: boolean;
   readonly noticedTypes: readonly string[];
 }
 
@@ -43,6 +45,7 @@ export async function readProgress(database: Database): Promise<Progress | null>
             historyId: (row[4] as string | null) ?? "",
             isFull: row[5] === 1,
           },
+    isBackfilled: types === null && row[4] !== null,
     noticedTypes: JSON.parse(row[6] as string) as string[],
   };
 }
@@ -63,6 +66,12 @@ export function saveSnapshot(snapshot: Snapshot): Statement {
 
 export const endSnapshot: Statement = {
   sql: "UPDATE follower SET snapshot_types = NULL, snapshot_key = ''",
+  args: [],
+};
+
+/** Gives a snapshot up, so that the next one is a full one from the start. */
+export const abandonSnapshot: Statement = {
+  sql: "UPDATE follower SET snapshot_types = NULL, snapshot_key = '', snapshot_history_id = NULL",
   args: [],
 };
 

@@ -81,7 +81,7 @@ function always(state: State): Record<FollowerEvent, State> {
   };
 }
 
-/** Waits for a person, an upgrade or a new token: only these and the end move it. */
+/** Waits for a person, an upgrade, a token or better times: only these and the end move it. */
 function halted(state: State): Record<FollowerEvent, State> {
   return {
     ...always(state),
@@ -106,6 +106,7 @@ export const transitions: Readonly<Record<State, Readonly<Record<FollowerEvent, 
     ...anywhere,
     needsSnapshot: "backfilling",
     caughtUp: "live",
+    mismatch: "repairing",
     resume: "connecting",
   },
   live: {
@@ -122,12 +123,7 @@ export const transitions: Readonly<Record<State, Readonly<Record<FollowerEvent, 
     needsSnapshot: "backfilling",
     repaired: "tailing",
   },
-  waiting: {
-    ...halted("waiting"),
-    poison: "blocked",
-    otherHistory: "foreign",
-    refusal: "refused",
-  },
+  waiting: halted("waiting"),
   blocked: halted("blocked"),
   foreign: { ...halted("foreign"), needsSnapshot: "backfilling", retry: "foreign" },
   refused: halted("refused"),
