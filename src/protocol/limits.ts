@@ -39,6 +39,8 @@ export interface Limits {
   readonly ringBytes: number;
   /** Bytes handed to one subscriber before it must have read them. */
   readonly subscriberBytes: number;
+  /** Bytes of events joined into one write; what a stuck socket holds is of this size. */
+  readonly chunkBytes: number;
   readonly streamsPerLibrary: number;
   readonly streamsPerToken: number;
   readonly heartbeatMs: number;
@@ -88,6 +90,7 @@ export const defaultLimits: Limits = {
   ringEvents: 16_384,
   ringBytes: 8_388_608,
   subscriberBytes: 65_536,
+  chunkBytes: 8_192,
   streamsPerLibrary: 20_000,
   streamsPerToken: 20_000,
   heartbeatMs: 15 * second,

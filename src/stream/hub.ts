@@ -53,7 +53,7 @@ export function createHub(options: HubOptions): Hub {
   const members = new Set<Member>();
   const ring = createRing(options);
   const pages = createLogPages(options.readLog, codec);
-  const viewOf = createViews({ codec, chunkBytes: limits.subscriberBytes });
+  const viewOf = createViews({ codec, chunkBytes: limits.chunkBytes });
   const leave = (member: Member): void => {
     if (!members.delete(member)) return;
     telemetry.gauge("stream_subscribers", members.size);

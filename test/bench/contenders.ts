@@ -103,10 +103,17 @@ export async function openNaive(): Promise<Contender> {
 
 /** The bound of fan-out (`shared-bytes.ts`). */
 export async function openSharedBytes(frameBytes: number): Promise<Contender> {
+  const folder = await openFolder();
   const child = openChild<SharedBytesCalls>("shared-bytes.ts");
-  const port = await child.call("listen", { frameBytes });
-  const target = { port, token: "none", library: "only" };
-  return { pid: child.pid, target, [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() };
+  const port = await child.call("listen", { directory: folder.path, frameBytes });
+  return {
+    pid: child.pid,
+    target: { port, token: "none", library: "only" },
+    [Symbol.asyncDispose]: async () => {
+      await child[Symbol.asyncDispose]();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
 }
 
 /** The bound of writing (`raw.ts`). */

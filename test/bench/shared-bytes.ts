@@ -1,10 +1,14 @@
 /**
- * The bound of fan-out: plain Bun.serve, no database, one shared Uint8Array enqueued to the
- * ReadableStream of each subscriber. Nothing that speaks SSE from streams can do less.
+ * The bound of fan-out: plain Bun.serve, one batch of the bare driver, then one shared Uint8Array
+ * enqueued to the ReadableStream of each subscriber. Nothing durable that speaks SSE from standard
+ * streams can do less.
  *
  * @module
  */
+import type { Client } from "@libsql/client";
 import { answerCalls } from "./child.ts";
+import { albumDescription, createUuid } from "./records.ts";
+import { openDatabase, toStatements } from "./tables.ts";
 
 const encoder = new TextEncoder();
 
@@ -13,7 +17,7 @@ const headers = {
   "Cache-Control": "no-store, no-transform",
 };
 
-function createServer(frameBytes: number): Bun.Server<undefined> {
+function createServer(db: Client, frameBytes: number): Bun.Server<undefined> {
   const subscribers = new Set<ReadableStreamDefaultController<Uint8Array>>();
   let sequence = 0;
 
@@ -33,6 +37,8 @@ function createServer(frameBytes: number): Bun.Server<undefined> {
   };
   const publish = async (request: Request): Promise<Response> => {
     await request.text();
+    const album = { id: createUuid(), name: "Iceland, day after day" };
+    await db.batch(toStatements({ ...album, description: albumDescription }), "write");
     sequence += 1;
     const head = `id: ${sequence}\nevent: ResourceChanged\ndata: `;
     const frame = encoder.encode(`${head.padEnd(frameBytes - 2, "A")}\n\n`);
@@ -51,8 +57,10 @@ function createServer(frameBytes: number): Bun.Server<undefined> {
 
 const calls = {
   /** Starts the server, whose frames have `frameBytes`; resolves to its port. */
-  listen: async (input: { frameBytes: number }): Promise<number> =>
-    createServer(input.frameBytes).port ?? 0,
+  listen: async (input: { directory: string; frameBytes: number }): Promise<number> => {
+    const db = await openDatabase(`${input.directory}/bound.db`);
+    return createServer(db, input.frameBytes).port ?? 0;
+  },
 };
 
 export type SharedBytesCalls = typeof calls;

@@ -74,7 +74,7 @@ export async function measureFanOut({ rounds, subscriberCount }: Settings): Prom
     values: pick("service", "cpuMs"),
   };
   const late = { name: `p95 ${to}`, unit: "ms", values: pick("service", "p95Ms") };
-  const shared = "one shared chunk, no database";
+  const shared = "driver commit, one shared chunk";
   return [
     toFigure({ ...cpu, bound: shared, boundValues: pick("bound", "cpuMs"), aim: atMost(1.3) }),
     toFigure({
@@ -103,6 +103,10 @@ async function measureMemory(isReading: boolean, count: number): Promise<number>
   await using service = await openService();
   await using load = openLoad();
   const { target, pid } = service;
+  // The writes alone make the heap grow: they come once before, so that only subscribers are counted.
+  await load.call("subscribe", { target, count: 1, isReading: true });
+  await load.call("write", { target, ...LARGE, expectedPerEvent: 1 });
+  await load.call("unsubscribe", null);
   const before = await readResidentBytes(pid);
   await load.call("subscribe", { target, count, isReading });
   await load.call("write", { target, ...LARGE, expectedPerEvent: isReading ? count : 0 });
@@ -120,7 +124,8 @@ export async function measureNeverReaders({ subscriberCount }: Settings): Promis
       values: [never],
       bound: "one that reads",
       boundValues: [reading],
-      aim: atMost(1),
+      // As much, but for what two measurements of memory differ by anyway.
+      aim: atMost(1.1),
     }),
   ];
 }
