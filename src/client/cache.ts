@@ -1,3 +1,14 @@
+import { advance, applyEvent, confirm, putAnswer, putRecords, start } from "./incoming.ts";
+import { markDirty, newStep } from "./nodes.ts";
+import { addPending, dropPending, pendingOf } from "./overlay.ts";
+import { queryOf } from "./queries.ts";
+import { lookup, readQuery, readRecord, stats, subscribeQuery, subscribeRecord } from "./reads.ts";
+import { deleteBase } from "./records.ts";
+import { expire, invalidate } from "./selection.ts";
+import { run } from "./step.ts";
+import { dump, load, storedQuery, storedRecord } from "./stored.ts";
+import type { CacheLimits, CacheState } from "./nodes.ts";
+import type { QuerySelector } from "./selection.ts";
 import type { ChangeEvent, RecordRef, TypedRecord } from "./record.ts";
 import type { QueryKey } from "./query-key.ts";
 import type { ClientRules, Mutation } from "./rules.ts";
@@ -31,13 +42,7 @@ export interface Cache {
   failQuery(key: QueryKey, problem: unknown): void;
   /** A request for it is under way: `onStale` will not name it again until it is answered or failed. */
   beginFetch(key: QueryKey): void;
-  invalidate(selector?: {
-    readonly type?: string;
-    readonly scopes?: readonly string[];
-    readonly query?: QueryKey;
-    /** Queries that hold this record. */
-    readonly record?: RecordRef;
-  }): void;
+  invalidate(selector?: QuerySelector): void;
   /** Marks what is past its time stale; answers when to call again, or null. */
   expire(now: number): number | null;
 
@@ -77,12 +82,96 @@ export interface Cache {
 
 export interface CacheOptions {
   readonly rules: ClientRules;
-  /** 10,000 records (evicted down to 90 %), 100 queries, 100 MB by estimate. */
+  /** 10,000 records (evicted down to 90 %), 100 queries, 100 MB by estimate (CACHE-47). */
   readonly limits?: Partial<CacheLimits>;
 }
 
-export interface CacheLimits {
-  readonly records: number;
-  readonly queries: number;
-  readonly bytes: number;
+function newState({ rules, limits }: CacheOptions): CacheState {
+  const bounds = { records: 10_000, queries: 100, bytes: 100_000_000, ...limits };
+  return {
+    rules,
+    limits: bounds,
+    types: new Map(),
+    queries: new Map(),
+    pending: [],
+    cursor: -1,
+    floor: 0,
+    recordCount: 0,
+    bytes: 0,
+    tick: 0,
+    depth: 0,
+    order: 0,
+    step: newStep(),
+    evictAbove: bounds.records,
+    hits: 0,
+    misses: 0,
+    evictions: 0,
+    work: { matched: 0, rebuilt: 0, replayed: 0, notified: 0 },
+    onStale: () => {},
+    onDirty: null,
+  };
+}
+
+/** Makes an empty cache. Every method that changes it is one step unless it is inside `batch`. */
+export function createCache(options: CacheOptions): Cache {
+  const state = newState(options);
+  const step = <Result>(work: () => Result) => run(state, work);
+  return {
+    get cursor() {
+      return state.cursor;
+    },
+    get onStale() {
+      return state.onStale;
+    },
+    set onStale(listener) {
+      state.onStale = listener;
+    },
+    get onDirty() {
+      return state.onDirty;
+    },
+    set onDirty(listener) {
+      state.onDirty = listener;
+    },
+    start: (cursor) => step(() => start(state, cursor)),
+    batch: (steps) => step(steps),
+    applyEvent: (event) => step(() => applyEvent(state, event)),
+    advance: (sequence) => step(() => advance(state, sequence)),
+    putAnswer: (key, answer, now) => step(() => putAnswer(state, key, { answer, now })),
+    putRecords: (records, sequence) => step(() => void putRecords(state, records, sequence)),
+    putMissing: (ref, sequence) =>
+      step(() => void deleteBase(state, { ...ref, version: 0 }, { sequence, isEvent: false })),
+    failQuery: (key, problem) =>
+      step(() => {
+        const query = queryOf(state, key);
+        query.problem = problem;
+        query.isFetching = query.isOutrun = false;
+        markDirty(state, query);
+      }),
+    beginFetch: (key) =>
+      step(() => {
+        const query = queryOf(state, key);
+        query.isFetching = true;
+        markDirty(state, query);
+      }),
+    invalidate: (selector = {}) => step(() => invalidate(state, selector)),
+    expire: (now) => step(() => expire(state, now)),
+    mutate: (mutation) => step(() => addPending(state, mutation)),
+    confirm: (id, sequence, records = []) => step(() => confirm(state, { id, sequence, records })),
+    reject: (id) =>
+      step(() => {
+        const pending = pendingOf(state, id);
+        if (pending !== undefined) dropPending(state, pending);
+      }),
+    record: (type, id) => readRecord(state, type, id),
+    query: (key) => readQuery(state, key),
+    lookup: (key, policy, now) => step(() => lookup(state, key, { policy, now })),
+    subscribeRecord: (type, id, listener) =>
+      step(() => subscribeRecord(state, { type, id }, listener)),
+    subscribeQuery: (key, listener) => step(() => subscribeQuery(state, key, listener)),
+    storedRecord: (ref) => storedRecord(state, ref),
+    storedQuery: (key) => storedQuery(state, key),
+    dump: () => dump(state),
+    load: (stored) => step(() => load(state, stored)),
+    stats: () => stats(state),
+  };
 }

@@ -1,0 +1,90 @@
+import { bytesOf } from "./equality.ts";
+import { dropNode } from "./nodes.ts";
+import { dropQuery } from "./queries.ts";
+import type { CacheState, QueryNode, RecordNode } from "./nodes.ts";
+
+/** An eviction makes room for a while, so that it is not needed at each step (CACHE-11). */
+const AFTER = 0.9;
+
+function byUse(left: { readonly used: number }, right: { readonly used: number }): number {
+  return left.used - right.used;
+}
+
+function isHeld(node: RecordNode): boolean {
+  const { owners, extra } = node;
+  if (owners !== null && (!Array.isArray(owners) || owners.length > 0)) return true;
+  return extra !== null && extra.layers.length + extra.listeners.length > 0;
+}
+
+/** Records that queries or mutations need although no list holds them. */
+function mentioned(state: CacheState): Set<RecordNode> {
+  const kept = new Set<RecordNode>();
+  for (const query of state.queries.values()) for (const node of query.included) kept.add(node);
+  for (const pending of state.pending) for (const node of pending.nodes) kept.add(node);
+  return kept;
+}
+
+function idleQueries(state: CacheState): QueryNode[] {
+  const idle = [...state.queries.values()].filter(
+    ({ listeners, isFetching }) => listeners.length === 0 && !isFetching,
+  );
+  return idle.sort(byUse);
+}
+
+export function evictQueries(state: CacheState): void {
+  let excess = state.queries.size - state.limits.queries;
+  if (excess <= 0) return;
+  for (const query of idleQueries(state)) {
+    if (excess <= 0) return;
+    dropQuery(state, query);
+    state.evictions += 1;
+    excess -= 1;
+  }
+}
+
+function evict(state: CacheState, node: RecordNode): void {
+  const { type } = node;
+  // An answer that is older than what is forgotten here can no longer be corrected.
+  type.forgottenAt = Math.max(type.forgottenAt, Math.min(node.sequence, type.changedAt));
+  state.bytes -= bytesOf(node.base);
+  dropNode(state, node);
+  state.evictions += 1;
+  if (state.onDirty !== null) state.step.dirtyNodes.push(node);
+}
+
+function isRoomy(state: CacheState): boolean {
+  const { records, bytes } = state.limits;
+  return state.recordCount <= records * AFTER && state.bytes <= bytes * AFTER;
+}
+
+function evictFree(state: CacheState): void {
+  const kept = mentioned(state);
+  const free: RecordNode[] = [];
+  for (const { nodes } of state.types.values()) {
+    for (const node of nodes.values()) if (!isHeld(node) && !kept.has(node)) free.push(node);
+  }
+  for (const node of free.sort(byUse)) {
+    if (isRoomy(state)) return;
+    evict(state, node);
+  }
+}
+
+/**
+ * Keeps the bounds: the oldest records that nothing refers to go first, then the queries without
+ * subscribers and what only they hold. What has subscribers always stays (X-23).
+ */
+export function evictRecords(state: CacheState): void {
+  const { records, bytes } = state.limits;
+  if (state.recordCount <= state.evictAbove && state.bytes <= bytes) return;
+  evictFree(state);
+  const idle = idleQueries(state);
+  while (!isRoomy(state) && idle.length > 0) {
+    // A tenth at a time, because each round looks at every record.
+    for (const query of idle.splice(0, Math.ceil(idle.length / 10))) {
+      dropQuery(state, query);
+      state.evictions += 1;
+    }
+    evictFree(state);
+  }
+  state.evictAbove = Math.max(records, Math.ceil(state.recordCount / AFTER));
+}

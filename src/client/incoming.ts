@@ -1,0 +1,112 @@
+import { dropPending, pendingOf, settle } from "./overlay.ts";
+import { touch } from "./nodes.ts";
+import { invalidateQuery, putList, queryOf } from "./queries.ts";
+import { deleteBase, doubtType, putBase, touchBase } from "./records.ts";
+import type { CacheState, RecordNode } from "./nodes.ts";
+import type { QueryKey } from "./query-key.ts";
+import type { ChangeEvent, TypedRecord } from "./record.ts";
+import type { Answer } from "./snapshot.ts";
+
+/** After a reset: what is known stays visible, but anything that comes is newer. */
+function forgetVersions(state: CacheState): void {
+  for (const type of state.types.values()) {
+    type.forgottenAt = type.changedAt = 0;
+    for (const node of type.nodes.values()) {
+      if (node.extra !== null && node.extra.listeners.length > 0) {
+        touch(state, node);
+        state.step.unknown.push(node);
+      }
+      node.version = 0;
+      node.sequence = -1;
+      if (state.onDirty !== null) state.step.dirtyNodes.push(node);
+    }
+  }
+  for (const query of state.queries.values()) {
+    query.sequence = query.needed = 0;
+    invalidateQuery(state, query);
+  }
+}
+
+export function start(state: CacheState, cursor: number): void {
+  if (state.cursor === cursor) return;
+  if (state.cursor >= 0 || state.recordCount > 0) forgetVersions(state);
+  state.cursor = state.floor = cursor;
+  state.step.isBaseDirty = true;
+}
+
+export function advance(state: CacheState, sequence: number): void {
+  if (sequence <= state.cursor || state.cursor < 0) return;
+  state.cursor = sequence;
+  state.step.isBaseDirty = true;
+  // The stream is past the transactions it showed before.
+  for (const pending of state.pending) {
+    if (pending.transactionId !== null) dropPending(state, pending);
+  }
+}
+
+export function applyEvent(state: CacheState, event: ChangeEvent): "applied" | "duplicate" | "gap" {
+  const { sequence, transactionId } = event;
+  if (state.cursor < 0 || sequence - event.span > state.cursor) return "gap";
+  if (sequence <= state.cursor) return "duplicate";
+  state.cursor = sequence;
+  state.step.isBaseDirty = true;
+  for (const pending of state.pending) {
+    const seen = pending.transactionId;
+    if (seen !== null && seen !== transactionId) dropPending(state, pending);
+  }
+  const at = { sequence, isEvent: true };
+  const nodes = event.changed.map((changed) => putBase(state, changed, at).node);
+  // After the changed ones: a record that was deleted and made anew in one transaction exists.
+  for (const deleted of event.deleted) nodes.push(deleteBase(state, deleted, at));
+  for (const touched of event.touched) touchBase(state, touched, sequence);
+  if (event.bulk !== undefined) doubtType(state, event.bulk, sequence);
+  const own = pendingOf(state, event.mutationId);
+  if (own !== undefined) {
+    own.transactionId = transactionId;
+    settle(own, nodes);
+  }
+  return "applied";
+}
+
+export function putRecords(
+  state: CacheState,
+  records: readonly TypedRecord[],
+  sequence: number,
+): { readonly taken: RecordNode[]; readonly overtaken: Set<RecordNode> } {
+  const taken: RecordNode[] = [];
+  const overtaken = new Set<RecordNode>();
+  for (const typed of records) {
+    const { node, isTaken } = putBase(state, typed, { sequence, isEvent: false });
+    if (isTaken) taken.push(node);
+    else overtaken.add(node);
+  }
+  return { taken, overtaken };
+}
+
+export function putAnswer(
+  state: CacheState,
+  key: QueryKey,
+  given: { answer: Answer; now: number },
+): void {
+  const { answer } = given;
+  const query = queryOf(state, key);
+  const { overtaken } = putRecords(state, answer.records, answer.sequence);
+  putList(state, query, { ...given, overtaken });
+}
+
+export function confirm(
+  state: CacheState,
+  reply: {
+    readonly id: string;
+    readonly sequence: number | null;
+    readonly records: readonly TypedRecord[];
+  },
+): void {
+  const { sequence } = reply;
+  const { taken, overtaken } = putRecords(state, reply.records, sequence ?? state.cursor);
+  const pending = pendingOf(state, reply.id);
+  if (pending === undefined) return;
+  if (sequence === null) return dropPending(state, pending);
+  pending.sequence = sequence;
+  settle(pending, [...taken, ...overtaken]);
+}

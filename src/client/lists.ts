@@ -1,0 +1,197 @@
+import { addOwner, markDirty, owns, removeOwner, viewOf } from "./nodes.ts";
+import type { CacheState, QueryNode, RecordNode, TypeStore } from "./nodes.ts";
+import type { ClientRecord } from "./record.ts";
+import type { QueryRule } from "./rules.ts";
+
+type Read = (node: RecordNode) => ClientRecord | null;
+
+const baseOf: Read = (node) => node.base;
+
+/** Where an index of lists keeps those that agree with `source` on its partition. */
+export function bucketOf(
+  partition: readonly string[] | undefined,
+  source: Readonly<Record<string, unknown>>,
+): string {
+  let bucket = "";
+  for (const field of partition ?? []) {
+    const value = source[field] ?? null;
+    bucket += `${typeof value === "string" ? value : JSON.stringify(value)}\n`;
+  }
+  return bucket;
+}
+
+/** Visits the lists with a rule that `record` may belong to. */
+export function eachListFor(
+  type: TypeStore,
+  record: ClientRecord,
+  visit: (query: QueryNode) => void,
+): void {
+  for (const { partition, lists } of type.rules.values()) {
+    const bucket = lists.get(bucketOf(partition, record));
+    if (bucket !== undefined) for (const query of bucket) visit(query);
+  }
+}
+
+export function fits(state: CacheState, query: QueryNode, record: ClientRecord): boolean {
+  const { rule, key } = query;
+  if (rule?.matches === undefined) return false;
+  if (rule.partition !== undefined && bucketOf(rule.partition, record) !== query.bucket)
+    return false;
+  state.work.matched += 1;
+  return rule.matches(record, key.input);
+}
+
+function compareIn(query: QueryNode, left: ClientRecord | null, right: ClientRecord): number {
+  if (left === null) return -1;
+  const order = query.rule?.compare?.(left, right, query.key.input) ?? 0;
+  if (order !== 0) return order;
+  return left.id < right.id ? -1 : left.id > right.id ? 1 : 0;
+}
+
+/** The first position whose record does not sort before `record`. */
+function search(
+  query: QueryNode,
+  list: readonly RecordNode[],
+  at: { record: ClientRecord; read: Read },
+) {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const node = list[middle];
+    if (node !== undefined && compareIn(query, at.read(node), at.record) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** A record whose base changed, and what that was. */
+export interface BaseChange {
+  readonly node: RecordNode;
+  readonly before: ClientRecord | null;
+  readonly sequence: number;
+}
+
+function staysAt(query: QueryNode, at: number, change: BaseChange): boolean {
+  const { before, node } = change;
+  const record = node.base;
+  if (record === null) return false;
+  const left = query.base[at - 1];
+  const right = query.base[at + 1];
+  if (left !== undefined && compareIn(query, left.base, record) > 0) return false;
+  if (right !== undefined) return compareIn(query, right.base, record) >= 0;
+  // The last of a full page stays unless it moved towards what is unknown.
+  return query.isComplete || (before !== null && compareIn(query, before, record) >= 0);
+}
+
+/** What became of a list: "refill" when it can no longer know what belongs at its end. */
+export type Placement = "kept" | "changed" | "refill";
+
+function remove(query: QueryNode, node: RecordNode, at: number): Placement {
+  query.base.splice(at, 1);
+  removeOwner(node, query);
+  return query.isComplete ? "changed" : "refill";
+}
+
+function insert(query: QueryNode, node: RecordNode, wasAt: number): Placement {
+  const { base, limit } = query;
+  if (node.base === null) return "kept";
+  const to = search(query, base, { record: node.base, read: baseOf });
+  if (to === base.length && !query.isComplete) {
+    // What comes after a full page is unknown, so its end is a guess.
+    if (wasAt < 0) return "kept";
+    base.push(node);
+    return "refill";
+  }
+  base.splice(to, 0, node);
+  addOwner(node, query);
+  if (limit !== null && base.length > limit) {
+    const last = base.pop();
+    if (last !== undefined) removeOwner(last, query);
+    query.isComplete = false;
+  }
+  return "changed";
+}
+
+/** Inserts, moves or removes a record in the base of a list, as the rule of its query says. */
+export function place(state: CacheState, query: QueryNode, change: BaseChange): Placement {
+  const { node } = change;
+  const at = owns(query, node) ? query.base.indexOf(node) : -1;
+  const record = node.base;
+  if (record === null || !fits(state, query, record)) {
+    return at < 0 ? "kept" : remove(query, node, at);
+  }
+  if (query.rule?.compare === undefined) return at < 0 ? "refill" : "kept";
+  if (at >= 0) {
+    if (staysAt(query, at, change)) return "kept";
+    query.base.splice(at, 1);
+  }
+  return insert(query, node, at);
+}
+
+/** The records of a list with the overlay: the base itself when no pending mutation has a say. */
+function overlay(state: CacheState, query: QueryNode, type: TypeStore): readonly RecordNode[] {
+  const { base, rule, limit } = query;
+  const isOrdered = rule?.compare !== undefined;
+  const entering: RecordNode[] = [];
+  const leaving = new Set<RecordNode>();
+  for (const node of type.overlaid) {
+    const record = viewOf(node);
+    const isMember = owns(query, node);
+    const belongs =
+      record !== null && (rule?.matches === undefined ? isMember : fits(state, query, record));
+    if (isMember && (!belongs || isOrdered)) leaving.add(node);
+    if (belongs && (!isMember || isOrdered)) entering.push(node);
+  }
+  if (leaving.size + entering.length === 0) return base;
+  const list = base.filter((node) => !leaving.has(node));
+  for (const node of entering) {
+    const record = viewOf(node);
+    if (record === null) continue;
+    const to = isOrdered ? search(query, list, { record, read: viewOf }) : list.length;
+    // A new record beyond a full page is not shown, as the server would not show it.
+    if (to < list.length || query.isComplete || leaving.has(node)) list.splice(to, 0, node);
+  }
+  if (limit !== null && list.length > limit) list.length = limit;
+  return list;
+}
+
+/** The records that readers see; the old array when they are the same. */
+export function dataOf(state: CacheState, query: QueryNode): readonly unknown[] {
+  const { type, snapshot } = query;
+  if (type === null) return query.values;
+  state.work.rebuilt += 1;
+  const list = type.overlaid.size === 0 ? query.base : overlay(state, query, type);
+  const old = snapshot.data;
+  const data: unknown[] = Array.from({ length: list.length });
+  let isSame = old.length === list.length;
+  for (let index = 0; index < list.length; index += 1) {
+    const node = list[index];
+    const record = node === undefined ? null : viewOf(node);
+    data[index] = record;
+    if (isSame && old[index] !== record) isSame = false;
+  }
+  return isSame ? old : data;
+}
+
+/** After a view changed: which lists show it, or showed it before. */
+export function markLists(
+  state: CacheState,
+  node: RecordNode,
+  views: readonly (ClientRecord | null)[],
+): void {
+  const { owners, type } = node;
+  if (Array.isArray(owners)) for (const query of owners) markDirty(state, query);
+  else if (owners !== null) markDirty(state, owners);
+  for (const view of views) {
+    if (view === null) continue;
+    eachListFor(type, view, (query) => {
+      if (!query.isDirty && fits(state, query, view)) markDirty(state, query);
+    });
+  }
+}
+
+/** The rule of a list that the cache keeps right by itself. */
+export function isRuled(rule: QueryRule | undefined): boolean {
+  return rule?.matches !== undefined && rule.returns !== null;
+}

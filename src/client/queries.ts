@@ -1,0 +1,253 @@
+import { isEqual } from "./equality.ts";
+import { bucketOf, dataOf, isRuled, place } from "./lists.ts";
+import { addOwner, markDirty, removeOwner, typeOf } from "./nodes.ts";
+import type { BaseChange } from "./lists.ts";
+import type { CacheState, QueryNode, RecordNode } from "./nodes.ts";
+import type { QueryKey } from "./query-key.ts";
+import type { Answer, QuerySnapshot, StoredQuery } from "./snapshot.ts";
+
+/** Of a query that was never asked. */
+export const loadingSnapshot: QuerySnapshot = Object.freeze({
+  data: Object.freeze([]),
+  status: "loading",
+  isStale: true,
+  isFetching: false,
+  problem: null,
+  sequence: 0,
+});
+
+export function queryOf(state: CacheState, key: QueryKey): QueryNode {
+  const known = state.queries.get(key.text);
+  if (known !== undefined) return known;
+  const rule = state.rules.queries[key.name];
+  const returns = rule?.returns ?? null;
+  const query: QueryNode = {
+    key,
+    rule,
+    limit: rule?.limit?.(key.input) ?? null,
+    bucket: bucketOf(rule?.partition, key.input),
+    type: returns === null ? null : typeOf(state, returns),
+    values: loadingSnapshot.data,
+    base: [],
+    included: [],
+    snapshot: loadingSnapshot,
+    listeners: [],
+    sequence: 0,
+    needed: 0,
+    expiresAt: Infinity,
+    scopes: [],
+    types: [],
+    problem: null,
+    used: state.tick,
+    isAnswered: false,
+    isStale: true,
+    isFetching: false,
+    isOutrun: false,
+    isComplete: false,
+    isDirty: false,
+  };
+  state.queries.set(key.text, query);
+  return query;
+}
+
+/** From its first answer on a query with a rule takes part in every change of its type. */
+function enterIndex(query: QueryNode): void {
+  const { type, rule, key, bucket } = query;
+  if (type === null || !isRuled(rule)) return;
+  const index = type.rules.get(key.name) ?? { partition: rule?.partition ?? [], lists: new Map() };
+  type.rules.set(key.name, index);
+  const lists = index.lists.get(bucket);
+  if (lists === undefined) index.lists.set(bucket, [query]);
+  else if (!lists.includes(query)) lists.push(query);
+}
+
+function leaveIndex(state: CacheState, query: QueryNode): void {
+  const { type, key, bucket } = query;
+  for (const name of query.types) state.types.get(name)?.plain.delete(query);
+  const lists = type?.rules.get(key.name)?.lists;
+  const rest = lists?.get(bucket)?.filter((other) => other !== query) ?? [];
+  if (rest.length > 0) lists?.set(bucket, rest);
+  else lists?.delete(bucket);
+}
+
+export function dropQuery(state: CacheState, query: QueryNode): void {
+  leaveIndex(state, query);
+  for (const node of query.base) removeOwner(node, query);
+  state.queries.delete(query.key.text);
+  markStored(state, query);
+}
+
+export function markStored(state: CacheState, query: QueryNode): void {
+  state.step.isBaseDirty = true;
+  if (state.onDirty !== null) state.step.dirtyQueries.add(query);
+}
+
+/** Marks a query stale until it is answered as of `needed`; asks for it when it has subscribers. */
+export function markStale(state: CacheState, query: QueryNode, needed: number): void {
+  query.needed = Math.max(query.needed, needed);
+  for (const name of query.types) state.types.get(name)?.plain.delete(query);
+  if (!query.isStale) {
+    query.isStale = true;
+    markDirty(state, query);
+    markStored(state, query);
+  }
+  if (query.listeners.length > 0) state.step.stale.push(query);
+}
+
+/** A manual invalidation: an answer that is on its way may be older and does not count. */
+export function invalidateQuery(state: CacheState, query: QueryNode): void {
+  if (query.isFetching) query.isOutrun = true;
+  markStale(state, query, 0);
+}
+
+/** Lets a change of the base find its place in one list. */
+export function placeIn(state: CacheState, query: QueryNode, change: BaseChange): void {
+  const placement = place(state, query, change);
+  if (placement === "kept") return;
+  markDirty(state, query);
+  markStored(state, query);
+  if (placement === "refill") markStale(state, query, change.sequence);
+}
+
+function isSameList(left: readonly RecordNode[], right: readonly RecordNode[]): boolean {
+  return left.length === right.length && left.every((node, index) => node === right[index]);
+}
+
+function isAlive(node: RecordNode | undefined): node is RecordNode {
+  return node !== undefined && node.base !== null;
+}
+
+function setMembers(query: QueryNode, members: RecordNode[]): void {
+  if (isSameList(query.base, members)) return;
+  const kept = new Set(members);
+  for (const node of query.base) if (!kept.has(node)) removeOwner(node, query);
+  for (const node of members) addOwner(node, query);
+  query.base = members;
+}
+
+/** What a list knew before: a fresh one is as new as the cursor, whatever its answer was. */
+function isOlder(state: CacheState, query: QueryNode, sequence: number): boolean {
+  if (!query.isAnswered) return false;
+  const isTracked = query.type !== null && !query.isStale;
+  return sequence < (isTracked ? Math.max(query.sequence, state.cursor) : query.sequence);
+}
+
+/** Brings a list that is older than what the cache knows up to date, or marks it stale. */
+function catchUp(state: CacheState, query: QueryNode, overtaken: ReadonlySet<RecordNode>): void {
+  const { type, types, rule, sequence } = query;
+  if (type !== null && isRuled(rule)) {
+    for (const node of overtaken) {
+      if (node.type === type) placeIn(state, query, { node, before: null, sequence });
+    }
+    if (type.changedAt > sequence) {
+      for (const node of type.nodes.values()) {
+        if (node.sequence > sequence)
+          placeIn(state, query, { node, before: null, sequence: node.sequence });
+      }
+    }
+    if (type.forgottenAt > sequence) markStale(state, query, type.forgottenAt);
+    return;
+  }
+  for (const name of types) {
+    const changedAt = Math.max(typeOf(state, name).changedAt, typeOf(state, name).forgottenAt);
+    if (changedAt > sequence) markStale(state, query, changedAt);
+  }
+}
+
+/** The types whose changes concern a query. */
+function typesOf(query: QueryNode, answer: Answer): readonly string[] {
+  const own = query.type?.name;
+  return own === undefined || answer.types.includes(own) ? answer.types : [...answer.types, own];
+}
+
+/** An answer whose records were put before. */
+interface GivenAnswer {
+  readonly answer: Answer;
+  readonly now: number;
+  /** Records of it that are known to be newer than it says. */
+  readonly overtaken: ReadonlySet<RecordNode>;
+}
+
+function replaceList(state: CacheState, query: QueryNode, given: GivenAnswer): void {
+  const { answer, now } = given;
+  const { type } = query;
+  query.expiresAt = now + answer.ttlMs;
+  query.sequence = answer.sequence;
+  query.scopes = answer.scopes;
+  query.types = typesOf(query, answer);
+  query.isComplete = query.limit === null || answer.data.length < query.limit;
+  query.isStale = false;
+  query.isAnswered = true;
+  if (type === null) {
+    query.values = isEqual(query.values, answer.data) ? query.values : answer.data;
+    return;
+  }
+  const members = answer.data.map((id) => type.nodes.get(String(id)));
+  setMembers(query, members.filter(isAlive));
+  query.included = answer.records.flatMap(({ type: name, record }) =>
+    name === type.name ? [] : (typeOf(state, name).nodes.get(record.id) ?? []),
+  );
+  // Members that did not come along are a miss, not a shorter list (CACHE-08).
+  if (members.some((node) => node === undefined || node.sequence < 0)) query.isStale = true;
+  else if (!query.isComplete && query.base.length < members.length)
+    markStale(state, query, answer.sequence + 1);
+  enterIndex(query);
+}
+
+/** Takes a list that was stored; a member that was not makes it stale. */
+export function putStoredList(state: CacheState, query: QueryNode, stored: StoredQuery): void {
+  const { sequence, expiresAt, isComplete, scopes, types } = stored;
+  const { type } = query;
+  Object.assign(query, { sequence, expiresAt, isComplete, scopes, types, isAnswered: true });
+  query.isStale = stored.isStale;
+  if (type === null) query.values = stored.data;
+  else {
+    const members = stored.data.map((id) => type.nodes.get(String(id)));
+    setMembers(query, members.filter(isAlive));
+    if (query.base.length < members.length) query.isStale = true;
+    enterIndex(query);
+  }
+  if (!query.isStale && !isRuled(query.rule))
+    for (const name of types) typeOf(state, name).plain.add(query);
+  markDirty(state, query);
+}
+
+/** Takes an answer, unless the list is newer. */
+export function putList(state: CacheState, query: QueryNode, given: GivenAnswer): void {
+  const { answer, overtaken } = given;
+  query.isFetching = false;
+  query.problem = null;
+  markDirty(state, query);
+  markStored(state, query);
+  const isOlderList = isOlder(state, query, answer.sequence);
+  if (!isOlderList) {
+    replaceList(state, query, given);
+    catchUp(state, query, overtaken);
+  }
+  const needed = Math.max(query.needed, state.floor);
+  const isTooOld = isOlderList ? query.isStale : answer.sequence < needed;
+  if (query.isOutrun || isTooOld) markStale(state, query, needed);
+  query.isOutrun = false;
+  if (query.isStale || isRuled(query.rule)) return;
+  for (const name of query.types) typeOf(state, name).plain.add(query);
+}
+
+/** Makes the snapshot of a query again when it has to; tells whether it is another one. */
+export function refresh(state: CacheState, query: QueryNode): boolean {
+  if (!query.isDirty) return false;
+  query.isDirty = false;
+  const { snapshot: old, isStale, isFetching, problem, sequence, isAnswered } = query;
+  const data = dataOf(state, query);
+  const status = isAnswered ? "ready" : problem === null ? "loading" : "error";
+  if (
+    old.data === data &&
+    old.status === status &&
+    old.isStale === isStale &&
+    old.isFetching === isFetching &&
+    old.problem === problem &&
+    old.sequence === sequence
+  )
+    return false;
+  query.snapshot = { data, status, isStale, isFetching, problem, sequence };
+  return true;
+}

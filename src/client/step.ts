@@ -1,0 +1,124 @@
+import { isEqual } from "./equality.ts";
+import { evictQueries, evictRecords } from "./eviction.ts";
+import { markLists } from "./lists.ts";
+import { markDirty, newStep, viewOf } from "./nodes.ts";
+import { dropIfEmpty, keepIdentity, replay } from "./overlay.ts";
+import { refresh } from "./queries.ts";
+import type { CacheState, Listener, RecordNode, Step } from "./nodes.ts";
+import type { QueryKey } from "./query-key.ts";
+import type { RecordSnapshot } from "./snapshot.ts";
+
+/** The snapshot of a record; the old one when nothing changed. */
+export function snapshotOf(node: RecordNode): RecordSnapshot {
+  const { extra, type, sequence } = node;
+  const data = viewOf(node);
+  const isPending = extra !== null && extra.layers.length > 0;
+  const isKnown = sequence >= 0 && sequence >= type.doubtedBefore;
+  const old = extra?.snapshot;
+  if (old != null && old.data === data && old.isPending === isPending && old.isKnown === isKnown)
+    return old;
+  const snapshot = { data, isPending, isKnown };
+  if (extra !== null) extra.snapshot = snapshot;
+  return snapshot;
+}
+
+/** Finds out which views really changed and marks the lists that show them. */
+function settleViews(state: CacheState, step: Step): RecordNode[] {
+  const watched: RecordNode[] = [];
+  const { nodes, views } = step;
+  for (let index = 0; index < nodes.length; index += 1) {
+    const node = nodes[index];
+    if (node === undefined) continue;
+    const before = views[index] ?? null;
+    const now = viewOf(node);
+    if (node.extra !== null && node.extra.listeners.length > 0) watched.push(node);
+    if (before === now) continue;
+    if (before !== null && isEqual(before, now)) keepIdentity(node, before);
+    else markLists(state, node, step.hadPending ? [before, now] : []);
+  }
+  return watched;
+}
+
+/** Asks once for what is stale and has subscribers. */
+function takeStale(state: CacheState, step: Step): QueryKey[] {
+  const keys: QueryKey[] = [];
+  for (const query of step.stale) {
+    if (!query.isStale || query.isFetching || query.listeners.length === 0) continue;
+    query.isFetching = true;
+    markDirty(state, query);
+    keys.push(query.key);
+  }
+  return keys;
+}
+
+function collect(state: CacheState, step: Step, watched: readonly RecordNode[]): Set<Listener> {
+  const listeners = new Set<Listener>();
+  for (const query of step.queries) {
+    // Without a subscriber the snapshot is made when somebody reads it.
+    if (query.listeners.length === 0 || !refresh(state, query)) continue;
+    for (const listener of query.listeners) listeners.add(listener);
+  }
+  for (const node of watched) {
+    const { extra } = node;
+    if (extra === null || extra.snapshot === snapshotOf(node)) continue;
+    for (const listener of extra.listeners) listeners.add(listener);
+  }
+  return listeners;
+}
+
+function notify(state: CacheState, listeners: ReadonlySet<Listener>): void {
+  const errors: unknown[] = [];
+  for (const listener of listeners) {
+    state.work.notified += 1;
+    try {
+      listener();
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0];
+}
+
+function tellDirty(state: CacheState, step: Step): void {
+  if (!step.isBaseDirty || state.onDirty === null) return;
+  const records = new Set(step.dirtyNodes);
+  state.onDirty({
+    records: Array.from(records, ({ type, id }) => ({ type: type.name, id })),
+    queries: Array.from(step.dirtyQueries, ({ key }) => key),
+    cursor: state.cursor,
+  });
+}
+
+function end(state: CacheState): void {
+  const { step } = state;
+  if (step.hadPending) replay(state);
+  const watched = settleViews(state, step);
+  if (step.hadPending) for (const node of step.nodes) dropIfEmpty(state, node);
+  evictQueries(state);
+  evictRecords(state);
+  const keys = takeStale(state, step);
+  const listeners = collect(state, step, watched);
+  const unknown = step.unknown.map(({ type, id }) => ({ type: type.name, id }));
+  state.step = newStep();
+  try {
+    notify(state, listeners);
+  } finally {
+    tellDirty(state, step);
+    if (keys.length + unknown.length > 0) state.onStale(keys, unknown);
+  }
+}
+
+/** Runs one step: readers see all of it or nothing, and are told once. */
+export function run<Result>(state: CacheState, work: () => Result): Result {
+  if (state.depth === 0) {
+    state.tick += 2;
+    state.step.hadPending = state.pending.length > 0;
+  }
+  state.depth += 1;
+  try {
+    return work();
+  } finally {
+    state.depth -= 1;
+    if (state.depth === 0) end(state);
+  }
+}
