@@ -44,8 +44,10 @@ export interface TypedRecordSnapshot<Value> extends RecordSnapshot {
 export interface RecordHandle<Value = ClientRecord> extends Store<TypedRecordSnapshot<Value>> {}
 
 export interface MutationSnapshot<Output = unknown> {
-  readonly state: "queued" | "sent" | "committed" | "rejected";
-  readonly sequence?: number;
+  /** "saving": not yet on disk; "queued": it survives a crash of everything here. */
+  readonly state: "saving" | "queued" | "sent" | "committed" | "rejected";
+  /** Null when it changed nothing. */
+  readonly sequence?: number | null;
   readonly problem?: unknown;
   readonly output?: Output;
 }

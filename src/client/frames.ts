@@ -17,8 +17,11 @@ const fixedLengths = [
 const frameBytesMax = 64 * 1024 * 1024;
 
 export interface FrameReader {
-  /** The frames that `chunk` completes. @throws when the bytes cannot be msgpack */
-  push(chunk: Uint8Array): Uint8Array[];
+  /**
+   * Hands over each frame that `chunk` completes, before it looks at the next: `hello` may change how
+   * the rest is read. @throws when the bytes cannot be msgpack
+   */
+  push(chunk: Uint8Array, onFrame: (frame: Uint8Array) => void): void;
   /** How many values a record of this structure has, once `hello` told of structures. */
   setStructures(structures: readonly (readonly string[])[]): void;
   /** Whether a frame has begun and not ended: a stream that ends here was truncated. */
@@ -73,7 +76,7 @@ export function createFrameReader(): FrameReader {
   };
 
   return {
-    push: (chunk) => {
+    push: (chunk, onFrame) => {
       if (bytes.length === 0) bytes = chunk.slice();
       else {
         const joined = new Uint8Array(bytes.length + chunk.length);
@@ -81,17 +84,15 @@ export function createFrameReader(): FrameReader {
         joined.set(chunk, bytes.length);
         bytes = joined;
       }
-      const frames: Uint8Array[] = [];
       let start = 0;
       while (step()) {
         if (missing > 0) continue;
-        frames.push(bytes.subarray(start, position));
+        onFrame(bytes.subarray(start, position));
         start = position;
         missing = 1;
       }
       bytes = bytes.subarray(start);
       position -= start;
-      return frames;
     },
     setStructures: (given) => {
       structures = given;

@@ -21,6 +21,9 @@ function forgetVersions(state: CacheState): void {
       if (state.onDirty !== null) state.step.dirtyNodes.push(node);
     }
   }
+  // What was answered is in the base that begins here, or belongs to another history.
+  for (const pending of state.pending)
+    if (pending.sequence !== null || pending.transactionId !== null) dropPending(state, pending);
   for (const query of state.queries.values()) {
     query.sequence = query.needed = 0;
     invalidateQuery(state, query);
@@ -28,7 +31,6 @@ function forgetVersions(state: CacheState): void {
 }
 
 export function start(state: CacheState, cursor: number): void {
-  if (state.cursor === cursor) return;
   if (state.cursor >= 0 || state.recordCount > 0) forgetVersions(state);
   state.cursor = state.floor = cursor;
   state.step.isBaseDirty = true;

@@ -139,6 +139,8 @@ export function dropPending(state: CacheState, pending: Pending): void {
 /** A record that is only mentioned by mutations that are gone leaves nothing behind. */
 export function dropIfEmpty(state: CacheState, node: RecordNode): void {
   const { extra } = node;
+  // Another one may have taken its place within this step.
+  if (node.type.nodes.get(node.id) !== node) return;
   if (node.sequence >= 0 || node.base !== null || node.owners !== null) return;
   if (extra !== null && extra.layers.length + extra.listeners.length > 0) return;
   if (state.pending.some((pending) => pending.nodes.has(node))) return;

@@ -231,7 +231,7 @@ function useLatest() {
     [],
   );
   const { state = "idle", problem = null, output } = snapshot;
-  const latest = { state, isPending: /queued|sent/.test(state), error: problem, output };
+  const latest = { state, isPending: /saving|queued|sent/.test(state), error: problem, output };
   return { follow, latest };
 }
 

@@ -51,7 +51,8 @@ function replaceBase(state: CacheState, node: RecordNode, next: NewBase): void {
   const { type, base: before } = node;
   const { base, version, sequence } = next;
   const isChange = next.isEvent || (node.sequence >= 0 && version !== node.version);
-  if (base !== before) {
+  // Also when it was unknown: that there is none is news.
+  if (base !== before || node.sequence < 0) {
     touch(state, node);
     state.bytes += bytesOf(base) - bytesOf(before);
   }

@@ -1,0 +1,31 @@
+/**
+ * The client: a library in memory, on disk and up to date.
+ *
+ * @module
+ */
+export { createClient } from "./client.ts";
+export type { Client, ClientOptions } from "./client.ts";
+export type {
+  BatchChange,
+  MutationHandle,
+  MutationReceipt,
+  MutationSnapshot,
+  QueryHandle,
+  RecordHandle,
+  RejectedMutation,
+  Store,
+  SyncStatus,
+  TypedClient,
+} from "./api.ts";
+export { openIndexedDb } from "./indexed-db.ts";
+export { createMemoryDisk, openMemory } from "./persistence.ts";
+export type { MemoryDisk, PersistedState, PersistedStep, Persistence } from "./persistence.ts";
+export { toQueryKey } from "./query-key.ts";
+export type { QueryKey } from "./query-key.ts";
+export type { ChangeEvent, ClientRecord } from "./record.ts";
+export type { ActionRule, ClientRules, Draft, QueryRule } from "./rules.ts";
+export type { QuerySnapshot, RecordSnapshot } from "./snapshot.ts";
+export { openTabs } from "./tabs.ts";
+export type { Tabs } from "./tabs.ts";
+export type { ClientError, ClientProblem, TokenSource } from "./transport.ts";
+export type { ClientEvent } from "./wire.ts";

@@ -1,0 +1,73 @@
+import type { Identity } from "./feed.ts";
+import { isQueuedMutation } from "./mutation.ts";
+import type { QueuedMutation } from "./mutation.ts";
+import { recordKey } from "./persistence.ts";
+import type { PersistedState } from "./persistence.ts";
+import type { ClientRules } from "./rules.ts";
+import type { StoredCache, StoredQuery, StoredRecord } from "./snapshot.ts";
+import { isFields } from "./wire.ts";
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value);
+const isList = (value: unknown): boolean => Array.isArray(value);
+
+function isStoredRecord(row: unknown): row is StoredRecord {
+  if (!isFields(row)) return false;
+  const { type, id, record, version, sequence } = row;
+  if (typeof type !== "string" || typeof id !== "string") return false;
+  if (!isCount(version) || !isCount(sequence)) return false;
+  return record === null || (isFields(record) && record["id"] === id && isCount(record["version"]));
+}
+
+function isStoredQuery(row: unknown): row is StoredQuery {
+  if (!isFields(row) || !isFields(row["key"])) return false;
+  const { key, data, sequence, expiresAt, scopes, types } = row;
+  const { name, input, text } = key;
+  const isKey = typeof name === "string" && typeof text === "string" && isFields(input);
+  return (
+    isKey &&
+    isList(data) &&
+    isCount(sequence) &&
+    isCount(expiresAt) &&
+    isList(scopes) &&
+    isList(types)
+  );
+}
+
+export interface Restored {
+  readonly identity: Identity;
+  readonly cache: StoredCache;
+  /** Rows that were damaged; what they belonged to is asked for again. */
+  readonly damagedCount: number;
+}
+
+/** What of the disk can be trusted; null when it says nothing. */
+export function toRestored(state: PersistedState, rules: ClientRules): Restored | null {
+  const { meta } = state;
+  if (!isFields(meta) || !isCount(meta["cursor"])) return null;
+  const { cursor, historyId, registryHash } = meta;
+  if (typeof historyId !== "string" || typeof registryHash !== "string") return null;
+  const records = state.records.filter(isStoredRecord);
+  const sound = state.queries.filter(isStoredQuery);
+  const damagedCount = state.records.length + state.queries.length - records.length - sound.length;
+  const known = new Set(records.map(recordKey));
+  const queries = sound.map((query): StoredQuery => {
+    const returns = rules.queries[query.key.name]?.returns ?? query.types[0];
+    if (returns === undefined) return query;
+    const data = query.data.filter((id) => known.has(`${returns}:${String(id)}`));
+    if (data.length === query.data.length) return query;
+    return { ...query, data, isStale: true, isComplete: false };
+  });
+  return {
+    identity: { historyId, registryHash },
+    cache: { cursor: cursor, records, queries },
+    damagedCount,
+  };
+}
+
+export function toQueue(rows: readonly unknown[]): {
+  readonly mutations: readonly QueuedMutation[];
+  readonly damagedCount: number;
+} {
+  const mutations = rows.filter(isQueuedMutation);
+  return { mutations, damagedCount: rows.length - mutations.length };
+}

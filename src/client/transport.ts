@@ -1,0 +1,150 @@
+import { renameKeys, toCamelCase } from "../base/case.ts";
+import type { ErrorCode, Retry } from "../protocol/errors.ts";
+import { isFields } from "./wire.ts";
+
+/** Why something did not happen: the service's problem, or that it could not be asked. */
+export interface ClientProblem {
+  readonly code: ErrorCode | "unreachable" | "unreadable" | "storage_failed" | "closed";
+  readonly status: number;
+  readonly detail: string;
+  readonly retry: Retry;
+  /** Milliseconds to wait, when the service said so. */
+  readonly retryAfterMs?: number;
+  readonly [fact: string]: unknown;
+}
+
+/** A rejection of the public API: an Error that carries its problem. */
+export interface ClientError extends Error {
+  readonly problem: ClientProblem;
+}
+
+export function toError(problem: ClientProblem): ClientError {
+  return Object.assign(new Error(problem.detail), { name: "ClientError", problem });
+}
+
+export type Reply =
+  | { readonly isOk: true; readonly response: Response }
+  | { readonly isOk: false; readonly problem: ClientProblem };
+
+/** A token, or where to get one; asked again when the service refuses it. */
+export type TokenSource = string | (() => string | Promise<string>);
+
+export interface Transport {
+  /** One request below the library's path. Never throws; a refused token is renewed once. */
+  send(path: string, request?: TransportRequest): Promise<Reply>;
+  /** The same, read as JSON. */
+  json(path: string, request?: TransportRequest): Promise<JsonReply>;
+  setToken(token: TokenSource): void;
+}
+
+export type JsonReply =
+  | { readonly isOk: true; readonly body: Readonly<Record<string, unknown>> }
+  | { readonly isOk: false; readonly problem: ClientProblem };
+
+export interface TransportRequest {
+  readonly body?: unknown;
+  readonly query?: Readonly<Record<string, string | number | undefined>>;
+  readonly accept?: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface TransportOptions {
+  readonly url: string;
+  readonly library: string;
+  readonly token: TokenSource;
+  readonly deviceId?: string | undefined;
+  readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
+}
+
+const requestMs = 30_000;
+
+function unreachable(error: unknown): ClientProblem {
+  const reason = error instanceof Error ? error.message : String(error);
+  const detail = `The service cannot be reached (${reason}).`;
+  return { code: "unreachable", status: 0, detail, retry: "later" };
+}
+
+async function toProblem(response: Response): Promise<ClientProblem> {
+  const { status } = response;
+  const body: unknown = await response.json().catch(() => null);
+  const facts = isFields(body) ? renameKeys(body, toCamelCase) : {};
+  const seconds = Number(response.headers.get("retry-after") ?? Number.NaN);
+  const isLater = status >= 500 || status === 429 || status === 421 || status === 408;
+  return {
+    detail: `The service answered ${status}.`,
+    retry: isLater ? "later" : "never",
+    code: "internal",
+    ...facts,
+    status,
+    ...(seconds >= 0 ? { retryAfterMs: seconds * 1_000 } : {}),
+  };
+}
+
+export function createTransport(options: TransportOptions): Transport {
+  const base = `${options.url.replace(/\/+$/, "")}/v1/libraries/${options.library}/`;
+  let { token } = options;
+  let known: Promise<string> | null = null;
+
+  const attempt = async (path: string, request: TransportRequest): Promise<Response> => {
+    known ??= Promise.resolve(typeof token === "string" ? token : token());
+    // A source that failed is asked again.
+    const given = await known.catch((error: unknown) => {
+      known = null;
+      throw error;
+    });
+    const { body, query = {}, signal, accept = "application/json" } = request;
+    const asked = Object.entries(query).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, String(value)]],
+    );
+    return options.fetch(
+      `${base}${path}${asked.length > 0 ? `?${new URLSearchParams(asked)}` : ""}`,
+      {
+        method: body === undefined ? "GET" : "POST",
+        headers: {
+          accept,
+          authorization: `Bearer ${given}`,
+          ...(options.deviceId === undefined ? {} : { "x-device-id": options.deviceId }),
+          ...(body === undefined ? {} : { "content-type": "application/json" }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        signal: signal ?? AbortSignal.timeout(requestMs),
+      },
+    );
+  };
+
+  const send = async (path: string, request: TransportRequest = {}): Promise<Reply> => {
+    try {
+      let response = await attempt(path, request);
+      if (response.status === 401 && typeof token !== "string") {
+        known = null;
+        void response.body?.cancel();
+        response = await attempt(path, request);
+      }
+      if (response.ok) return { isOk: true, response };
+      return { isOk: false, problem: await toProblem(response) };
+    } catch (error) {
+      return { isOk: false, problem: unreachable(error) };
+    }
+  };
+
+  return {
+    send,
+    json: async (path, request) => {
+      const reply = await send(path, request);
+      if (!reply.isOk) return reply;
+      try {
+        const body: unknown = await reply.response.json();
+        if (isFields(body)) return { isOk: true, body };
+      } catch (error) {
+        // Cut in the middle: nobody knows whether it happened, so it is asked again.
+        return { isOk: false, problem: unreachable(error) };
+      }
+      const detail = "The answer is not what this version expects.";
+      return { isOk: false, problem: { code: "unreadable", status: 0, detail, retry: "later" } };
+    },
+    setToken: (next) => {
+      token = next;
+      known = null;
+    },
+  };
+}

@@ -1,0 +1,221 @@
+/**
+ * The wire, as the client knows it. Names become camelCase here and nowhere else; what lies inside
+ * the fields of a record is the plugin's own and stays as it is.
+ *
+ * @module
+ */
+import { Unpackr } from "msgpackr/unpack";
+import { renameKeys, toCamelCase, toSnakeCase } from "../base/case.ts";
+import type { ChangeEvent, ClientRecord, RecordRef, TypedRecord } from "./record.ts";
+import type { Answer } from "./snapshot.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** An event as `client.events()` gives it, infrastructure included. */
+export interface ClientEvent {
+  readonly envelope: {
+    readonly id: string;
+    readonly timestamp: string;
+    readonly libraryId: string;
+    readonly sequence?: number;
+    readonly span?: number;
+    readonly epoch: number;
+    readonly transactionId?: string;
+    readonly mutationId?: string;
+  };
+  readonly kind: { readonly type: string; readonly data: Fields };
+}
+
+/** The first frame of every stream. */
+export interface Hello {
+  readonly protocol: number;
+  readonly historyId: string;
+  readonly head: number;
+  readonly oldestSequence: number;
+  readonly epoch: number;
+  readonly registryHash: string;
+  readonly types: readonly string[];
+  readonly structures?: readonly (readonly string[])[];
+}
+
+export type StreamFrame =
+  | { readonly kind: "hello"; readonly hello: Hello }
+  | { readonly kind: "heartbeat"; readonly head: number }
+  | { readonly kind: "skip"; readonly sequence: number }
+  | {
+      readonly kind: "reset";
+      readonly reason: string;
+      readonly head: number;
+      readonly historyId: string;
+    }
+  | { readonly kind: "goodbye"; readonly reason: string; readonly retryMs: number }
+  | {
+      readonly kind: "event";
+      readonly event: ClientEvent;
+      readonly change: ChangeEvent | null;
+      /** What of it could not be understood; its position counts, and anything may have changed. */
+      readonly complaint: string | null;
+    }
+  | { readonly kind: "unreadable"; readonly complaint: string };
+
+export function isFields(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isSequence(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+const text = (value: unknown): string => (typeof value === "string" ? value : "");
+const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
+const strings = (value: unknown): string[] =>
+  list(value).filter((one): one is string => typeof one === "string");
+
+/** A resource in TypeScript names; null when it is none. */
+export function toRecord(value: unknown): ClientRecord | null {
+  if (!isFields(value)) return null;
+  const { id, version } = value;
+  if (typeof id !== "string" || !isSequence(version)) return null;
+  return renameKeys(value, toCamelCase) as ClientRecord;
+}
+
+/** Decodes frames; `structures` are those of `hello` when records were asked for. Never throws. */
+export function createDecoder(
+  structures: readonly (readonly string[])[] = [],
+): (bytes: Uint8Array) => StreamFrame {
+  const unpackr = new Unpackr({
+    int64AsType: "number",
+    useRecords: structures.length > 0,
+    ...(structures.length > 0 ? { structures: structures.map((one) => [...one]) } : {}),
+  });
+  return (bytes) => {
+    try {
+      return toFrame(unpackr.unpack(bytes) as unknown);
+    } catch (error) {
+      return { kind: "unreadable", complaint: `A frame cannot be decoded: ${String(error)}` };
+    }
+  };
+}
+
+interface Content {
+  changed: TypedRecord[];
+  deleted: (RecordRef & { version: number })[];
+  touched: RecordRef[];
+  bulk?: { type: string; scopes: readonly string[] };
+  complaint: string | null;
+}
+
+function contentOf(kind: string, data: Fields): Content {
+  const type = text(data["resource_type"]);
+  const content: Content = { changed: [], deleted: [], touched: [], complaint: null };
+  const take = (resource: unknown, id: unknown): void => {
+    const record = toRecord(resource);
+    if (record !== null) content.changed.push({ type, record });
+    else if (typeof id === "string") content.touched.push({ type, id });
+    else content.complaint = `A ${type || "resource"} without id and version was left out.`;
+  };
+  if (kind === "ResourceChanged") {
+    const { resource, resource_id } = data;
+    take(resource, resource_id ?? (isFields(resource) ? resource["id"] : undefined));
+  } else if (kind === "ResourceDeleted") {
+    const version = isSequence(data["version"]) ? data["version"] : 0;
+    content.deleted.push({ type, id: text(data["resource_id"]), version });
+  } else if (kind === "ResourceBatchChanged") {
+    for (const resource of list(data["resources"]))
+      take(resource, isFields(resource) ? resource["id"] : undefined);
+    for (const id of strings(data["deleted_ids"])) content.deleted.push({ type, id, version: 0 });
+  } else if (kind === "BulkOperationCompleted") {
+    const hints = isFields(data["hints"]) ? data["hints"] : {};
+    content.bulk = { type, scopes: strings(Object.values(hints).flat()) };
+  } else content.complaint = `Events of kind ${kind} are not known to this version.`;
+  return content;
+}
+
+function toEventFrame(envelope: Fields, kind: Fields): StreamFrame {
+  const event = {
+    envelope: renameKeys(envelope, toCamelCase) as ClientEvent["envelope"],
+    kind: {
+      type: text(kind["type"]),
+      data: renameKeys(isFields(kind["data"]) ? kind["data"] : {}, toCamelCase),
+    },
+  };
+  const { sequence, span, epoch, transactionId, mutationId } = event.envelope;
+  if (sequence === undefined) return { kind: "event", event, change: null, complaint: null };
+  if (!isSequence(sequence) || !isSequence(span))
+    return { kind: "unreadable", complaint: "An event without a position was left out." };
+  const { complaint, ...content } = contentOf(
+    event.kind.type,
+    isFields(kind["data"]) ? kind["data"] : {},
+  );
+  const change: ChangeEvent = {
+    sequence,
+    span,
+    epoch: isSequence(epoch) ? epoch : 0,
+    transactionId: text(transactionId),
+    ...(typeof mutationId === "string" ? { mutationId } : {}),
+    ...content,
+  };
+  return { kind: "event", event, change, complaint };
+}
+
+function toControl(value: Fields): StreamFrame | null {
+  const { hello, heartbeat, reset, goodbye, skip } = value;
+  if (isFields(hello) && isSequence(hello["head"]))
+    return { kind: "hello", hello: renameKeys(hello, toCamelCase) as unknown as Hello };
+  if (isFields(heartbeat) && isSequence(heartbeat["head"]))
+    return { kind: "heartbeat", head: heartbeat["head"] };
+  if (isSequence(skip)) return { kind: "skip", sequence: skip };
+  if (isFields(reset) && isSequence(reset["head"])) {
+    const { reason, head, history_id } = reset;
+    return { kind: "reset", reason: text(reason), head, historyId: text(history_id) };
+  }
+  if (isFields(goodbye)) {
+    const wait = goodbye["retry_ms"];
+    return {
+      kind: "goodbye",
+      reason: text(goodbye["reason"]),
+      retryMs: isSequence(wait) ? wait : 0,
+    };
+  }
+  return null;
+}
+
+/** What one decoded frame means. Never throws: what it does not understand is said, not dropped. */
+export function toFrame(value: unknown): StreamFrame {
+  if (!isFields(value)) return { kind: "unreadable", complaint: "A frame that is no map." };
+  const { envelope, kind } = value;
+  if (isFields(envelope) && isFields(kind)) return toEventFrame(envelope, kind);
+  return (
+    toControl(value) ?? {
+      kind: "unreadable",
+      complaint: `A frame with ${Object.keys(value).slice(0, 3).join(", ")} is not understood.`,
+    }
+  );
+}
+
+/** The answer of a query. @throws when it is none */
+export function toAnswer(body: unknown): Answer {
+  const { data, included, cache, meta } = isFields(body) ? body : {};
+  if (!Array.isArray(data) || !isFields(meta) || !isSequence(meta["sequence"]))
+    throw new Error("The answer to a query is not one.");
+  const { scopes, ttl_seconds, invalidation, resources } = isFields(cache) ? cache : {};
+  const changes = isFields(invalidation) ? invalidation["on_resource_change"] : [];
+  return {
+    data,
+    records: Object.entries(isFields(included) ? included : {}).flatMap(([type, records]) =>
+      list(records).flatMap((one) => {
+        const record = toRecord(one);
+        return record === null ? [] : [{ type, record }];
+      }),
+    ),
+    sequence: meta["sequence"],
+    ttlMs: (typeof ttl_seconds === "number" ? ttl_seconds : 300) * 1_000,
+    scopes: strings(scopes),
+    types: [
+      ...new Set([...strings(changes), ...Object.keys(isFields(resources) ? resources : {})]),
+    ],
+  };
+}
+
+export const toWireNames = (fields: Fields): Record<string, unknown> =>
+  renameKeys(fields, toSnakeCase);

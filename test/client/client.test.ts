@@ -1,0 +1,132 @@
+import { expect, test } from "bun:test";
+import { createId } from "../../src/base/id.ts";
+import { createClientWorld, until } from "../support/client-world.ts";
+
+const names = (data: readonly unknown[]) => data.map((one) => (one as { name: string }).name);
+
+test("a query is answered once and kept up to date by the stream", async () => {
+  await using world = await createClientWorld();
+  await world.insertAlbum("Iceland");
+  const client = world.open();
+  const albums = client.query("album.list", {});
+  let count = 0;
+  albums.subscribe(() => (count += 1));
+  const first = await until(albums, ({ status }) => status === "ready");
+  expect(names(first.data)).toEqual(["Iceland"]);
+  await world.insertAlbum("Oslo");
+  await until(albums, ({ data }) => data.length === 2);
+  expect(names(albums.getSnapshot().data)).toEqual(["Iceland", "Oslo"]);
+  expect(client.status.getSnapshot()).toMatchObject({ connection: "live", cursor: 2, head: 2 });
+});
+
+test("OPT-01: a write shows at once, and is confirmed without a step back", async () => {
+  await using world = await createClientWorld();
+  const client = world.open();
+  const albums = client.query("album.list", {});
+  const seen: string[] = [];
+  albums.subscribe(() => seen.push(names(albums.getSnapshot().data).join()));
+  await until(albums, ({ status }) => status === "ready");
+  seen.length = 0;
+  const handle = client.insert("album", { name: "Iceland" });
+  expect(names(albums.getSnapshot().data)).toEqual(["Iceland"]);
+  const { sequence, resources } = await handle.done;
+  expect([sequence, resources[0]?.version]).toEqual([1, 1]);
+  await client.synced();
+  expect([...new Set(seen)]).toEqual(["Iceland"]);
+  expect(handle.getSnapshot()).toMatchObject({ state: "committed", sequence: 1 });
+  expect(handle.recordId).toBe(resources[0]?.id ?? "");
+});
+
+test("a record is fetched when it is unknown, and one that is not there is known to be missing", async () => {
+  await using world = await createClientWorld();
+  const id = createId();
+  await world.insertAlbum("Iceland", id);
+  const client = world.open();
+  const record = client.record("album", id);
+  record.subscribe(() => {});
+  expect(record.getSnapshot()).toMatchObject({ data: null, isKnown: false });
+  expect((await until(record, ({ isKnown }) => isKnown)).data).toMatchObject({ name: "Iceland" });
+  const missing = client.record("album", createId());
+  missing.subscribe(() => {});
+  expect((await until(missing, ({ isKnown }) => isKnown)).data).toBeNull();
+});
+
+test("batches and actions go through the same queue, in order", async () => {
+  await using world = await createClientWorld();
+  const client = world.open();
+  const locationId = createId();
+  const fileId = createId();
+  const batch = client.batch([
+    {
+      operation: "insert",
+      type: "location",
+      data: { id: locationId, deviceId: "d", name: "disk" },
+    },
+    { operation: "insert", type: "file", data: { id: fileId, locationId, name: "a", size: 1 } },
+  ]);
+  const renamed = client.action("file.rename", { id: fileId, name: "b" });
+  expect((await batch.done).sequence).toBe(2);
+  await renamed.done;
+  const file = client.record("file", fileId);
+  file.subscribe(() => {});
+  expect((await until(file, ({ isPending, isKnown }) => isKnown && !isPending)).data).toMatchObject(
+    {
+      name: "b",
+    },
+  );
+});
+
+test("OPT-03: what the service refuses is rolled back, shown, and can be tried again or dropped", async () => {
+  await using world = await createClientWorld();
+  const client = world.open();
+  const albums = client.query("album.list", {});
+  albums.subscribe(() => {});
+  const bad = client.insert("album", { name: "" });
+  const good = client.insert("album", { name: "Oslo" });
+  await expect(bad.done).rejects.toMatchObject({
+    problem: { code: "invalid_record", status: 422 },
+  });
+  await good.done;
+  await client.synced();
+  expect(names(albums.getSnapshot().data)).toEqual(["Oslo"]);
+  const [rejected] = client.status.getSnapshot().rejected;
+  expect(rejected?.mutationId).toBe(bad.id);
+  rejected?.retry();
+  await until(client.status, (now) => now.rejected.length === 1 && now.pendingCount === 0);
+  client.status.getSnapshot().rejected[0]?.discard();
+  expect(client.status.getSnapshot().rejected).toEqual([]);
+});
+
+test("events() gives every event, and waitFor tells when the base has them", async () => {
+  await using world = await createClientWorld();
+  const client = world.open();
+  const events = client.events();
+  await until(client.status, ({ connection }) => connection === "live");
+  const sequence = await world.write({
+    resource_type: "album",
+    operation: "insert",
+    id: createId(),
+    data: { name: "Iceland" },
+  });
+  await client.waitFor(sequence);
+  expect((await events.next()).value).toMatchObject({
+    envelope: { sequence: 1, libraryId: world.library.state.id },
+    kind: { type: "ResourceChanged", data: { resourceType: "album" } },
+  });
+  await events.return?.();
+});
+
+test("equal queries share one request", async () => {
+  await using world = await createClientWorld();
+  let asked = 0;
+  const client = world.open({
+    fetch: (url, init) => {
+      if (url.includes("/query/")) asked += 1;
+      return world.direct(url, init);
+    },
+  });
+  const handles = [1, 2, 3].map(() => client.query("album.list", { sort: "name" }));
+  for (const handle of handles) handle.subscribe(() => {});
+  await until(handles[0]!, ({ status }) => status === "ready");
+  expect(asked).toBe(1);
+});
