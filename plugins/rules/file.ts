@@ -65,6 +65,8 @@ export const fileRules = {
     "file.favorites": {
       returns: "user_metadata",
       matches: ({ favorite }: { readonly favorite: boolean }) => favorite,
+      // Equal records are ordered by id.
+      compare: () => 0,
       limit: () => 1_000,
     },
   },
@@ -96,8 +98,8 @@ export const fileRules = {
         draft: Draft,
         { id, favorite }: { readonly id: string; readonly favorite: boolean },
       ) => {
-        const known = draft.get("user_metadata", id) as object | null;
-        if (known !== null) draft.update("user_metadata", id, { favorite });
+        const known = Array.from(draft.all("user_metadata")).find((one) => one["fileId"] === id);
+        if (known !== undefined) draft.update("user_metadata", known.id, { favorite });
         else {
           const fields = { fileId: id, favorite, hidden: false, notes: null, custom: null };
           draft.insert("user_metadata", { id, ...fields });

@@ -22,6 +22,9 @@ export function linkIdOf(tagId: string, fileId: string): string {
   return v5(fileId, tagId);
 }
 
+/** Equal records are ordered by id, so this order is that of ids alone. */
+const byId = () => 0;
+
 export const tagRules = {
   queries: {
     "tag.list": {
@@ -42,6 +45,7 @@ export const tagRules = {
       ) =>
         (fileId === undefined || link.fileId === fileId) &&
         (tagId === undefined || link.tagId === tagId),
+      compare: byId,
       limit: () => 10_000,
     },
   },

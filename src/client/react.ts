@@ -46,7 +46,7 @@ export interface QueryState<Item> {
   readonly isFetching: boolean;
   readonly isStale: boolean;
   readonly error: unknown;
-  refetch(): Promise<void>;
+  readonly refetch: () => Promise<void>;
 }
 
 export interface RecordState<Record> {
@@ -75,36 +75,36 @@ export interface Hooks<Source extends AnyRegistry> {
     client: TypedClient<Source>;
     children?: ReactNode;
   }>;
-  useClient(): TypedClient<Source>;
-  useQuery<Name extends QueryName<Source>>(
+  readonly useClient: () => TypedClient<Source>;
+  readonly useQuery: <Name extends QueryName<Source>>(
     name: Name,
     input: QueryInput<Source, Name>,
     options?: QueryOptions,
-  ): QueryState<QueryItem<Source, Name>>;
+  ) => QueryState<QueryItem<Source, Name>>;
   /** Suspends until the first answer, and throws a problem to the error boundary. */
-  useSuspenseQuery<Name extends QueryName<Source>>(
+  readonly useSuspenseQuery: <Name extends QueryName<Source>>(
     name: Name,
     input: QueryInput<Source, Name>,
-  ): readonly QueryItem<Source, Name>[];
+  ) => readonly QueryItem<Source, Name>[];
   /** `id` null asks for nothing. */
-  useRecord<Type extends TypeName<Source>>(
+  readonly useRecord: <Type extends TypeName<Source>>(
     type: Type,
     id: string | null,
-  ): RecordState<RecordOf<Source, Type>>;
-  useMutation<Type extends TypeName<Source>>(
+  ) => RecordState<RecordOf<Source, Type>>;
+  readonly useMutation: <Type extends TypeName<Source>>(
     type: Type,
-  ): MutationState<unknown> & {
-    insert(input: InsertInput<Source, Type>): MutationHandle;
-    upsert(input: InsertInput<Source, Type>): MutationHandle;
-    update(id: string, fields: UpdateInput<Source, Type>): MutationHandle;
-    delete(id: string): MutationHandle;
+  ) => MutationState<unknown> & {
+    readonly insert: (input: InsertInput<Source, Type>) => MutationHandle;
+    readonly upsert: (input: InsertInput<Source, Type>) => MutationHandle;
+    readonly update: (id: string, fields: UpdateInput<Source, Type>) => MutationHandle;
+    readonly delete: (id: string) => MutationHandle;
   };
-  useAction<Name extends ActionName<Source>>(
+  readonly useAction: <Name extends ActionName<Source>>(
     name: Name,
-  ): MutationState<ActionOutput<Source, Name>> & {
-    run(input: ActionInput<Source, Name>): MutationHandle<ActionOutput<Source, Name>>;
+  ) => MutationState<ActionOutput<Source, Name>> & {
+    readonly run: (input: ActionInput<Source, Name>) => MutationHandle<ActionOutput<Source, Name>>;
   };
-  useSyncStatus(): SyncStatus;
+  readonly useSyncStatus: () => SyncStatus;
 }
 
 const Context = createContext<TypedClient | null>(null);

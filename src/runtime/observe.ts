@@ -102,12 +102,8 @@ function printable(key: string, value: unknown): unknown {
   return typeof value === "bigint" ? value.toString() : value;
 }
 
-/** The telemetry of a process: metrics in memory, spans by OpenTelemetry, logs as lines. */
-export function openTelemetry(options: {
-  readonly level: LogLevel;
-  readonly isPretty: boolean;
-  readonly write: (line: string) => void;
-}): {
+/** The telemetry of a process: metrics in memory, spans by OpenTelemetry, logs as lines on stderr. */
+export function openTelemetry(options: { readonly level: LogLevel; readonly isPretty: boolean }): {
   readonly telemetry: Telemetry;
   readonly metrics: () => string;
 } {
@@ -137,7 +133,7 @@ export function openTelemetry(options: {
       const line = options.isPretty
         ? `${time} ${level.padEnd(5)} ${message}${text === "{}" ? "" : ` ${text}`}`
         : JSON.stringify({ time, level, message, ...facts }, printable);
-      options.write(line);
+      process.stderr.write(`${line}\n`);
     },
   };
   return { telemetry, metrics: metrics.render };

@@ -60,6 +60,13 @@ beforeAll(async () => {
     await commit("album", { id: id(index), name });
   }
   for (const name of ["red", "Blue"]) await commit("tag", { id: createId(), name });
+  for (const index of [2, 0, 1]) {
+    const fileId = id(index);
+    await commit("file_tag", { id: createId(), fileId, tagId: id(9) });
+    await commit("file_tag", { id: createId(), fileId: id(0), tagId: id(index) });
+    await commit("album_item", { id: createId(), albumId: id(0), fileId, position: 5 });
+    await commit("user_metadata", { id: createId(), fileId, favorite: index > 0, hidden: false });
+  }
 });
 
 afterAll(() => world[Symbol.asyncDispose]());
@@ -92,6 +99,10 @@ test("a client places records where the service would, pages and equal names inc
     ["file.search", { text: "%", limit: 5 }],
     ["tag.list", {}],
     ["location.list", {}],
+    ["tag.links", {}],
+    ["tag.links", { fileId: id(0) }],
+    ["file.favorites", {}],
+    ["album.items", { albumId: id(0) }],
   ];
   for (const [name, input] of cases) {
     const rule: QueryRule = clientRules.queries[name];
@@ -167,6 +178,7 @@ test("every optimistic twin does to a client's records what its action does to t
     ["album.add_files", { albumId, fileIds: [id(1), id(5)] }],
     ["album.move_item", { id: item(5), afterId: item(0) }],
     ["album.move_item", { id: item(4) }],
+    ["file.favorite", { id: id(1), favorite: false }],
     ["file.favorite", { id: id(4), favorite: true }],
     ["file.favorite", { id: id(4), favorite: false }],
     ["file.delete", { ids: [folder, id(2)] }],

@@ -132,15 +132,12 @@ export function snapshotRoutes(service: Service): Hono<AppEnv> {
       Uint8Array,
       Uint8Array
     >;
-    const init: ResponseInit & { encodeBody?: "manual" } = {
-      // Cloudflare would compress it once more.
-      encodeBody: "manual",
+    return new Response(isGzip ? plain.pipeThrough(gzip) : plain, {
       headers: {
         "content-type": isMsgpack ? MSGPACK : "application/x-ndjson",
         "cache-control": "no-store",
         ...(isGzip ? { "content-encoding": "gzip" } : {}),
       },
-    };
-    return new Response(isGzip ? plain.pipeThrough(gzip) : plain, init);
+    });
   });
 }

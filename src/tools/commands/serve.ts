@@ -14,7 +14,9 @@ export function addServe(program: Command): void {
     .description("run the service for development, and show how to try it")
     .action(async () => {
       const { serve, stopOnSignal } = await import("../../runtime/bun.ts");
-      const running = await serve({ mode: "development", env: process.env });
+      const { createDemo } = await import("../demo.ts");
+      const pages = createDemo();
+      const running = await serve({ mode: "development", env: process.env, pages });
       stopOnSignal(running);
       const { url, dataDir, secret } = running;
       const token =
@@ -50,8 +52,10 @@ export interface Welcome {
 /** The greeting of `dev`: lines that can be pasted as they are. */
 export function formatWelcome({ url, dataDir, token }: Welcome): string {
   const album = `{"resource_type":"album","operation":"upsert","id":"${createId()}","data":{"name":"Iceland"}}`;
+  // A fragment stays in the browser: it is in no request, and so in no log.
+  const demo = token === null ? "" : `\n  Open the demonstration: ${url}/#token=${token}\n\n`;
   return `Syncline listens at ${url}
-${dataDir === null ? "" : `Its data lies in ${dataDir}\n`}Read about every route at ${url}/docs
+${demo}${dataDir === null ? "" : `Its data lies in ${dataDir}\n`}Read about every route at ${url}/docs
 
   # ${token === null ? "A token that your issuer signed:" : "An owner's token, good for one day:"}
   export TOKEN=${token ?? "..."}

@@ -1,0 +1,90 @@
+import { ActionIcon, Chip, Group, ScrollArea, Stack, Text } from "@mantine/core";
+import { Heart } from "lucide-react";
+import { tellFailure } from "./act.ts";
+import { EditableName } from "./editable-name.tsx";
+import { kindOf } from "./file-table.tsx";
+import { useClient, useQuery, useRecord } from "./sync.ts";
+import { formatDate, formatSize } from "./format.ts";
+import { Thumb } from "./thumb.tsx";
+
+/** All about one file, and what can be said about it. */
+export function Details({ id }: { id: string }) {
+  const client = useClient();
+  const { data: file } = useRecord("file", id);
+  const { data: links } = useQuery("tag.links", { fileId: id });
+  const { data: tags } = useQuery("tag.list", {});
+  const { data: favorites } = useQuery("file.favorites", {});
+  if (file === null) return null;
+  const carried = new Set(links?.map((link) => link.tagId));
+  const isFavorite = favorites?.some((one) => one.fileId === id) === true;
+  return (
+    <ScrollArea h="100%" scrollbarSize={6}>
+      <Stack p="md" gap="md" data-testid="details" data-id={id}>
+        <div className="detail-picture">
+          <Thumb file={file} />
+        </div>
+        <Group justify="space-between" wrap="nowrap" align="flex-start">
+          <Text fw={600} component="div" className="detail-name">
+            <EditableName
+              value={file.name}
+              label="Name of the file"
+              testId="file-name"
+              onChange={(name) => tellFailure(client.action("file.rename", { id, name }))}
+            />
+          </Text>
+          <ActionIcon
+            variant="subtle"
+            color={isFavorite ? "pink" : "gray"}
+            aria-label={isFavorite ? "No longer a favorite" : "Make it a favorite"}
+            aria-pressed={isFavorite}
+            data-testid="favorite"
+            onClick={() =>
+              tellFailure(client.action("file.favorite", { id, favorite: !isFavorite }))
+            }
+          >
+            <Heart size={18} fill={isFavorite ? "currentColor" : "none"} />
+          </ActionIcon>
+        </Group>
+        <dl className="facts">
+          <Fact name="Kind" value={kindOf(file)} />
+          <Fact name="Size" value={formatSize(file.size)} />
+          <Fact name="Modified" value={formatDate(file.modifiedAt)} />
+          <Fact name="Version" value={String(file.version)} />
+        </dl>
+        <div>
+          <Text size="xs" fw={600} c="dimmed" mb={8}>
+            Tags
+          </Text>
+          <Group gap={6}>
+            {tags?.map((tag) => (
+              <Chip
+                key={tag.id}
+                size="xs"
+                color={tag.color ?? "teal"}
+                variant="light"
+                checked={carried.has(tag.id)}
+                onChange={(isOn) => {
+                  const input = { tagId: tag.id, fileIds: [id] };
+                  tellFailure(client.action(isOn ? "tag.apply" : "tag.remove", input));
+                }}
+                data-testid="tag-chip"
+                data-id={tag.id}
+              >
+                {tag.name}
+              </Chip>
+            ))}
+          </Group>
+        </div>
+      </Stack>
+    </ScrollArea>
+  );
+}
+
+function Fact({ name, value }: { name: string; value: string }) {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+    </>
+  );
+}

@@ -1,0 +1,178 @@
+import {
+  ActionIcon,
+  AppShell,
+  Burger,
+  Group,
+  Text,
+  TextInput,
+  Tooltip,
+  useComputedColorScheme,
+  useMantineColorScheme,
+} from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { AppWindow, Moon, Search, Sun } from "lucide-react";
+import { useEffect, useRef, useState } from "react";
+import { AlbumView } from "./album-view.tsx";
+import { Details } from "./details.tsx";
+import { FavoritesView, FolderView, HomeView, SearchView, TagView } from "./views.tsx";
+import { goTo, useRoute } from "./route.ts";
+import type { Route } from "./route.ts";
+import { SelectionProvider, useSelection } from "./selection.tsx";
+import type { LibrarySummary } from "./session.ts";
+import { Sidebar } from "./sidebar.tsx";
+import type { PhotosClient } from "./sync.ts";
+import { SyncIndicator } from "./sync-status.tsx";
+
+export interface ShellProps {
+  readonly client: PhotosClient;
+  readonly library: LibrarySummary;
+  readonly libraries: readonly LibrarySummary[];
+  readonly onChoose: (id: string) => void;
+  readonly onSample: () => void;
+  readonly onSignOut: () => void;
+}
+
+/** The frame around every view. */
+export function Shell(props: ShellProps) {
+  const { hash } = useRoute();
+  // Another view begins with nothing selected.
+  return (
+    <SelectionProvider key={hash.startsWith("#/search") ? "#/search" : hash}>
+      <Frame {...props} />
+    </SelectionProvider>
+  );
+}
+
+function Frame(props: ShellProps) {
+  const { route } = useRoute();
+  const { ids } = useSelection();
+  const [isMenuOpen, menu] = useDisclosure(false);
+  const hasDetails = ids.size === 1;
+  return (
+    <AppShell
+      header={{ height: 60 }}
+      navbar={{ width: 264, breakpoint: "sm", collapsed: { mobile: !isMenuOpen } }}
+      aside={{ width: 320, breakpoint: "md", collapsed: { desktop: !hasDetails, mobile: true } }}
+      transitionDuration={0}
+    >
+      <AppShell.Header className="header">
+        <Group h="100%" px="md" justify="space-between" wrap="nowrap">
+          <Group gap="sm" wrap="nowrap" w={232}>
+            <Burger opened={isMenuOpen} onClick={menu.toggle} hiddenFrom="sm" size="sm" />
+            <Logo />
+            <Text fw={650} size="lg" className="brand">
+              Syncline <span>Photos</span>
+            </Text>
+          </Group>
+          <SearchBox route={route} />
+          <Group gap="xs" wrap="nowrap">
+            <SyncIndicator client={props.client} />
+            <Tooltip label="Open a second window">
+              <ActionIcon
+                variant="subtle"
+                color="gray"
+                size="lg"
+                aria-label="Open a second window"
+                data-testid="second-window"
+                onClick={() => window.open(location.href, "_blank", "popup,width=960,height=800")}
+              >
+                <AppWindow size={18} />
+              </ActionIcon>
+            </Tooltip>
+            <ThemeToggle />
+          </Group>
+        </Group>
+      </AppShell.Header>
+      <AppShell.Navbar className="navbar">
+        <Sidebar {...props} route={route} />
+      </AppShell.Navbar>
+      <AppShell.Main className="main">
+        <View route={route} />
+      </AppShell.Main>
+      <AppShell.Aside className="aside">
+        {hasDetails && <Details id={[...ids][0] ?? ""} />}
+      </AppShell.Aside>
+    </AppShell>
+  );
+}
+
+function View({ route }: { route: Route }) {
+  switch (route.view) {
+    case "album":
+      return <AlbumView key={route.id} id={route.id} />;
+    case "folder":
+      return <FolderView locationId={route.locationId} parentId={route.parentId} />;
+    case "tag":
+      return <TagView id={route.id} />;
+    case "search":
+      return <SearchView text={route.text} />;
+    case "favorites":
+      return <FavoritesView />;
+    default:
+      return <HomeView />;
+  }
+}
+
+function SearchBox({ route }: { route: Route }) {
+  const [text, setText] = useState(route.view === "search" ? route.text : "");
+  const input = useRef<HTMLInputElement>(null);
+  const isSearching = route.view === "search";
+  useEffect(() => {
+    if (!isSearching) setText("");
+  }, [isSearching]);
+  useEffect(() => {
+    const focus = (event: KeyboardEvent) => {
+      if (event.key !== "/" || event.target instanceof HTMLInputElement) return;
+      event.preventDefault();
+      input.current?.focus();
+    };
+    addEventListener("keydown", focus);
+    return () => removeEventListener("keydown", focus);
+  }, []);
+  return (
+    <TextInput
+      ref={input}
+      className="search"
+      value={text}
+      onChange={(event) => {
+        const { value } = event.currentTarget;
+        setText(value);
+        if (value.trim() !== "") goTo({ view: "search", text: value });
+        else if (isSearching) goTo({ view: "home" });
+      }}
+      placeholder="Search all files   /"
+      leftSection={<Search size={16} />}
+      radius="xl"
+      variant="filled"
+      aria-label="Search all files"
+      data-testid="search-input"
+    />
+  );
+}
+
+function ThemeToggle() {
+  const { setColorScheme } = useMantineColorScheme();
+  const isDark = useComputedColorScheme("light") === "dark";
+  return (
+    <ActionIcon
+      variant="subtle"
+      color="gray"
+      size="lg"
+      aria-label={isDark ? "Light colors" : "Dark colors"}
+      data-testid="theme-toggle"
+      onClick={() => setColorScheme(isDark ? "light" : "dark")}
+    >
+      {isDark ? <Sun size={18} /> : <Moon size={18} />}
+    </ActionIcon>
+  );
+}
+
+function Logo() {
+  return (
+    <svg width="28" height="28" viewBox="0 0 32 32" aria-hidden="true">
+      <rect width="32" height="32" rx="9" fill="var(--mantine-color-teal-7)" />
+      <circle cx="22" cy="10.5" r="2.6" fill="#fff" opacity=".85" />
+      <path d="M4.5 23.5 13 11.5l5.6 7.6 4-4.6 5 9z" fill="#fff" />
+    </svg>
+  );
+}

@@ -1,0 +1,38 @@
+/**
+ * The only place where the application meets Syncline: a client, and hooks that know every type of
+ * the registry.
+ *
+ * @module
+ */
+import type { bundledPlugins } from "../../../plugins/index.ts";
+import { clientRules } from "../../../plugins/rules/index.ts";
+import { createClient, openIndexedDb, openTabs } from "../../../src/client/index.ts";
+import { createHooks } from "../../../src/client/react.ts";
+import type { RecordOf } from "../../../src/index.ts";
+
+export interface App {
+  readonly plugins: typeof bundledPlugins;
+}
+export type FileRecord = RecordOf<App, "file">;
+export type AlbumRecord = RecordOf<App, "album">;
+export type TagRecord = RecordOf<App, "tag">;
+export type PhotosClient = ReturnType<typeof openClient>;
+
+export const { SynclineProvider, useClient, useQuery, useRecord, useSyncStatus } =
+  createHooks<App>();
+
+export function openClient(library: string, token: string) {
+  const name = `photos-${library}`;
+  return createClient<App>({
+    url: location.origin,
+    library,
+    token,
+    rules: clientRules,
+    persistence: openIndexedDb({ name }),
+    tabs: openTabs(name),
+  });
+}
+
+export const DIRECTORY_MIME = "inode/directory";
+
+export const isFolder = (file: FileRecord): boolean => file.mime === DIRECTORY_MIME;
