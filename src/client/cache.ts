@@ -137,7 +137,8 @@ export function createCache(options: CacheOptions): Cache {
     applyEvent: (event) => step(() => applyEvent(state, event)),
     advance: (sequence) => step(() => advance(state, sequence)),
     putAnswer: (key, answer, now) => step(() => putAnswer(state, key, { answer, now })),
-    putRecords: (records, sequence) => step(() => void putRecords(state, records, sequence)),
+    putRecords: (records, sequence) =>
+      step(() => void putRecords(state, records, { sequence, isEvent: false })),
     putMissing: (ref, sequence) =>
       step(() => void deleteBase(state, { ...ref, version: 0 }, { sequence, isEvent: false })),
     failQuery: (key, problem) =>

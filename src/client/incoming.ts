@@ -10,7 +10,7 @@ import type { Answer } from "./snapshot.ts";
 /** After a reset: what is known stays visible, but anything that comes is newer. */
 function forgetVersions(state: CacheState): void {
   for (const type of state.types.values()) {
-    type.forgottenAt = type.changedAt = 0;
+    type.forgottenAt = type.changedAt = type.learnedAt = 0;
     for (const node of type.nodes.values()) {
       if (node.extra !== null && node.extra.listeners.length > 0) {
         touch(state, node);
@@ -37,9 +37,9 @@ export function start(state: CacheState, cursor: number): void {
 }
 
 export function advance(state: CacheState, sequence: number): void {
-  if (sequence <= state.cursor || state.cursor < 0) return;
+  if (sequence < state.cursor || state.cursor < 0) return;
+  if (sequence > state.cursor) state.step.isBaseDirty = true;
   state.cursor = sequence;
-  state.step.isBaseDirty = true;
   // The stream is past the transactions it showed before.
   for (const pending of state.pending) {
     if (pending.transactionId !== null) dropPending(state, pending);
@@ -73,12 +73,12 @@ export function applyEvent(state: CacheState, event: ChangeEvent): "applied" | "
 export function putRecords(
   state: CacheState,
   records: readonly TypedRecord[],
-  sequence: number,
+  at: { readonly sequence: number; readonly isEvent: boolean },
 ): { readonly taken: RecordNode[]; readonly overtaken: Set<RecordNode> } {
   const taken: RecordNode[] = [];
   const overtaken = new Set<RecordNode>();
   for (const typed of records) {
-    const { node, isTaken } = putBase(state, typed, { sequence, isEvent: false });
+    const { node, isTaken } = putBase(state, typed, at);
     if (isTaken) taken.push(node);
     else overtaken.add(node);
   }
@@ -92,7 +92,10 @@ export function putAnswer(
 ): void {
   const { answer } = given;
   const query = queryOf(state, key);
-  const { overtaken } = putRecords(state, answer.records, answer.sequence);
+  const { overtaken } = putRecords(state, answer.records, {
+    sequence: answer.sequence,
+    isEvent: false,
+  });
   putList(state, query, { ...given, overtaken });
 }
 
@@ -105,7 +108,10 @@ export function confirm(
   },
 ): void {
   const { sequence } = reply;
-  const { taken, overtaken } = putRecords(state, reply.records, sequence ?? state.cursor);
+  const { taken, overtaken } = putRecords(state, reply.records, {
+    sequence: sequence ?? state.cursor,
+    isEvent: sequence !== null,
+  });
   const pending = pendingOf(state, reply.id);
   if (pending === undefined) return;
   if (sequence === null) return dropPending(state, pending);

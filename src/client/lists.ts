@@ -118,6 +118,7 @@ export function place(state: CacheState, query: QueryNode, change: BaseChange): 
   const { node } = change;
   const at = owns(query, node) ? query.base.indexOf(node) : -1;
   const record = node.base;
+  if (record !== null && query.rule?.matches === undefined) return "kept";
   if (record === null || !fits(state, query, record)) {
     return at < 0 ? "kept" : remove(query, node, at);
   }

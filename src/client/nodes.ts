@@ -53,7 +53,6 @@ export interface Pending {
   readonly types: Set<TypeStore>;
   /** Records whose base is known to hold its effect. */
   readonly settled: Set<RecordNode>;
-  layerCount: number;
   /** The sequence of the reply, once there is one. */
   sequence: number | null;
   /** The transaction in which the stream showed it. */
@@ -107,6 +106,8 @@ export interface TypeStore {
   readonly plain: Set<QueryNode>;
   /** Records with layers. */
   readonly overlaid: Set<RecordNode>;
+  /** The newest sequence of any of its records. */
+  learnedAt: number;
   /** The newest change heard of. */
   changedAt: number;
   /** Changes up to here may have been forgotten: an older answer cannot be brought up to date. */
@@ -237,6 +238,7 @@ export function typeOf(state: CacheState, name: string): TypeStore {
     rules: new Map(),
     plain: new Set(),
     overlaid: new Set(),
+    learnedAt: 0,
     changedAt: 0,
     forgottenAt: 0,
     doubtedBefore: 0,

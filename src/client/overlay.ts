@@ -44,7 +44,6 @@ function write(
     own.record = record;
     return;
   }
-  pending.layerCount += 1;
   const below = layers.filter((layer) => layer.pending.order < pending.order);
   const above = layers.slice(below.length);
   setLayers(state, node, [...below, { pending, record }, ...above]);
@@ -60,7 +59,6 @@ function strip(state: CacheState, pending: Pending): RecordNode[] {
     setLayers(state, node, rest);
     stripped.push(node);
   }
-  pending.layerCount = 0;
   return stripped;
 }
 
@@ -115,7 +113,6 @@ export function addPending(state: CacheState, mutation: Mutation): void {
     nodes: new Set(),
     types: new Set(),
     settled: new Set(),
-    layerCount: 0,
     sequence: null,
     transactionId: null,
     isDirty: false,
@@ -173,10 +170,15 @@ export function replay(state: CacheState): void {
     }
     for (const node of pending.nodes) if (hasLayer(node, pending)) rebased.add(node);
     for (const node of read) dropIfEmpty(state, node);
-    // Answered, and nothing of it is left that the base does not have.
-    const isAnswered = pending.sequence !== null || pending.transactionId !== null;
-    if (isAnswered && pending.layerCount === 0) dropPending(state, pending);
+    if (isSettled(pending)) dropPending(state, pending);
   }
+}
+
+/** Whether the base has all that an answered mutation did. */
+function isSettled({ sequence, transactionId, nodes, settled }: Pending): boolean {
+  if (sequence === null && transactionId === null) return false;
+  for (const node of nodes) if (!settled.has(node)) return false;
+  return true;
 }
 
 function hasLayer(node: RecordNode, pending: Pending): boolean {

@@ -63,7 +63,7 @@ function enterIndex(query: QueryNode): void {
 
 function leaveIndex(state: CacheState, query: QueryNode): void {
   const { type, key, bucket } = query;
-  for (const name of query.types) state.types.get(name)?.plain.delete(query);
+  for (const name of plainTypesOf(query)) state.types.get(name)?.plain.delete(query);
   const lists = type?.rules.get(key.name)?.lists;
   const rest = lists?.get(bucket)?.filter((other) => other !== query) ?? [];
   if (rest.length > 0) lists?.set(bucket, rest);
@@ -85,7 +85,7 @@ export function markStored(state: CacheState, query: QueryNode): void {
 /** Marks a query stale until it is answered as of `needed`; asks for it when it has subscribers. */
 export function markStale(state: CacheState, query: QueryNode, needed: number): void {
   query.needed = Math.max(query.needed, needed);
-  for (const name of query.types) state.types.get(name)?.plain.delete(query);
+  for (const name of plainTypesOf(query)) state.types.get(name)?.plain.delete(query);
   if (!query.isStale) {
     query.isStale = true;
     markDirty(state, query);
@@ -134,30 +134,38 @@ function isOlder(state: CacheState, query: QueryNode, sequence: number): boolean
 
 /** Brings a list that is older than what the cache knows up to date, or marks it stale. */
 function catchUp(state: CacheState, query: QueryNode, overtaken: ReadonlySet<RecordNode>): void {
-  const { type, types, rule, sequence } = query;
+  const { type, rule, sequence } = query;
   if (type !== null && isRuled(rule)) {
     for (const node of overtaken) {
       if (node.type === type) placeIn(state, query, { node, before: null, sequence });
     }
-    if (type.changedAt > sequence) {
+    if (type.learnedAt > sequence) {
       for (const node of type.nodes.values()) {
         if (node.sequence > sequence)
           placeIn(state, query, { node, before: null, sequence: node.sequence });
       }
     }
     if (type.forgottenAt > sequence) markStale(state, query, type.forgottenAt);
-    return;
   }
-  for (const name of types) {
+  for (const name of plainTypesOf(query)) {
     const changedAt = Math.max(typeOf(state, name).changedAt, typeOf(state, name).forgottenAt);
     if (changedAt > sequence) markStale(state, query, changedAt);
   }
 }
 
-/** The types whose changes concern a query. */
-function typesOf(query: QueryNode, answer: Answer): readonly string[] {
-  const own = query.type?.name;
-  return own === undefined || answer.types.includes(own) ? answer.types : [...answer.types, own];
+/** All types whose changes may concern a query. */
+function typesOf({ type, rule }: QueryNode, answer: Answer): readonly string[] {
+  const own = type === null ? [] : [type.name];
+  return [...new Set([...answer.types, ...own, ...(rule?.dependsOn ?? [])])];
+}
+
+/** The types of which any change makes a query stale: its rule knows what to do with its own. */
+function plainTypesOf({ rule, types }: QueryNode): readonly string[] {
+  return isRuled(rule) ? (rule?.dependsOn ?? []) : types;
+}
+
+function watchTypes(state: CacheState, query: QueryNode): void {
+  for (const name of plainTypesOf(query)) typeOf(state, name).plain.add(query);
 }
 
 /** An answer whose records were put before. */
@@ -207,8 +215,7 @@ export function putStoredList(state: CacheState, query: QueryNode, stored: Store
     if (query.base.length < members.length) query.isStale = true;
     enterIndex(query);
   }
-  if (!query.isStale && !isRuled(query.rule))
-    for (const name of types) typeOf(state, name).plain.add(query);
+  if (!query.isStale) watchTypes(state, query);
   markDirty(state, query);
 }
 
@@ -228,8 +235,7 @@ export function putList(state: CacheState, query: QueryNode, given: GivenAnswer)
   const isTooOld = isOlderList ? query.isStale : answer.sequence < needed;
   if (query.isOutrun || isTooOld) markStale(state, query, needed);
   query.isOutrun = false;
-  if (query.isStale || isRuled(query.rule)) return;
-  for (const name of query.types) typeOf(state, name).plain.add(query);
+  if (!query.isStale) watchTypes(state, query);
 }
 
 /** Makes the snapshot of a query again when it has to; tells whether it is another one. */

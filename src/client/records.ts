@@ -43,7 +43,7 @@ interface NewBase {
   readonly base: ClientRecord | null;
   readonly version: number;
   readonly sequence: number;
-  /** It comes from an event, so it changed at that sequence. */
+  /** It comes from an event or a reply, so it changed at that sequence. */
   readonly isEvent: boolean;
 }
 
@@ -63,9 +63,17 @@ function replaceBase(state: CacheState, node: RecordNode, next: NewBase): void {
   state.step.isBaseDirty = true;
   if (state.onDirty !== null) state.step.dirtyNodes.push(node);
   if (state.pending.length > 0) state.step.rebased.add(node);
+  type.learnedAt = Math.max(type.learnedAt, sequence);
   if (isChange) type.changedAt = Math.max(type.changedAt, sequence);
   placeEverywhere(state, { node, before, sequence });
   if (isChange) markPlainStale(state, type, sequence);
+}
+
+/** An event of what a reply or an answer told before: lists that are older still have to hear of it. */
+function announce(state: CacheState, node: RecordNode, sequence: number): void {
+  node.type.changedAt = Math.max(node.type.changedAt, sequence);
+  placeEverywhere(state, { node, before: node.base, sequence });
+  markPlainStale(state, node.type, sequence);
 }
 
 /** Takes a record of the server; answers its node, or null when a newer one is held. */
@@ -76,7 +84,10 @@ export function putBase(
 ): { readonly node: RecordNode; readonly isTaken: boolean } {
   const node = nodeOf(state, typeOf(state, name), record.id);
   const { version } = record;
-  if (!isNewer(node, version, at.sequence)) return { node, isTaken: version === node.version };
+  if (!isNewer(node, version, at.sequence)) {
+    if (at.isEvent) announce(state, node, at.sequence);
+    return { node, isTaken: version === node.version };
+  }
   replaceBase(state, node, { base: share(node.base, record), version, ...at });
   return { node, isTaken: true };
 }
@@ -89,7 +100,10 @@ export function deleteBase(
 ): RecordNode {
   const node = nodeOf(state, typeOf(state, ref.type), ref.id);
   const isNews = ref.version > 0 ? ref.version > node.version : at.sequence > node.sequence;
-  if (!isNews) return node;
+  if (!isNews) {
+    if (at.isEvent) announce(state, node, at.sequence);
+    return node;
+  }
   // Without a version nothing that is older by sequence may revive it.
   const version = ref.version > 0 ? ref.version : Number.MAX_SAFE_INTEGER;
   replaceBase(state, node, { base: null, version, ...at });

@@ -32,9 +32,11 @@ function settleViews(state: CacheState, step: Step): RecordNode[] {
     const before = views[index] ?? null;
     const now = viewOf(node);
     if (node.extra !== null && node.extra.listeners.length > 0) watched.push(node);
-    if (before === now) continue;
-    if (before !== null && isEqual(before, now)) keepIdentity(node, before);
-    else markLists(state, node, step.hadPending ? [before, now] : []);
+    const isSame = before === now || (before !== null && isEqual(before, now));
+    if (isSame && before !== null) keepIdentity(node, before);
+    // A layer that is gone may leave the record as it was, yet its lists are the base's again.
+    if (step.hadPending) markLists(state, node, isSame ? [now] : [before, now]);
+    else if (!isSame) markLists(state, node, []);
   }
   return watched;
 }
