@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { createId } from "../base/id.ts";
-import type { LeaseOptions } from "../lease/lease.ts";
+import { readState } from "../lease/lease.ts";
+import type { LeaseOptions, LibraryState } from "../lease/lease.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Registry } from "../resource/registry.ts";
 import type { Database } from "../store/database.ts";
@@ -21,9 +22,13 @@ export interface Catalog {
   list(after: string, limit: number): Promise<LibraryListing[]>;
   /** Opens the library when it is not open yet. @throws not_found */
   open(id: string): Promise<Library>;
+  /** Reads a library's state without leading it, unless it is open anyway. @throws not_found */
+  describe(id: string): Promise<LibraryState>;
   remove(id: string): Promise<void>;
   /** Closes the library, so that it is opened afresh; it stays in the list. */
   release(id: string): Promise<void>;
+  /** How many libraries are open now. */
+  readonly openCount: number;
   close(): Promise<void>;
 }
 
@@ -37,6 +42,8 @@ export interface CatalogOptions {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly telemetry: Telemetry;
+  /** Makes a place for the database of that name, where the storage needs one. */
+  readonly createDatabase?: (name: string) => Promise<void>;
   /** Opens the database of that name ("catalog", or a library's id). */
   readonly openDatabase: (name: string) => Database;
   /** Deletes the database of that name, where the storage can. */
@@ -45,6 +52,7 @@ export interface CatalogOptions {
 
 export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog> {
   const { clock } = options;
+  await options.createDatabase?.("catalog");
   const database = options.openDatabase("catalog");
   await migrate(database, allMigrations(options.registry), clock.now());
   const pool = createPool(options);
@@ -55,24 +63,37 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
       openLibrary({ ...options, database: options.openDatabase(identity.id), identity }),
     );
 
+  const open = (id: string): Promise<Library> => {
+    const opened = pool.get(id);
+    if (opened !== undefined) return opened;
+    const opening =
+      pending.get(id) ??
+      findListing(database, id)
+        .then(start)
+        .finally(() => pending.delete(id));
+    pending.set(id, opening);
+    return opening;
+  };
+
   return {
     database,
     create: async ({ id = createId(), name, description = null }) => {
       const listing = { id: id.toLowerCase(), name, description, createdAt: clock.now() };
       await addListing(database, listing);
+      await options.createDatabase?.(listing.id);
       return start(listing);
     },
     list: (after, limit) => readListings(database, after, limit),
-    open: (id) => {
-      const opened = pool.get(id);
-      if (opened !== undefined) return opened;
-      const opening =
-        pending.get(id) ??
-        findListing(database, id)
-          .then(start)
-          .finally(() => pending.delete(id));
-      pending.set(id, opening);
-      return opening;
+    open,
+    describe: async (id) => {
+      const opened = await pool.get(id);
+      if (opened !== undefined) return opened.state;
+      const one = options.openDatabase(id);
+      // A library whose creation was cut short has no state yet: opening it completes it.
+      const state = await readState(one, { ...options.lease, clock })
+        .catch(() => null)
+        .finally(() => one.close());
+      return state ?? (await open(id)).state;
     },
     remove: async (id) => {
       const { name } = await findListing(database, id);
@@ -85,6 +106,9 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
       await options.dropDatabase(id);
     },
     release: (id) => pool.close(id),
+    get openCount() {
+      return pool.size;
+    },
     close: async () => {
       await pool.closeAll();
       database.close();

@@ -8,6 +8,7 @@ export interface Pool {
   /** The open library of that id, or the one that is being opened; marks it as used. */
   get(id: string): Promise<Library> | undefined;
   add(id: string, library: Promise<Library>): Promise<Library>;
+  readonly size: number;
   close(id: string): Promise<void>;
   closeAll(): Promise<void>;
 }
@@ -60,6 +61,9 @@ export function createPool(options: {
       library.catch(() => open.delete(id));
       telemetry.gauge("open_libraries", open.size);
       return library;
+    },
+    get size() {
+      return open.size;
     },
     close,
     closeAll: async () => {

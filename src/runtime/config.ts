@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { isDatabaseUrl } from "./database-url.ts";
 
 const port = v.pipe(
   v.string(),
@@ -12,11 +13,16 @@ const schema = v.object({
   DATABASE_URL: v.optional(
     v.pipe(
       v.string(),
-      v.regex(/^(file|https?|wss?|libsql):/, "a file:, http(s):, ws(s): or libsql: URL"),
+      v.check(
+        isDatabaseUrl,
+        "a file:, http(s):, ws(s): or libsql: URL, or a JSON map of database name to such URLs",
+      ),
     ),
     "file:./data/{database}.db",
   ),
   DATABASE_AUTH_TOKEN: v.optional(v.string()),
+  /** The admin address of a self-hosted sqld, so that each library gets its namespace. */
+  DATABASE_ADMIN_URL: v.optional(v.pipe(v.string(), v.url("a URL"))),
   SYNCLINE_SECRET: v.optional(v.pipe(v.string(), v.minLength(16, "at least 16 characters"))),
   SYNCLINE_JWKS_URL: v.optional(v.pipe(v.string(), v.url("a URL"))),
   CORS_ORIGINS: v.optional(v.string(), ""),

@@ -102,8 +102,12 @@ function printable(key: string, value: unknown): unknown {
   return typeof value === "bigint" ? value.toString() : value;
 }
 
-/** The telemetry of a process: metrics in memory, spans by OpenTelemetry, logs as lines on stderr. */
-export function openTelemetry(options: { readonly level: LogLevel; readonly isPretty: boolean }): {
+/** The telemetry of a process: metrics in memory, spans by OpenTelemetry, logs as lines. */
+export function openTelemetry(options: {
+  readonly level: LogLevel;
+  readonly isPretty: boolean;
+  readonly write: (line: string) => void;
+}): {
   readonly telemetry: Telemetry;
   readonly metrics: () => string;
 } {
@@ -133,7 +137,7 @@ export function openTelemetry(options: { readonly level: LogLevel; readonly isPr
       const line = options.isPretty
         ? `${time} ${level.padEnd(5)} ${message}${text === "{}" ? "" : ` ${text}`}`
         : JSON.stringify({ time, level, message, ...facts }, printable);
-      process.stderr.write(`${line}\n`);
+      options.write(line);
     },
   };
   return { telemetry, metrics: metrics.render };

@@ -4,7 +4,11 @@ import { readConfig } from "../../src/runtime/config.ts";
 import { createWorld } from "../support/world.ts";
 
 test("metrics are Prometheus text: counters, gauges and cumulative buckets, escaped", () => {
-  const { telemetry, metrics } = openTelemetry({ level: "error", isPretty: false });
+  const { telemetry, metrics } = openTelemetry({
+    level: "error",
+    isPretty: false,
+    write: () => {},
+  });
   telemetry.count("commits", 2, { kind: 'a "b"\n' });
   telemetry.gauge("open_libraries", 3);
   telemetry.observe("commit_seconds", 0.002);

@@ -1,59 +1,128 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { SECRET, tokenFor } from "./world.ts";
+import { createRequire } from "node:module";
+import { Miniflare } from "miniflare";
 import type { Target } from "../suites/conformance/world.ts";
+import { startSqld } from "./sqld.ts";
+import { SECRET, tokenFor } from "./world.ts";
 
 /** A service that these tests started. */
 export interface Running extends Target {
   stop(): Promise<void>;
 }
 
-interface Command {
-  readonly argv: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  readonly cwd?: string;
+type Env = Readonly<Record<string, string>>;
+
+/** Where the databases lie: on disk, or in an sqld; and how to take them away again. */
+interface Storage {
+  readonly env: Env;
+  remove(): Promise<void>;
+}
+
+export async function fileStorage(): Promise<Storage> {
+  const directory = await mkdtemp(join(tmpdir(), "syncline-runtime-"));
+  return {
+    env: { DATABASE_URL: `file:${directory}/{database}.db` },
+    remove: () => rm(directory, { recursive: true, force: true }),
+  };
+}
+
+export async function sqldStorage(address: "byName" | "byPath" = "byName"): Promise<Storage> {
+  const sqld = await startSqld();
+  return {
+    env: { DATABASE_URL: sqld[address], DATABASE_ADMIN_URL: sqld.adminUrl },
+    remove: () => sqld.stop(),
+  };
+}
+
+async function toRunning(url: string, stop: () => Promise<void>): Promise<Running> {
+  return {
+    url,
+    ownerToken: await tokenFor([{ library: "*", role: "owner" }]),
+    tokenFor: (grants, ttlSeconds) => tokenFor(grants, ttlSeconds),
+    stop,
+  };
 }
 
 /** Starts a process and waits for the line that says where it listens. */
-async function startProcess({ argv, env, cwd }: Command) {
+async function startProcess(argv: readonly string[], storage: Storage): Promise<Running> {
   const child = Bun.spawn([...argv], {
-    env: { ...process.env, ...env },
+    env: {
+      ...process.env,
+      PORT: "0",
+      SYNCLINE_SECRET: SECRET,
+      LOG_LEVEL: "error",
+      ...storage.env,
+    },
     stdout: "pipe",
     stderr: "inherit",
-    ...(cwd === undefined ? {} : { cwd }),
   });
   const decoder = new TextDecoder();
   let text = "";
   for await (const part of child.stdout as unknown as AsyncIterable<Uint8Array>) {
     text += decoder.decode(part, { stream: true });
     const url = /listens at (\S+)/.exec(text)?.[1];
-    if (url !== undefined) return { child, url };
+    if (url === undefined) continue;
+    return toRunning(url, async () => {
+      child.kill("SIGTERM");
+      await child.exited;
+      await storage.remove();
+    });
   }
   throw new Error(`The service did not start: ${text}`);
 }
 
-/** The service on Bun, in a process of its own. */
-export async function startBun(env: Readonly<Record<string, string>> = {}): Promise<Running> {
-  const directory = await mkdtemp(join(tmpdir(), "syncline-bun-"));
-  const { child, url } = await startProcess({
-    argv: [process.execPath, "src/tools/cli.ts", "start"],
-    env: {
-      PORT: "0",
-      DATABASE_URL: `file:${directory}/{database}.db`,
-      SYNCLINE_SECRET: SECRET,
-      LOG_LEVEL: "error",
-      ...env,
-    },
+export function startBun(storage: Storage): Promise<Running> {
+  return startProcess([process.execPath, "src/tools/cli.ts", "start"], storage);
+}
+
+/** The program itself: the wrapper that npm installs does not pass signals on. */
+function denoPath(): string {
+  const { resolve } = createRequire(createRequire(import.meta.url).resolve("deno/package.json"));
+  const { arch, platform } = process;
+  const name = platform === "linux" ? `linux-${arch}-glibc` : `${platform}-${arch}`;
+  return resolve(`@deno/${name}/deno`);
+}
+
+export async function startDeno(storage: Storage): Promise<Running> {
+  const { tasks } = (await Bun.file("deno.json").json()) as { tasks: { start: string } };
+  const [, ...argv] = tasks.start.split(" ");
+  return startProcess([denoPath(), ...argv], storage);
+}
+
+/** The Worker's one file, as `wrangler deploy` sends it. */
+export async function bundleWorker(): Promise<string> {
+  const { success, outputs, logs } = await Bun.build({
+    entrypoints: ["src/runtime/worker.ts"],
+    target: "browser",
+    conditions: ["workerd", "worker", "browser"],
+    external: ["cloudflare:*"],
+    minify: true,
   });
-  return {
-    url,
-    ownerToken: await tokenFor([{ library: "*", role: "owner" }]),
-    tokenFor: (grants, ttlSeconds) => tokenFor(grants, ttlSeconds),
-    stop: async () => {
-      child.kill("SIGTERM");
-      await child.exited;
-      await rm(directory, { recursive: true, force: true });
-    },
+  const [output] = outputs;
+  if (!success || output === undefined) throw new Error(logs.map(String).join("\n"));
+  return output.text();
+}
+
+export async function startWorkerd(storage: Storage): Promise<Running> {
+  const config = Bun.TOML.parse(await Bun.file("wrangler.toml").text()) as {
+    compatibility_date: string;
+    compatibility_flags: string[];
   };
+  const miniflare = new Miniflare({
+    modules: true,
+    script: await bundleWorker(),
+    host: "127.0.0.1",
+    port: 0,
+    compatibilityDate: config.compatibility_date,
+    compatibilityFlags: config.compatibility_flags,
+    bindings: { SYNCLINE_SECRET: SECRET, LOG_LEVEL: "error", ...storage.env },
+    durableObjects: { LIBRARIES: { className: "LibraryObject", useSQLite: true } },
+  });
+  const url = await miniflare.ready;
+  return toRunning(url.origin, async () => {
+    await miniflare.dispose();
+    await storage.remove();
+  });
 }

@@ -58,7 +58,7 @@ export function libraryRoutes(service: Service): Hono<AppEnv> {
         limit,
       );
       const libraries = [];
-      for (const { id } of listings) libraries.push(describe((await catalog.open(id)).state));
+      for (const { id } of listings) libraries.push(describe(await catalog.describe(id)));
       const next_cursor = listings.length < limit ? null : (listings.at(-1)?.id ?? null);
       return answer(c.req.raw, { libraries, next_cursor });
     })

@@ -132,12 +132,15 @@ export function snapshotRoutes(service: Service): Hono<AppEnv> {
       Uint8Array,
       Uint8Array
     >;
-    return new Response(isGzip ? plain.pipeThrough(gzip) : plain, {
+    const init: ResponseInit & { encodeBody?: "manual" } = {
+      // Cloudflare would compress it once more.
+      encodeBody: "manual",
       headers: {
         "content-type": isMsgpack ? MSGPACK : "application/x-ndjson",
         "cache-control": "no-store",
         ...(isGzip ? { "content-encoding": "gzip" } : {}),
       },
-    });
+    };
+    return new Response(isGzip ? plain.pipeThrough(gzip) : plain, init);
   });
 }

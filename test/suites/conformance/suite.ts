@@ -10,6 +10,7 @@ import { libraries } from "./libraries.ts";
 import { log } from "./log.ts";
 import { queries } from "./queries.ts";
 import { reads } from "./reads.ts";
+import { listenToSilence, silence } from "./silence.ts";
 import { snapshot } from "./snapshot.ts";
 import { stream } from "./stream.ts";
 import { streamEnds } from "./stream-ends.ts";
@@ -38,20 +39,19 @@ export function conformanceSuite(
   name: string,
   start: () => Promise<Target & { stop(): Promise<void> }>,
 ): void {
+  // All suites of a file start at once, so that their silences pass together.
+  const running = start();
+  const heard = running.then(listenToSilence);
+  heard.catch(() => {});
   describe(name, () => {
-    const started = Promise.withResolvers<Target>();
-    let stop = async (): Promise<void> => {};
-    beforeAll(async () => {
-      const running = await start();
-      stop = () => running.stop();
-      started.resolve(running);
-    }, 60_000);
-    afterAll(() => stop());
+    beforeAll(async () => void (await running), 60_000);
+    afterAll(async () => (await running).stop(), 20_000);
     for (const [title, topic] of Object.entries(topics)) {
       describe(title, () => {
         let made: Promise<Library> | null = null;
-        topic(() => (made ??= started.promise.then(createLibrary)));
+        topic(() => (made ??= running.then(createLibrary)));
       });
     }
+    describe("silence", () => silence(() => heard));
   });
 }

@@ -1,0 +1,74 @@
+import { systemClock } from "../base/clock.ts";
+import { defaultLimits } from "../protocol/limits.ts";
+import type { Limits } from "../protocol/limits.ts";
+import type { Plugin } from "../resource/define.ts";
+import { createRegistry } from "../resource/registry.ts";
+import { createService } from "../service.ts";
+import type { Service, ServiceOptions } from "../service.ts";
+import { openDatabase } from "../store/database.ts";
+import type { DatabaseOptions } from "../store/database.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
+import type { Config } from "./config.ts";
+import { createNamespaces, readDatabaseUrl } from "./database-url.ts";
+
+/** What differs from runtime to runtime. */
+export interface Composition {
+  readonly config: Config;
+  readonly deviceId: string;
+  readonly secret: string | null;
+  readonly plugins: readonly Plugin[];
+  readonly limits?: Partial<Limits> | undefined;
+  readonly telemetry: Telemetry;
+  readonly metrics: () => string;
+  readonly openBody?: ServiceOptions["openBody"] | undefined;
+  /** False where no process lives on to follow leaders elsewhere. */
+  readonly autoRun?: boolean;
+  readonly createClient: DatabaseOptions["createClient"];
+  /** Deletes a `file:` database, where there are files. */
+  readonly removeFile?: (path: string) => Promise<void>;
+}
+
+/** The service of a configuration, on whatever runtime. @throws Error with a sentence */
+export async function composeService(composition: Composition): Promise<Service> {
+  const { config, deviceId, secret, telemetry, removeFile } = composition;
+  if (secret === null && config.SYNCLINE_JWKS_URL === undefined) {
+    throw new Error(
+      "Set SYNCLINE_SECRET or SYNCLINE_JWKS_URL: without either no token can be checked.",
+    );
+  }
+  const limits = { ...defaultLimits, ...composition.limits };
+  const urlOf = readDatabaseUrl(config.DATABASE_URL);
+  const adminUrl = config.DATABASE_ADMIN_URL;
+  const namespaces = adminUrl === undefined ? null : createNamespaces({ adminUrl, fetch });
+  return createService({
+    registry: createRegistry(composition.plugins),
+    lease: { deviceId, nodeUrl: config.NODE_URL ?? null, leaseMs: config.LEASE_MS },
+    clock: systemClock,
+    limits,
+    telemetry,
+    metrics: composition.metrics,
+    ...(composition.openBody === undefined ? {} : { openBody: composition.openBody }),
+    secret: secret ?? undefined,
+    jwksUrl: config.SYNCLINE_JWKS_URL,
+    corsOrigins: config.CORS_ORIGINS.split(",")
+      .map((origin) => origin.trim())
+      .filter((origin) => origin !== ""),
+    autoRun: composition.autoRun,
+    createDatabase: async (name) => namespaces?.create(name),
+    openDatabase: (name) =>
+      openDatabase({
+        url: urlOf(name),
+        authToken: config.DATABASE_AUTH_TOKEN,
+        durability: config.DURABILITY,
+        createClient: composition.createClient,
+        clock: systemClock,
+        limits,
+        telemetry,
+      }),
+    dropDatabase: async (name) => {
+      await namespaces?.drop(name);
+      const url = urlOf(name);
+      if (url.startsWith("file:")) await removeFile?.(url.slice("file:".length));
+    },
+  });
+}

@@ -1,0 +1,143 @@
+import { createClient } from "@libsql/client/web";
+import { DurableObject } from "cloudflare:workers";
+import type { Hono } from "hono";
+import { bundledPlugins } from "../../plugins/index.ts";
+import { systemClock } from "../base/clock.ts";
+import { createApp } from "../http/app.ts";
+import type { AppEnv } from "../http/context.ts";
+import { trimLog } from "../log/retention.ts";
+import { SyncError, toProblem } from "../protocol/errors.ts";
+import type { Service } from "../service.ts";
+import { composeService } from "./compose.ts";
+import { readConfig } from "./config.ts";
+import { openTelemetry } from "./observe.ts";
+
+/** The bindings of `wrangler.toml`, and the settings as variables and secrets. */
+export interface WorkerEnv {
+  readonly LIBRARIES: DurableObjectNamespace;
+  readonly [setting: string]: unknown;
+}
+
+interface Awake {
+  readonly service: Service;
+  readonly app: Hono<AppEnv>;
+}
+
+const DAY_MS = 24 * 60 * 60 * 1_000;
+const IDLE_CHECK_MS = 15_000;
+/** An object that nobody asks anything gives its lease back and stops its timers, so that it can sleep. */
+const IDLE_MS = 60_000;
+
+/** The same object is the same device, whenever it wakes: it takes its own lease back at once. */
+function deviceIdOf(objectId: string): string {
+  const hex = objectId.slice(0, 32);
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}
+
+function settingsOf(env: WorkerEnv): Record<string, string> {
+  const entries = Object.entries(env).filter(
+    (entry): entry is [string, string] => typeof entry[1] === "string",
+  );
+  return Object.fromEntries(entries);
+}
+
+/** A refusal may leave the body unread; reading a small one saves the client its connection. */
+async function drain(request: Request): Promise<void> {
+  const length = Number(request.headers.get("content-length") ?? Number.NaN);
+  if (request.bodyUsed || !(length <= 65_536)) return;
+  await request.arrayBuffer().catch(() => {});
+}
+
+/** One library, one object: the node that leads it. Its own storage keeps nothing but its name. */
+export class LibraryObject extends DurableObject<WorkerEnv> {
+  private awake: Promise<Awake> | null = null;
+  private isKnown = false;
+  private asked = 0;
+  private usedAt = 0;
+
+  async fetch(request: Request): Promise<Response> {
+    this.asked += 1;
+    this.usedAt = systemClock.monotonic();
+    try {
+      const { app } = await this.wake();
+      const response = await app.fetch(request);
+      await this.remember(request, response);
+      await drain(request);
+      return response;
+    } catch (error) {
+      console.log(JSON.stringify({ level: "error", message: "No start.", error: String(error) }));
+      const detail = "The service could not start; its log says why.";
+      const problem = toProblem(
+        new SyncError("database_unavailable", { retryAfterSeconds: 1 }, { detail }),
+      );
+      const headers = { "content-type": "application/problem+json", "retry-after": "1" };
+      return new Response(JSON.stringify(problem), { status: problem.status, headers });
+    } finally {
+      this.asked -= 1;
+    }
+  }
+
+  /** Once a day: what the timers of a server do while it runs, for a library that sleeps. */
+  async alarm(): Promise<void> {
+    const library = await this.ctx.storage.get("library");
+    if (library === undefined) return;
+    this.usedAt = systemClock.monotonic();
+    const { service } = await this.wake();
+    const { database, state, committer } = await service.catalog.open(library);
+    const beforeMs = systemClock.now() - service.limits.retentionMs;
+    await committer.exclusive(() => trimLog(database, state, beforeMs));
+    await this.ctx.storage.setAlarm(systemClock.now() + DAY_MS);
+  }
+
+  /** Keeps the library's name, so that the alarm knows whose log to trim. */
+  private async remember(request: Request, response: Response): Promise<void> {
+    const isDeletion = request.method === "DELETE";
+    if (!response.ok || (this.isKnown && !isDeletion)) return;
+    const library = /^\/v1\/libraries\/([0-9a-f-]{36})/i.exec(new URL(request.url).pathname)?.[1];
+    if (library === undefined) return;
+    if (isDeletion && request.url.endsWith(library)) {
+      await this.ctx.storage.deleteAlarm();
+      await this.ctx.storage.deleteAll();
+      return;
+    }
+    this.isKnown = true;
+    if ((await this.ctx.storage.get("library")) !== undefined) return;
+    await this.ctx.storage.put("library", library.toLowerCase());
+    await this.ctx.storage.setAlarm(systemClock.now() + DAY_MS);
+  }
+
+  private wake(): Promise<Awake> {
+    this.awake ??= this.start().catch((error: unknown) => {
+      this.awake = null;
+      throw error;
+    });
+    return this.awake;
+  }
+
+  private async start(): Promise<Awake> {
+    const config = readConfig(settingsOf(this.env));
+    const { telemetry, metrics } = openTelemetry({
+      level: config.LOG_LEVEL,
+      isPretty: false,
+      write: (line) => console.log(line),
+    });
+    const service = await composeService({
+      config,
+      deviceId: deviceIdOf(this.ctx.id.toString()),
+      secret: config.SYNCLINE_SECRET ?? null,
+      plugins: bundledPlugins,
+      telemetry,
+      metrics,
+      autoRun: false,
+      createClient: (client) => createClient(client),
+    });
+    const stopChecking = systemClock.every(IDLE_CHECK_MS, () => {
+      const isIdle = systemClock.monotonic() - this.usedAt > IDLE_MS;
+      if (this.asked > 0 || service.catalog.openCount > 0 || !isIdle) return;
+      stopChecking();
+      this.awake = null;
+      void service.stop();
+    });
+    return { service, app: createApp(service) };
+  }
+}

@@ -1,0 +1,105 @@
+import { access, rm } from "node:fs/promises";
+import { resolve } from "node:path";
+import process from "node:process";
+import { pathToFileURL } from "node:url";
+import type { Hono } from "hono";
+import { bundledPlugins } from "../../plugins/index.ts";
+import { createApp } from "../http/app.ts";
+import type { AppEnv } from "../http/context.ts";
+import type { Limits } from "../protocol/limits.ts";
+import type { Plugin } from "../resource/define.ts";
+import type { Service, ServiceOptions } from "../service.ts";
+import type { DatabaseOptions } from "../store/database.ts";
+import { composeService } from "./compose.ts";
+import { readConfig } from "./config.ts";
+import type { Config } from "./config.ts";
+import { openNode } from "./node-identity.ts";
+import type { NodeIdentity } from "./node-identity.ts";
+import { openTelemetry } from "./observe.ts";
+
+export interface ServeOptions {
+  readonly mode: "development" | "production";
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly plugins?: readonly Plugin[];
+  readonly limits?: Partial<Limits>;
+  /** Answers what is not of the contract, such as the demonstration's pages; null passes on. */
+  readonly pages?: (request: Request) => Promise<Response> | null;
+}
+
+export interface Running {
+  readonly url: string;
+  readonly dataDir: string | null;
+  readonly secret: string | null;
+  /** Goodbye to streams, commits finished, leases released. */
+  stop(): Promise<void>;
+}
+
+/** Plugins from outside this repository: `syncline.config.ts` in the working folder exports `plugins`. */
+export async function loadPlugins(): Promise<readonly Plugin[]> {
+  const path = resolve("syncline.config.ts");
+  const isThere = await access(path).then(
+    () => true,
+    () => false,
+  );
+  if (!isThere) return bundledPlugins;
+  const { plugins } = (await import(pathToFileURL(path).href)) as { plugins?: readonly Plugin[] };
+  if (!Array.isArray(plugins)) throw new Error(`${path} must export an array named "plugins".`);
+  return plugins;
+}
+
+/** Files need the native client; whoever has none of them need not be able to load it. */
+async function loadClient(databaseUrl: string): Promise<DatabaseOptions["createClient"]> {
+  if (databaseUrl.includes("file:")) return (await import("./file-client.ts")).createDatabaseClient;
+  const { createClient } = await import("@libsql/client/web");
+  return (client) => createClient(client);
+}
+
+/** A service in a process of its own, ready to be put behind a port. */
+export interface Opened {
+  readonly service: Service;
+  readonly app: Hono<AppEnv>;
+  readonly config: Config;
+  readonly node: NodeIdentity;
+}
+
+/** Opens the service that the environment describes. @throws Error with a sentence */
+export async function openProcess(
+  options: ServeOptions,
+  openBody?: ServiceOptions["openBody"],
+): Promise<Opened> {
+  const config = readConfig(options.env);
+  const node = await openNode(options.env);
+  const { telemetry, metrics } = openTelemetry({
+    level: config.LOG_LEVEL,
+    isPretty: options.mode === "development",
+    write: (line) => void process.stderr.write(`${line}\n`),
+  });
+  const service = await composeService({
+    config,
+    deviceId: node.deviceId,
+    secret: node.secret,
+    plugins: options.plugins ?? (await loadPlugins()),
+    limits: options.limits,
+    telemetry,
+    metrics,
+    openBody,
+    createClient: await loadClient(config.DATABASE_URL),
+    removeFile: async (path) => {
+      for (const suffix of ["", "-wal", "-shm"]) await rm(path + suffix, { force: true });
+    },
+  });
+  return { service, app: createApp(service), config, node };
+}
+
+/** Stops at SIGTERM or SIGINT, within ten seconds, with exit code 0. */
+export function stopOnSignal(running: Running): void {
+  const end = (): void => {
+    const late = setTimeout(() => process.exit(1), 10_000);
+    void running.stop().then(() => {
+      clearTimeout(late);
+      process.exit(0);
+    });
+  };
+  process.once("SIGTERM", end);
+  process.once("SIGINT", end);
+}
