@@ -152,6 +152,7 @@ export function createConnection(options: ConnectionOptions): Connection {
       const { after, historyId } = position();
       const reply = await transport.send("events", {
         query: {
+          records: 1,
           after: after ?? undefined,
           history_id: after === null ? undefined : (historyId ?? undefined),
         },

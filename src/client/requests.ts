@@ -46,13 +46,15 @@ export function createRequests(options: RequestsOptions): Requests {
   let isOpen = false;
   let opened = Promise.withResolvers<void>();
 
-  const attempt = async ({ send, apply, fail }: Ask): Promise<void> => {
+  const attempt = async ({ send, apply, fail }: Ask, onAnswered: () => void): Promise<void> => {
     for (let count = 1; ; count += 1) {
       await opened.promise;
       const mine = era;
       const reply = await send();
       if (mine !== era) continue;
       let problem: ClientProblem;
+      // An answer may turn out too old while it is taken, and is then asked for again at once.
+      if (reply.isOk) onAnswered();
       if (reply.isOk) {
         try {
           return apply(reply.body);
@@ -61,6 +63,7 @@ export function createRequests(options: RequestsOptions): Requests {
         }
       } else problem = reply.problem;
       if (problem.retry === "never" || count >= attemptsMax) {
+        onAnswered();
         fail(problem);
         throw toError(problem);
       }
@@ -72,7 +75,7 @@ export function createRequests(options: RequestsOptions): Requests {
     const known = underWay.get(name);
     if (known !== undefined) return known;
     failed.delete(name);
-    const asked = attempt(how).finally(() => underWay.delete(name));
+    const asked = attempt(how, () => underWay.delete(name));
     underWay.set(name, asked);
     // Readers see the failure in their snapshot; it is asked again when the connection comes back.
     asked.catch(() => failed.set(name, again));

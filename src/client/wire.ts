@@ -79,12 +79,13 @@ export function toRecord(value: unknown): ClientRecord | null {
   return renameKeys(value, toCamelCase) as ClientRecord;
 }
 
-/** Decodes frames; `structures` are those of `hello` when records were asked for. Never throws. */
+/** Decodes frames; `structures` are those of `hello`: records halve the bytes and the work. Never throws. */
 export function createDecoder(
   structures: readonly (readonly string[])[] = [],
 ): (bytes: Uint8Array) => StreamFrame {
   const unpackr = new Unpackr({
     int64AsType: "number",
+    mapsAsObjects: true,
     useRecords: structures.length > 0,
     ...(structures.length > 0 ? { structures: structures.map((one) => [...one]) } : {}),
   });

@@ -1,7 +1,12 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { Packr } from "msgpackr/pack";
+import { bundledPlugins } from "../../plugins/index.ts";
 import { createFrameReader } from "../../src/client/frames.ts";
+import { createDecoder } from "../../src/client/wire.ts";
+import { createRegistry } from "../../src/resource/registry.ts";
+import { createCodec } from "../../src/stream/codec.ts";
+import { structuresOf } from "../../src/stream/structures.ts";
 
 const packr = new Packr({ useRecords: false, variableMapSize: true });
 
@@ -71,4 +76,45 @@ test("bytes that cannot be msgpack are refused, not waited for", () => {
   expect(() => createFrameReader().push(new Uint8Array([0xc1]), () => {})).toThrow("not msgpack");
   const huge = new Uint8Array([0xdb, 0xff, 0xff, 0xff, 0xff]);
   expect(() => createFrameReader().push(huge, () => {})).toThrow("too large");
+});
+
+test("records are cut and read as the maps they stand for, whatever numbers are in them", () => {
+  const structures = structuresOf(createRegistry(bundledPlugins));
+  const codec = createCodec(structures);
+  fc.assert(
+    fc.property(fc.array(fc.nat(70_000), { minLength: 1 }), (sequences) => {
+      const resource = { id: "a", version: 100, name: "x", description: null, cover_id: null };
+      const events = sequences.map((sequence) => ({
+        envelope: {
+          id: "e",
+          timestamp: "t",
+          library_id: "l",
+          sequence,
+          span: 1,
+          epoch: 90,
+          transaction_id: "t",
+        },
+        kind: { type: "ResourceChanged", data: { resource_type: "album", resource } },
+      }));
+      const frames = events.flatMap((event) => [
+        codec.encodeEvent(event, "records"),
+        codec.encodeSkip(event.envelope.sequence, "records"),
+        codec.encodeEvent(event, "msgpack"),
+      ]);
+      const reader = createFrameReader();
+      const decode = createDecoder(structures);
+      reader.setStructures(structures);
+      const read: unknown[] = [];
+      const bytes = Buffer.concat(frames.filter((_, index) => index % 3 < 2));
+      for (let at = 0; at < bytes.length; at += 7)
+        reader.push(bytes.subarray(at, at + 7), (frame) => read.push(decode(frame)));
+      const plain = createDecoder();
+      expect(read).toEqual(
+        events.flatMap(({ envelope: { sequence } }, index) => [
+          plain(frames[index * 3 + 2] ?? new Uint8Array(0)),
+          { kind: "skip", sequence },
+        ]),
+      );
+    }),
+  );
 });
