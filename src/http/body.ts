@@ -2,6 +2,7 @@ import { Unpackr } from "msgpackr/unpack";
 import { SyncError } from "../protocol/errors.ts";
 import type { WireResource } from "../protocol/errors.ts";
 import { pack } from "../stream/codec.ts";
+import { respond } from "./gzip.ts";
 
 export const MSGPACK = "application/msgpack";
 const unpackr = new Unpackr({ useRecords: false, int64AsType: "number" });
@@ -77,7 +78,7 @@ export async function readBody(
   return value;
 }
 
-/** Answers in the encoding the caller accepts; JSON by default. */
+/** Answers in the encoding the caller accepts, JSON by default; what is read also as gzip. */
 export function answer(
   request: Request,
   body: Readonly<Record<string, unknown>> | WireResource,
@@ -85,6 +86,8 @@ export function answer(
     readonly status?: number;
     readonly headers?: Readonly<Record<string, string>>;
     readonly type?: string;
+    /** Whether the answer may be compressed: by default when it answers a GET. */
+    readonly isRead?: boolean;
   } = {},
 ): Response {
   const isMsgpack = request.headers.get("accept")?.includes(MSGPACK) === true;
@@ -92,8 +95,8 @@ export function answer(
     ...init.headers,
     "content-type": isMsgpack ? MSGPACK : (init.type ?? "application/json"),
   };
-  return new Response(isMsgpack ? (pack(body) as BodyInit) : JSON.stringify(body), {
-    status: init.status ?? 200,
-    headers,
-  });
+  const encoded = isMsgpack ? pack(body) : JSON.stringify(body);
+  const options = { status: init.status ?? 200, headers };
+  if (init.isRead ?? request.method === "GET") return respond(request, encoded, options);
+  return new Response(encoded as BodyInit, options);
 }

@@ -27,10 +27,28 @@ export async function renderRows(
   }));
 }
 
+interface Source {
+  readonly database: Database;
+  readonly reader: Reader;
+}
+
+/** The records of these ids as clients see them now, in no order; missing ones are left out. */
+export async function fetchByIds(
+  { database, reader }: Source,
+  resource: CompiledResource,
+  ids: readonly string[],
+): Promise<WireResource[]> {
+  const [rows = []] = await database.read([
+    { sql: resource.sql.selectByIds, args: [JSON.stringify(ids)] },
+  ]);
+  const decoded = rows.map(([json]) => decodeRow(resource, json as string));
+  return renderRows(resource, decoded, reader);
+}
+
 /** Gives each entry the record it left: from the log itself where that says all, else from the rows. */
 export async function renderEntries(
   entries: readonly LogEntry[],
-  context: { readonly registry: Registry; readonly database: Database; readonly reader: Reader },
+  context: Source & { readonly registry: Registry },
 ): Promise<RenderedEntry[]> {
   const built = new Map<string, WireResource>();
   const wanted = new Map<CompiledResource, string[]>();
@@ -42,11 +60,7 @@ export async function renderEntries(
     wanted.set(resource, ids);
   }
   for (const [resource, ids] of wanted) {
-    const [rows = []] = await context.database.read([
-      { sql: resource.sql.selectByIds, args: [JSON.stringify(ids)] },
-    ]);
-    const decoded = rows.map(([json]) => decodeRow(resource, json as string));
-    for (const one of await renderRows(resource, decoded, context.reader)) {
+    for (const one of await fetchByIds(context, resource, ids)) {
       built.set(`${resource.type}:${one.id}`, one);
     }
   }

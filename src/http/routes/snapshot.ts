@@ -5,10 +5,12 @@ import { decodeRow, toFields } from "../../resource/compile.ts";
 import type { CompiledResource, Row } from "../../resource/compile.ts";
 import type { Service } from "../../service.ts";
 import { pack } from "../../stream/codec.ts";
+import { joinBytes } from "../../stream/frame.ts";
 import { renderRows } from "../../stream/render.ts";
 import { MSGPACK } from "../body.ts";
+import { respond } from "../gzip.ts";
 import { authenticate, openFor, visibleTypes } from "../context.ts";
-import type { AppEnv } from "../context.ts";
+import type { AppContext, AppEnv } from "../context.ts";
 
 const PAGE = 500;
 
@@ -85,62 +87,63 @@ async function* readLines(
   yield { end: { sequence, counts } };
 }
 
+/** What a snapshot was asked for. @throws invalid_body for a place that is no record's */
+function selectionOf(c: AppContext, service: Service, library: Library): Selection {
+  const types = visibleTypes(c, service, library.state.id);
+  const resources = service.registry.resources.filter(
+    ({ type, domain }) => domain !== "state" && (types === null || types.has(type)),
+  );
+  const afterKey = c.req.query("after_key");
+  if (afterKey !== undefined && !resources.some(({ type }) => afterKey.startsWith(`${type}:`))) {
+    const message = "Send the type and id of the last record, as in album:ID.";
+    throw new SyncError("invalid_body", { issues: [{ path: "after_key", message }] });
+  }
+  return { resources, afterKey, isStored: c.req.query("rows") === "1" };
+}
+
+/** Bytes that are encoded at once. */
+const PIECE_BYTES = 65_536;
+
+/** Lines as bytes, as fast as the reader takes them. */
+function toBody(
+  lines: AsyncGenerator<Record<string, unknown>>,
+  encode: (line: Record<string, unknown>) => Uint8Array,
+): ReadableStream<Uint8Array> {
+  return new ReadableStream<Uint8Array>({
+    pull: async (controller) => {
+      const parts: Uint8Array[] = [];
+      let isEnd = false;
+      for (let size = 0; size < PIECE_BYTES && !isEnd;) {
+        const { value, done } = await lines.next();
+        isEnd = done === true;
+        if (done === true) break;
+        const bytes = encode(value);
+        size += bytes.length;
+        parts.push(bytes);
+      }
+      if (parts.length > 0) controller.enqueue(joinBytes(parts));
+      if (isEnd) controller.close();
+    },
+    cancel: async () => void (await lines.return(undefined)),
+  });
+}
+
+const encoder = new TextEncoder();
+
 /** The whole library, in dependency order; the reader then tails from its sequence. */
 export function snapshotRoutes(service: Service): Hono<AppEnv> {
   return new Hono<AppEnv>().get("/v1/libraries/:library/snapshot", async (c) => {
     await authenticate(c, service);
     const library = await openFor(c, service, { role: "reader" });
-    const types = visibleTypes(c, service, library.state.id);
-    const resources = service.registry.resources.filter(
-      ({ type, domain }) => domain !== "state" && (types === null || types.has(type)),
-    );
+    const lines = readLines(library, selectionOf(c, service, library));
     const isMsgpack = c.req.header("accept")?.includes(MSGPACK) === true;
-    const encoder = new TextEncoder();
-    const afterKey = c.req.query("after_key");
-    if (afterKey !== undefined && !resources.some(({ type }) => afterKey.startsWith(`${type}:`))) {
-      const message = "Send the type and id of the last record, as in album:ID.";
-      throw new SyncError("invalid_body", { issues: [{ path: "after_key", message }] });
-    }
-    const isStored = c.req.query("rows") === "1";
-    const lines = readLines(library, { resources, afterKey, isStored });
-    const plain = new ReadableStream<Uint8Array>({
-      pull: async (controller) => {
-        const parts: string[] = [];
-        for (let size = 0; size < 65_536;) {
-          const { value, done } = await lines.next();
-          if (done === true) {
-            if (parts.length > 0) controller.enqueue(encoder.encode(parts.join("")));
-            controller.close();
-            return;
-          }
-          if (isMsgpack) {
-            const bytes = pack(value);
-            size += bytes.length;
-            controller.enqueue(bytes);
-          } else {
-            const line = `${JSON.stringify(value)}\n`;
-            size += line.length;
-            parts.push(line);
-          }
-        }
-        if (parts.length > 0) controller.enqueue(encoder.encode(parts.join("")));
-      },
-      cancel: async () => void (await lines.return(undefined)),
-    });
-    const isGzip = c.req.header("accept-encoding")?.includes("gzip") === true;
-    const gzip = new CompressionStream("gzip") as unknown as TransformStream<
-      Uint8Array,
-      Uint8Array
-    >;
-    const init: ResponseInit & { encodeBody?: "manual" } = {
-      // Cloudflare would compress it once more.
-      encodeBody: "manual",
+    const encode = (line: Record<string, unknown>) => encoder.encode(`${JSON.stringify(line)}\n`);
+    return respond(c.req.raw, toBody(lines, isMsgpack ? pack : encode), {
+      status: 200,
       headers: {
         "content-type": isMsgpack ? MSGPACK : "application/x-ndjson",
         "cache-control": "no-store",
-        ...(isGzip ? { "content-encoding": "gzip" } : {}),
       },
-    };
-    return new Response(isGzip ? plain.pipeThrough(gzip) : plain, init);
+    });
   });
 }

@@ -1,0 +1,97 @@
+import { Hono } from "hono";
+import { allows, requireGrant } from "../../auth/capability.ts";
+import { renameKeys, toCamelCase } from "../../base/case.ts";
+import { createId } from "../../base/id.ts";
+import { validateInput } from "../../commit/validate.ts";
+import type { Library } from "../../library/library.ts";
+import { querySchema } from "../../protocol/commit.ts";
+import { SyncError } from "../../protocol/errors.ts";
+import type { WireResource } from "../../protocol/errors.ts";
+import type { AnyQuery } from "../../resource/define.ts";
+import type { Service } from "../../service.ts";
+import { fetchByIds } from "../../stream/render.ts";
+import { answer, readBody } from "../body.ts";
+import { authenticate, openFor, parse } from "../context.ts";
+import type { AppContext, AppEnv } from "../context.ts";
+
+function readInput(c: AppContext): unknown {
+  const text = c.req.query("input");
+  if (text === undefined) return {};
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const issues = [{ path: "input", message: "Not valid JSON." }];
+    throw new SyncError("invalid_body", { issues }, { cause });
+  }
+}
+
+/** The records that a query's own records name, for whoever may see their types. */
+async function fetchRelated(
+  c: AppContext,
+  service: Service,
+  answered: { library: Library; query: AnyQuery; found: readonly WireResource[] },
+): Promise<Record<string, WireResource[]>> {
+  const { library, query, found } = answered;
+  const related: Record<string, WireResource[]> = {};
+  const records = found.map((one) => renameKeys({ ...one }, toCamelCase));
+  for (const [type, idOf] of Object.entries(query.related ?? {})) {
+    const need = { library: library.state.id, role: "reader", type } as const;
+    if (records.length === 0 || !allows(c.get("capability"), need)) continue;
+    const ids = new Set(records.map(idOf).filter((id) => typeof id === "string"));
+    related[type] = await fetchByIds(library, service.registry.resource(type), [...ids]);
+  }
+  return related;
+}
+
+async function runQuery(c: AppContext, service: Service, given: unknown): Promise<Response> {
+  const { registry, clock, telemetry } = service;
+  const name = c.req.param("name") ?? "";
+  const library = await openFor(c, service, { role: "reader" });
+  const query = registry.queries.get(name);
+  if (query === undefined) {
+    throw new SyncError("not_found", { what: name }, { detail: `There is no query "${name}".` });
+  }
+  const type = query.returns as string | null;
+  if (type !== null)
+    requireGrant(c.get("capability"), { library: library.state.id, role: "reader", type });
+  const started = clock.monotonic();
+  const input: unknown = validateInput(query.input, given ?? {});
+  // The sequence is read first: an answer may be newer than it says, never older.
+  const sequence = library.state.head;
+  const data = await query.resolve(library.reader, input);
+  const found =
+    type === null ? [] : await fetchByIds(library, registry.resource(type), data as string[]);
+  const related = await fetchRelated(c, service, { library, query, found });
+  const elapsed = clock.monotonic() - started;
+  telemetry.observe("query_seconds", elapsed / 1_000, { query: name });
+  const known = new Set(found.map(({ id }) => id));
+  const ids = type === null ? data : (data as string[]).filter((id) => known.has(id));
+  const result = {
+    data: ids,
+    included: type === null ? {} : { [type]: found, ...related },
+    cache: {
+      resources: type === null ? {} : { [type]: ids },
+      scopes: query.scopes?.(input) ?? [],
+      ttl_seconds: query.ttl ?? 300,
+      invalidation:
+        type === null ? "manual" : { on_resource_change: [type, ...(query.dependsOn ?? [])] },
+    },
+    meta: { sequence, execution_time_ms: Math.round(elapsed * 100) / 100, query_id: createId() },
+  };
+  return answer(c.req.raw, result, { isRead: true });
+}
+
+/** The plugins' queries, by POST or by GET. */
+export function queryRoutes(service: Service): Hono<AppEnv> {
+  const { limits } = service;
+  const body = { bytes: limits.bodyBytes, depth: limits.nestingDepth };
+  return new Hono<AppEnv>()
+    .post("/v1/libraries/:library/query/:name", async (c) => {
+      await authenticate(c, service);
+      return runQuery(c, service, parse(querySchema, await readBody(c.req.raw, body)).input);
+    })
+    .get("/v1/libraries/:library/query/:name", async (c) => {
+      await authenticate(c, service);
+      return runQuery(c, service, readInput(c));
+    });
+}
