@@ -16,6 +16,7 @@ import { createRegistry } from "../../src/resource/registry.ts";
 import { createDatabaseClient } from "../../src/runtime/file-client.ts";
 import { createService } from "../../src/service.ts";
 import { openDatabase } from "../../src/store/database.ts";
+import type { Database } from "../../src/store/database.ts";
 import { silentTelemetry } from "../../src/telemetry/telemetry.ts";
 
 export const SECRET = "a secret that only these tests know";
@@ -25,6 +26,8 @@ export interface WorldOptions {
   readonly limits?: Partial<Limits>;
   readonly directory?: string;
   readonly deviceId?: string;
+  /** Stands between the service and a database, to make it fail. */
+  readonly decorate?: (name: string, database: Database) => Database;
   readonly nodeUrl?: string;
   readonly leaseMs?: number;
   /** How it reaches other nodes, and its followers their leader. */
@@ -54,15 +57,17 @@ export function startService(options: WorldOptions & { readonly directory: strin
     corsOrigins: [],
     fetch: options.fetch,
     autoRun: false,
-    openDatabase: (name) =>
-      openDatabase({
+    openDatabase: (name) => {
+      const database = openDatabase({
         url: `file:${join(directory, name)}.db`,
         durability: "normal",
         createClient: createDatabaseClient,
         clock: systemClock,
         limits,
         telemetry: silentTelemetry,
-      }),
+      });
+      return options.decorate?.(name, database) ?? database;
+    },
     dropDatabase: async (name) => {
       for (const suffix of ["", "-wal", "-shm"]) {
         await rm(join(directory, `${name}.db${suffix}`), { force: true });
