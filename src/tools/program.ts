@@ -5,6 +5,7 @@ import { addGenerate } from "./commands/generate.ts";
 import { addImport } from "./commands/import.ts";
 import { addIndex } from "./commands/index-tree.ts";
 import { addLibrary } from "./commands/library.ts";
+import { addRestore } from "./commands/restore.ts";
 import { addRevoke } from "./commands/revoke.ts";
 import { addServe } from "./commands/serve.ts";
 import { addTail } from "./commands/tail.ts";
@@ -28,6 +29,7 @@ export function createProgram(): Command {
   addImport(program);
   addExport(program);
   addDoctor(program);
+  addRestore(program);
   addGenerate(program);
   return program;
 }

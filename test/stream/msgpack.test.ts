@@ -12,8 +12,12 @@ import { createWorld } from "../support/world.ts";
 const unpackr = new Unpackr({ useRecords: false, int64AsType: "number" });
 
 test("what is packed comes back as it was, also several in a row", () => {
+  // The decoder renames a key "__proto__", so that nobody's prototype is replaced.
+  const value = fc
+    .jsonValue({ maxDepth: 4 })
+    .filter((one) => !JSON.stringify(one).includes("__proto__"));
   fc.assert(
-    fc.property(fc.array(fc.jsonValue({ maxDepth: 4 }), { minLength: 1 }), (values) => {
+    fc.property(fc.array(value, { minLength: 1 }), (values) => {
       const plain = values.map((value) => JSON.parse(JSON.stringify(value)) as unknown);
       const bytes = joinBytes(plain.map(pack));
       expect(unpackr.unpackMultiple(bytes as Buffer) as unknown[]).toEqual(plain);

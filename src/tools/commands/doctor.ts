@@ -1,12 +1,7 @@
-import { createClient } from "@libsql/client";
 import type { Command } from "commander";
 import { bundledPlugins } from "../../../plugins/index.ts";
-import { systemClock } from "../../base/clock.ts";
-import { defaultLimits } from "../../protocol/limits.ts";
 import { createRegistry } from "../../resource/registry.ts";
-import { readConfig } from "../../runtime/config.ts";
-import { openDatabase } from "../../store/database.ts";
-import { silentTelemetry } from "../../telemetry/telemetry.ts";
+import { openNamed } from "../database.ts";
 import { examineLibrary } from "../doctor.ts";
 import { CommandError } from "../errors.ts";
 import { writeLine } from "../output.ts";
@@ -20,16 +15,7 @@ export function addDoctor(program: Command): void {
     .description("replay a library's log, compare it with the live rows, print what differs")
     .requiredOption("--library <id>", "the library's id")
     .action(async ({ library }: { library: string }) => {
-      const config = readConfig(process.env);
-      const database = openDatabase({
-        url: config.DATABASE_URL.replaceAll("{database}", library),
-        authToken: config.DATABASE_AUTH_TOKEN,
-        durability: config.DURABILITY,
-        createClient: (client) => createClient(client),
-        clock: systemClock,
-        limits: defaultLimits,
-        telemetry: silentTelemetry,
-      });
+      const database = openNamed(library);
       const { entryCount, recordCount, findings } = await examineLibrary(
         database,
         createRegistry(bundledPlugins),
