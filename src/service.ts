@@ -34,6 +34,8 @@ export interface Service extends CatalogOptions {
   readonly fetch: Fetch;
   /** Resolves when the service can commit. @throws database_unavailable */
   ready(): Promise<void>;
+  /** True from the call of `stop` on. */
+  isStopping(): boolean;
   /** Says goodbye to streams, finishes commits, gives leases back. */
   stop(): Promise<void>;
 }
@@ -81,6 +83,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     },
   });
   await revocations.refresh();
+  let isStopping = false;
   const stopPolling = clock.every(REVOCATION_POLL_MS, () => {
     revocations
       .refresh()
@@ -112,7 +115,9 @@ export async function createService(options: ServiceOptions): Promise<Service> {
       const { nodeUrl } = options.lease;
       await database.write([{ sql, args: [deviceId, nodeUrl, clock.now()] }]);
     },
+    isStopping: () => isStopping,
     stop: async () => {
+      isStopping = true;
       stopPolling();
       await following.stop();
       await catalog.close();

@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { cors } from "hono/cors";
+import { HOP_HEADER } from "../auth/node-credential.ts";
 import { createId } from "../base/id.ts";
 import { SyncError, errorTable, isSyncError, toProblem } from "../protocol/errors.ts";
 import type { Service } from "../service.ts";
@@ -42,6 +43,14 @@ function toResponse(error: unknown, request: Request, service: Service): Respons
   );
 }
 
+/** Connections outlive the last request a node takes; another node then looks for the next leader. */
+function closing(isFromNode: boolean): SyncError {
+  const detail = "This node is stopping.";
+  return isFromNode
+    ? new SyncError("not_leader", { leaderUrl: null, epoch: 0 }, { detail })
+    : new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail });
+}
+
 /** The HTTP contract (API.md) over a service. */
 export function createApp(service: Service): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
@@ -69,6 +78,10 @@ export function createApp(service: Service): Hono<AppEnv> {
     );
     span.set({ status: c.res.status });
     span.end(c.error);
+  });
+  app.use("/v1/*", async (c, next) => {
+    if (service.isStopping()) throw closing(c.req.header(HOP_HEADER) !== undefined);
+    return next();
   });
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", async (c) => {

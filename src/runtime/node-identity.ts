@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { createId } from "../base/id.ts";
+import { createId, deriveId } from "../base/id.ts";
 import { readConfig } from "./config.ts";
 
 export interface NodeIdentity {
@@ -23,8 +23,11 @@ export async function openNode(
 ): Promise<NodeIdentity> {
   const config = readConfig(env);
   const dataDir = dataDirOf(config.DATABASE_URL);
+  // A node that others reach by a URL is that URL's device: it takes its lease back after a restart,
+  // and nodes that share a folder are not mistaken for each other.
+  const named = config.NODE_URL === undefined ? null : deriveId(config.NODE_URL);
   if (dataDir === null) {
-    return { deviceId: createId(), secret: config.SYNCLINE_SECRET ?? null, dataDir };
+    return { deviceId: named ?? createId(), secret: config.SYNCLINE_SECRET ?? null, dataDir };
   }
   await mkdir(dataDir, { recursive: true });
   const path = join(dataDir, "node.json");
@@ -36,5 +39,9 @@ export async function openNode(
     },
   );
   const kept = JSON.parse(await readFile(path, "utf8")) as typeof made;
-  return { deviceId: kept.device_id, secret: config.SYNCLINE_SECRET ?? kept.secret, dataDir };
+  return {
+    deviceId: named ?? kept.device_id,
+    secret: config.SYNCLINE_SECRET ?? kept.secret,
+    dataDir,
+  };
 }

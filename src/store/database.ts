@@ -83,10 +83,33 @@ export function toRows({ rows }: { readonly rows: readonly ArrayLike<Value>[] })
   return rows.map((row) => (Array.isArray(row) ? (row as Value[]) : Array.from(row)));
 }
 
+/** True when the server did not answer, so that nobody knows what became of a write. */
+function isLost(error: unknown): boolean {
+  return !(error instanceof SyncError) && guardOf(error) === null && !/^SQL/.test(codeOf(error));
+}
+
+/** True when a request never left, so that it may be sent again, whatever it was. */
+function isUnsent(error: unknown): boolean {
+  const text = error instanceof Error ? `${codeOf(error)} ${error.message}` : "";
+  return /ECONNREFUSED|ConnectionRefused|failed to connect|unable to connect/i.test(text);
+}
+
+/** Gives up on a server that neither answers nor closes the connection (FACTS, trap 2). */
+async function withDeadline<Result>(work: Promise<Result>, ms: number): Promise<Result> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`No answer within ${ms} ms.`)), ms);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
 /**
- * One connection, and what keeps it honest. A connection of the file driver that has met
- * SQLITE_BUSY once acknowledges writes that never commit (FACTS, trap 1): so it is reopened
- * before anything is tried again.
+ * One connection, and what keeps it honest.
+ *
+ * A connection of the file driver that has met SQLITE_BUSY once acknowledges writes that never
+ * commit (FACTS, trap 1): so it is reopened before anything is tried again. A server that does not
+ * answer is asked again only for reads, and for writes that never left; whether any other write
+ * took effect is for the committer to find out from the log.
  */
 function createConnection(options: DatabaseOptions, isReader: boolean) {
   const { url, authToken, clock, limits, telemetry } = options;
@@ -110,18 +133,21 @@ function createConnection(options: DatabaseOptions, isReader: boolean) {
     for (const pragma of pragmas) await client.execute(`PRAGMA ${pragma}`);
     isReady = true;
   };
+  const mayRetry = (error: unknown): boolean =>
+    codeOf(error) === "SQLITE_BUSY" || (!isFile && (isReader || isUnsent(error)));
   const attempt = async <Result>(call: () => Promise<Result>): Promise<Result> => {
     const deadline = clock.monotonic() + limits.databaseMs;
     for (let delayMs = 2; ; delayMs = Math.min(delayMs * 2, 200)) {
       try {
         if (!isReady) await prepare();
-        return await call();
+        return await (isFile ? call() : withDeadline(call(), limits.databaseMs));
       } catch (error) {
-        if (codeOf(error) !== "SQLITE_BUSY") throw error;
-        isReady = false;
+        const isBroken = codeOf(error) === "SQLITE_BUSY" || (!isFile && isLost(error));
+        if (!isBroken) throw error;
+        isReady = !isFile;
         await Promise.resolve(client.reconnect());
         telemetry.count("database_retries");
-        if (clock.monotonic() > deadline) throw unavailable(error);
+        if (!mayRetry(error) || clock.monotonic() > deadline) throw unavailable(error);
         await clock.sleep(delayMs);
       }
     }
