@@ -114,7 +114,7 @@ async function send(
     return null;
   } catch (error) {
     if (c.req.raw.signal.aborted) throw error;
-    service.telemetry.log("info", "The leader did not answer.", {
+    service.telemetry.log("debug", "The leader did not answer.", {
       library_id: library.state.id,
       leader_url: leader.url,
       error,
