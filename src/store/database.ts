@@ -85,7 +85,9 @@ export function toRows({ rows }: { readonly rows: readonly ArrayLike<Value>[] })
 
 /** True when the server did not answer, so that nobody knows what became of a write. */
 function isLost(error: unknown): boolean {
-  return !(error instanceof SyncError) && guardOf(error) === null && !/^SQL/.test(codeOf(error));
+  return (
+    !(error instanceof SyncError) && guardOf(error) === null && !codeOf(error).startsWith("SQL")
+  );
 }
 
 /** True when a request never left, so that it may be sent again, whatever it was. */
