@@ -131,11 +131,11 @@ export function createRelay(options: RelayOptions): Relay {
     const abort = new AbortController();
     const leave = (): void => abort.abort();
     signal.addEventListener("abort", leave);
-    const late = setTimeout(leave, CONNECT_MS);
+    const stopWaiting = clock.every(CONNECT_MS, leave);
     try {
       const request = { leaderUrl, libraryId: state.id, after: hub.head, signal: abort.signal };
       const body = await options.openUpstream(request);
-      clearTimeout(late);
+      stopWaiting();
       if (body === null) return false;
       upstream = { abort, epoch };
       telemetry.count("relay_streams");
@@ -147,7 +147,7 @@ export function createRelay(options: RelayOptions): Relay {
       if (!abort.signal.aborted) telemetry.log("debug", "The relay lost its stream.", { error });
       return upstream !== null;
     } finally {
-      clearTimeout(late);
+      stopWaiting();
       signal.removeEventListener("abort", leave);
       abort.abort();
       upstream = null;

@@ -75,6 +75,7 @@ export async function createCluster(random: Random): Promise<Cluster> {
       telemetry: silentTelemetry,
       metrics: () => "",
       secret: SECRET,
+      fetch: network.fetchFrom(name, owner),
       corsOrigins: [],
       openDatabase: (database) =>
         withFaults(openRaw(database, owner), { owner, time, random, faults }),

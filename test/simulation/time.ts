@@ -1,3 +1,4 @@
+import { createHash, createHmac } from "node:crypto";
 import type { Clock } from "../../src/base/clock.ts";
 
 interface Timer {
@@ -27,25 +28,41 @@ export interface VirtualTime {
   settle(): Promise<void>;
 }
 
-/** Signatures are made on other threads; the simulation must wait for them before time moves. */
-function countSignatures(): { readonly outstanding: () => number } {
-  let outstanding = 0;
-  const subtle = crypto.subtle as unknown as Record<string, (...args: unknown[]) => unknown>;
-  for (const name of ["sign", "verify", "importKey", "digest"]) {
-    const original = subtle[name]?.bind(crypto.subtle);
-    if (original === undefined) continue;
-    subtle[name] = async (...args) => {
-      outstanding += 1;
-      try {
-        return await original(...args);
-      } finally {
-        outstanding -= 1;
-      }
-    };
-  }
-  return { outstanding: () => outstanding };
+type Subtle = (...args: unknown[]) => Promise<unknown>;
+
+/**
+ * Signatures are made on other threads, which answer when they like. Here HMAC and digests are made at once, so
+ * that the same seed gives the same order of events.
+ */
+function signAtOnce(): void {
+  const subtle = crypto.subtle as unknown as Record<string, Subtle>;
+  const secrets = new WeakMap<object, Uint8Array>();
+  const keys = new Map<string, Promise<unknown>>();
+  const importKey = subtle["importKey"]?.bind(crypto.subtle);
+  const digest = (key: unknown, data: unknown): ArrayBuffer => {
+    const secret = secrets.get(key as object);
+    if (secret === undefined) throw new Error("The simulation signs with HMAC only.");
+    const bytes = createHmac("sha256", secret).update(data as Uint8Array).digest();
+    return new Uint8Array(bytes).buffer;
+  };
+  subtle["importKey"] = (...args) => {
+    const name = JSON.stringify([...(args[1] as Uint8Array)]) + JSON.stringify(args[4]);
+    const known = keys.get(name);
+    if (known !== undefined) return known;
+    const made = Promise.resolve(importKey?.(...args)).then((key) => {
+      secrets.set(key as object, args[1] as Uint8Array);
+      return key;
+    });
+    keys.set(name, made);
+    return made;
+  };
+  subtle["digest"] = async (_, data) =>
+    new Uint8Array(createHash("sha256").update(data as Uint8Array).digest()).buffer;
+  subtle["sign"] = async (_, key, data) => digest(key, data);
+  subtle["verify"] = async (_, key, signature, data) =>
+    Buffer.from(digest(key, data)).equals(Buffer.from(signature as Uint8Array));
 }
-const signatures = countSignatures();
+signAtOnce();
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -64,7 +81,7 @@ export function createVirtualTime(startMs: number): VirtualTime {
     for (let quiet = 0; quiet < 4; quiet += 1) {
       const before = activity;
       await turn();
-      if (activity !== before || signatures.outstanding() > 0) quiet = -1;
+      if (activity !== before) quiet = -1;
     }
   };
   const nextDue = (until: number): Timer | undefined => {
