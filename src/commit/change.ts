@@ -40,6 +40,8 @@ export interface Submission {
   /** Tells a replay from another use of the same mutation id. */
   readonly fingerprint: string;
   readonly operation: BatchOperation | null;
+  /** Whether a refusal is the lasting answer of the mutation id. */
+  readonly keepsRefusal: boolean;
   /** What an action answers beside its records. */
   readonly output?: unknown;
   /** Approximate bytes, for the bounds of queue and group. */

@@ -10,7 +10,8 @@ import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Receipt, Submission } from "./change.ts";
 import { planGroup } from "./group.ts";
 import type { GroupPlan, Planned } from "./group.ts";
-import { loadSlots, replayedReceipt } from "./load.ts";
+import { loadSlots } from "./load.ts";
+import { isAnsweredElsewhere, rememberRefusal, replayedReceipt } from "./mutation.ts";
 
 /** The one writer of a library: what waits together commits together. */
 export interface Committer {
@@ -63,6 +64,7 @@ function toRefusal(error: unknown): SyncError {
 export function createCommitter(options: CommitterOptions): Committer {
   const { database, state, limits, clock, telemetry } = options;
   const queue: (Waiting | Alone)[] = [];
+  const askedAgain = new WeakSet<Waiting>();
   let queueBytes = 0;
   let isRunning = false;
   let idle: PromiseWithResolvers<void> | null = null;
@@ -72,6 +74,7 @@ export function createCommitter(options: CommitterOptions): Committer {
       if (member.kind === "fail") throw member.error;
       if (member.kind === "same") {
         const twin = plan.members[member.as];
+        if (twin?.kind === "fail") throw twin.error;
         if (twin === undefined || !("receipt" in twin))
           throw new Error("Bug: a twin without a receipt");
         return { ...twin.receipt, replayed: true };
@@ -140,6 +143,27 @@ export function createCommitter(options: CommitterOptions): Committer {
     await settle(waiting, plan);
   };
 
+  /** Another node has answered the same mutation: the next plan knows its answer. */
+  const askAgain = async (one: Waiting, error: unknown): Promise<void> => {
+    if (askedAgain.has(one)) {
+      one.reject(error);
+      return;
+    }
+    askedAgain.add(one);
+    await commitGroup([one]);
+  };
+
+  const refuse = async (one: Waiting, refusal: SyncError): Promise<void> => {
+    const statements = rememberRefusal(one.submission, refusal, clock.now());
+    try {
+      if (statements.length > 0) await database.write(statements);
+      one.reject(refusal);
+    } catch (error) {
+      if (isAnsweredElsewhere(error)) await askAgain(one, error);
+      else one.reject(error);
+    }
+  };
+
   const fail = async (waiting: readonly Waiting[], error: unknown): Promise<void> => {
     if (guardOf(error) === "epoch") {
       const refusal = await fenced().catch((cause: unknown) => cause);
@@ -150,8 +174,10 @@ export function createCommitter(options: CommitterOptions): Committer {
       for (const { reject } of waiting) reject(error);
       return;
     }
-    if (waiting.length === 1) {
-      waiting[0]?.reject(toRefusal(error));
+    const [only] = waiting;
+    if (waiting.length === 1 && only !== undefined) {
+      if (isAnsweredElsewhere(error)) await askAgain(only, error);
+      else await refuse(only, toRefusal(error));
       return;
     }
     // One member's constraint must not fail the others: halve until it stands alone.

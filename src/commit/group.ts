@@ -10,6 +10,7 @@ import type { CompiledResource } from "../resource/compile.ts";
 import type { RowsStatement, Statement } from "../store/database.ts";
 import type { Receipt, Submission } from "./change.ts";
 import type { Known } from "./load.ts";
+import { rememberMutation, rememberRefusal } from "./mutation.ts";
 import { ManualConflict, applyChange, slotKey } from "./plan.ts";
 import type { Effect, Slot, StoredConflict } from "./plan.ts";
 import { storeConflicts, writeRows } from "./write.ts";
@@ -105,33 +106,6 @@ function sortByType(effects: readonly Effect[], ordered: readonly CompiledResour
   return effects.toSorted((left, right) => place(left) - place(right));
 }
 
-function rememberMutation(submission: Submission, receipt: Receipt, now: number): Statement[] {
-  if (submission.mutationId === null) return [];
-  const { firstSequence, lastSequence, resources, output, epoch, transactionId } = receipt;
-  // The log can give back every answer but those of changes that left no entry of their own.
-  const isInLog =
-    firstSequence !== null &&
-    lastSequence !== null &&
-    lastSequence - firstSequence + 1 === submission.changes.length &&
-    output === undefined &&
-    submission.changes.every(({ resource }) => resource.isPlain);
-  const answer = isInLog ? null : JSON.stringify({ resources, output, epoch, transactionId });
-  return [
-    {
-      sql: `INSERT INTO mutations (mutation_id, fingerprint, first_sequence, last_sequence, answer, created_at)
-        VALUES (?, ?, ?, ?, ?, ?)`,
-      args: [
-        submission.mutationId,
-        submission.fingerprint,
-        firstSequence,
-        lastSequence,
-        answer,
-        now,
-      ],
-    },
-  ];
-}
-
 /**
  * Decides what every submission of a group does, in their order, against the rows that were read,
  * and writes the one batch that does it. Pure but for the ids it mints.
@@ -206,8 +180,12 @@ export function planGroup(
       return planOne(submission, index);
     } catch (error) {
       if (error instanceof ManualConflict) conflicts.push(error.stored);
-      if (isSyncError(error)) return { kind: "fail", error };
-      throw error;
+      if (!isSyncError(error)) throw error;
+      const refusal = rememberRefusal(submission, error, now);
+      extra.push(...refusal);
+      if (refusal.length > 0 && submission.mutationId !== null)
+        seen.set(submission.mutationId, index);
+      return { kind: "fail", error };
     }
   });
   const rows = writeGroup({ before: known.slots, after: current, entries }, context);

@@ -1,8 +1,6 @@
-import { decodeEntries, selectRange } from "../log/sync-log.ts";
 import { decodeRow } from "../resource/compile.ts";
 import type { CompiledResource } from "../resource/compile.ts";
 import type { Database, Statement } from "../store/database.ts";
-import type { Receipt, Submission } from "./change.ts";
 import { slotKey } from "./plan.ts";
 import type { Slot } from "./plan.ts";
 
@@ -79,37 +77,4 @@ export async function loadSlots(
     }
   }
   return { slots, mutations };
-}
-
-/** The answer that a mutation got the first time, from what the log and `mutations` keep (I5). */
-export async function replayedReceipt(
-  database: Database,
-  submission: Submission,
-  known: KnownMutation,
-): Promise<Receipt> {
-  const { firstSequence, lastSequence } = known;
-  const stored = known.answer === null ? null : (JSON.parse(known.answer) as Partial<Receipt>);
-  const [rows = []] =
-    firstSequence === null || lastSequence === null
-      ? []
-      : await database.read([selectRange(firstSequence, lastSequence)]);
-  const entries = decodeEntries(rows);
-  const byRecord = new Map(
-    entries.map((entry) => [slotKey(entry.modelType, entry.recordId), entry]),
-  );
-  const resources = submission.changes.map(({ resource, id }) => {
-    const entry = byRecord.get(slotKey(resource.type, id));
-    return entry === undefined || entry.data === null
-      ? null
-      : { id, version: entry.version, ...entry.data };
-  });
-  return {
-    firstSequence,
-    lastSequence,
-    epoch: entries[0]?.epoch ?? stored?.epoch ?? 0,
-    transactionId: entries[0]?.transactionId ?? stored?.transactionId ?? "",
-    replayed: true,
-    resources: stored?.resources ?? resources,
-    ...(stored?.output === undefined ? {} : { output: stored.output }),
-  };
 }

@@ -11,6 +11,7 @@ import type { Database } from "../store/database.ts";
 import type { Author, BatchOperation, Change, ChangeRequest, Receipt } from "./change.ts";
 import type { Committer } from "./committer.ts";
 import { loadSlots } from "./load.ts";
+import { rememberRefusal } from "./mutation.ts";
 import { applyChange, slotKey } from "./plan.ts";
 import type { Slot } from "./plan.ts";
 import { runRaw } from "./raw.ts";
@@ -113,6 +114,7 @@ export function createManager(options: ManagerOptions): TransactionManager {
       mutationId: context.mutationId ?? null,
       fingerprint: `${hash48(text).toString(16)}-${text.length}`,
       operation: context.operation ?? null,
+      keepsRefusal: true,
       bytes: text.length + 256,
     };
   };
@@ -132,7 +134,11 @@ export function createManager(options: ManagerOptions): TransactionManager {
           const mutationId =
             typeof context.mutationId === "string" && start === 0 ? context.mutationId : null;
           last = await committer.submit(
-            submissionOf(changes, pending, { operation: "Update", ...context, mutationId }),
+            // What a chunk is refused is taken out of it, and the rest is asked for again.
+            {
+              ...submissionOf(changes, pending, { operation: "Update", ...context, mutationId }),
+              keepsRefusal: false,
+            },
           );
           firstSequence ??= last.firstSequence;
           resources.push(...last.resources);
@@ -182,13 +188,24 @@ export function createManager(options: ManagerOptions): TransactionManager {
         );
       }
       const valid: unknown = validateInput(action.input, input);
+      const submission = submissionOf([], { name, input }, { ...context, operation: "Update" });
       return committer.exclusive(async () => {
+        const { mutationId } = submission;
+        const known = await loadSlots(database, [], mutationId === null ? [] : [mutationId]);
+        // What has its answer does not run again: it would find its own work done (I5).
+        if (known.mutations.size > 0) return committer.commitNow(submission);
         const staged = createStage(options, context.author);
-        const output = await withDeadline(action.run(staged.tx, valid), limits.transactionMs);
-        return committer.commitNow({
-          ...submissionOf(staged.changes, { name, input }, { ...context, operation: "Update" }),
-          output: output ?? null,
-        });
+        const work = action.run(staged.tx, valid);
+        const output = await withDeadline(work, limits.transactionMs).catch(
+          async (error: unknown) => {
+            const isRefusal = isSyncError(error);
+            const kept = isRefusal ? rememberRefusal(submission, error, options.now()) : [];
+            if (kept.length > 0) await database.write(kept);
+            throw error;
+          },
+        );
+        const { changes } = staged;
+        return committer.commitNow({ ...submission, changes, output: output ?? null });
       });
     },
     withTx: (author, run) => committer.exclusive(() => runRaw(options, author, run)),

@@ -42,7 +42,9 @@ function signAtOnce(): void {
   const digest = (key: unknown, data: unknown): ArrayBuffer => {
     const secret = secrets.get(key as object);
     if (secret === undefined) throw new Error("The simulation signs with HMAC only.");
-    const bytes = createHmac("sha256", secret).update(data as Uint8Array).digest();
+    const bytes = createHmac("sha256", secret)
+      .update(data as Uint8Array)
+      .digest();
     return new Uint8Array(bytes).buffer;
   };
   subtle["importKey"] = (...args) => {
@@ -57,7 +59,11 @@ function signAtOnce(): void {
     return made;
   };
   subtle["digest"] = async (_, data) =>
-    new Uint8Array(createHash("sha256").update(data as Uint8Array).digest()).buffer;
+    new Uint8Array(
+      createHash("sha256")
+        .update(data as Uint8Array)
+        .digest(),
+    ).buffer;
   subtle["sign"] = async (_, key, data) => digest(key, data);
   subtle["verify"] = async (_, key, signature, data) =>
     Buffer.from(digest(key, data)).equals(Buffer.from(signature as Uint8Array));

@@ -41,11 +41,13 @@ async function listRecords(c: AppContext, service: Service): Promise<Response> {
 async function findMutation(c: AppContext, service: Service): Promise<Response> {
   await authenticate(c, service);
   const library = await openFor(c, service, { role: "reader" });
-  const sql = "SELECT first_sequence, last_sequence FROM mutations WHERE mutation_id = ?";
+  const sql = `SELECT first_sequence, last_sequence, answer->'$.refusal.code' IS NOT NULL
+      FROM mutations WHERE mutation_id = ?`;
   const args = [(c.req.param("id") ?? "").toLowerCase()];
   const [rows = []] = await library.database.read([{ sql, args }]);
   const [row] = rows;
   if (row === undefined) return answer(c.req.raw, { state: "unknown" });
+  if (row[2] === 1) return answer(c.req.raw, { state: "refused" });
   return answer(c.req.raw, { state: "committed", first_sequence: row[0], sequence: row[1] });
 }
 
