@@ -1,4 +1,5 @@
 import type { WireResource } from "../protocol/errors.ts";
+import type { Span } from "../telemetry/telemetry.ts";
 import type { CompiledResource } from "../resource/compile.ts";
 
 export type Operation = "insert" | "update" | "upsert" | "delete";
@@ -30,6 +31,8 @@ export interface Author {
   readonly deviceId: string;
   /** True when the device was named, so that it answers for rows of domain `index` (DOM-04). */
   readonly isDevice: boolean;
+  /** The request it writes in, which the span of the transaction names. */
+  readonly span?: Span | undefined;
 }
 
 /** What one caller wants committed together. */

@@ -120,7 +120,9 @@ export function createCommitter(options: CommitterOptions): Committer {
   const commitGroup = async (waiting: readonly Waiting[]): Promise<void> => {
     const submissions = waiting.map(({ submission }) => submission);
     const mutationIds = submissions.flatMap(({ mutationId }) => mutationId ?? []);
-    const span = telemetry.span("commit.group", { size: waiting.length });
+    // A group is one transaction of many requests: a child of the first, linked to the others.
+    const [parent, ...links] = submissions.flatMap(({ author }) => author.span ?? []);
+    const span = telemetry.span("commit.group", { size: waiting.length }, { parent, links });
     let plan: GroupPlan | null = null;
     try {
       const changes = submissions.flatMap((submission) => submission.changes);
@@ -139,7 +141,9 @@ export function createCommitter(options: CommitterOptions): Committer {
     state.head += plan.entries.length;
     telemetry.observe("commit_group_size", waiting.length);
     telemetry.count("entries", plan.entries.length);
+    const delivery = telemetry.span("commit.publish", { head: state.head }, { parent: span });
     options.onCommitted(plan);
+    delivery.end();
     await settle(waiting, plan);
   };
 

@@ -68,6 +68,7 @@ export function createApp(service: Service): Hono<AppEnv> {
   app.use("*", async (c, next) => {
     const started = service.clock.monotonic();
     const span = service.telemetry.span("http.request", { method: c.req.method, path: c.req.path });
+    c.set("span", span);
     await next();
     const labels = { method: c.req.method, status: c.res.status };
     service.telemetry.count("requests", 1, labels);

@@ -7,11 +7,12 @@ import type { Author } from "../commit/change.ts";
 import type { Library } from "../library/library.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { Service } from "../service.ts";
+import type { Span } from "../telemetry/telemetry.ts";
 import type * as v from "valibot";
 import { safeParse } from "valibot";
 
 export interface AppEnv extends Env {
-  Variables: { capability: Capability; requestId: string };
+  Variables: { capability: Capability; requestId: string; span: Span | undefined };
 }
 export type AppContext = Context<AppEnv>;
 
@@ -87,7 +88,8 @@ export function visibleTypes(
 
 export function authorOf(c: AppContext): Author {
   const named = c.req.header("x-device-id");
-  return { deviceId: named ?? c.get("capability").subject, isDevice: named !== undefined };
+  const deviceId = named ?? c.get("capability").subject;
+  return { deviceId, isDevice: named !== undefined, span: c.get("span") };
 }
 
 /** The caller's mutation id, else the one that the forwarding node gave the request. */

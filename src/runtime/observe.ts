@@ -1,6 +1,7 @@
-import { SpanStatusCode, trace } from "@opentelemetry/api";
+import { SpanStatusCode, context, trace } from "@opentelemetry/api";
+import type { Span as OtelSpan } from "@opentelemetry/api";
 import { counters, gauges, histograms } from "../telemetry/names.ts";
-import type { Attributes, LogLevel, Telemetry } from "../telemetry/telemetry.ts";
+import type { Attributes, LogLevel, Span, Telemetry } from "../telemetry/telemetry.ts";
 
 const BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 50, 100, 500, 1_000];
 const SECRET = /token|secret|authorization/i;
@@ -113,10 +114,17 @@ export function openTelemetry(options: {
 } {
   const metrics = createMetrics();
   const tracer = trace.getTracer("syncline");
+  const opened = new WeakMap<Span, OtelSpan>();
   const telemetry: Telemetry = {
-    span: (name, attributes) => {
-      const span = tracer.startSpan(name, attributes === undefined ? {} : { attributes });
-      return {
+    span: (name, attributes = {}, { parent, links = [] } = {}) => {
+      const known = parent === undefined ? undefined : opened.get(parent);
+      const from = known === undefined ? context.active() : trace.setSpan(context.active(), known);
+      const linked = links.flatMap((link) => {
+        const span = opened.get(link);
+        return span === undefined ? [] : [{ context: span.spanContext() }];
+      });
+      const span = tracer.startSpan(name, { attributes, links: linked }, from);
+      const own: Span = {
         set: (more) => void span.setAttributes(more),
         end: (error) => {
           if (error !== undefined) {
@@ -126,6 +134,8 @@ export function openTelemetry(options: {
           span.end();
         },
       };
+      opened.set(own, span);
+      return own;
     },
     count: (name, by = 1, labels) => metrics.set(name, labels, (before) => before + by),
     gauge: (name, value, labels) => metrics.set(name, labels, () => value),

@@ -3,6 +3,7 @@ import { decodeSurvivors, selectExtent, selectSurvivors } from "../log/sync-log.
 import type { LogEntry } from "../log/sync-log.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { Database } from "../store/database.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
 import { toEvents } from "./event.ts";
 import type { RenderedEntry } from "./event.ts";
 import type { ReadLog } from "./log-pages.ts";
@@ -14,6 +15,7 @@ export interface LogReaderOptions {
   readonly database: Database;
   readonly state: LibraryState;
   readonly limits: { readonly pageBytes: number };
+  readonly telemetry: Telemetry;
   readonly render: (entries: readonly LogEntry[]) => Promise<RenderedEntry[]>;
 }
 
@@ -23,7 +25,7 @@ export interface LogReaderOptions {
  * payload is read.
  */
 export function createLogReader(options: LogReaderOptions): ReadLog {
-  const { database, state, limits, render } = options;
+  const { database, state, limits, telemetry, render } = options;
 
   const findEnd = async (after: number, head: number): Promise<number> => {
     const extent = selectExtent(after, { entries: PAGE_ENTRIES, bytes: limits.pageBytes });
@@ -35,9 +37,16 @@ export function createLogReader(options: LogReaderOptions): ReadLog {
     if (after < state.oldestSequence - 1) {
       throw new SyncError("cursor_expired", { oldestSequence: state.oldestSequence, head });
     }
-    const end = await findEnd(after, head);
-    const [rows = []] = await database.read([selectSurvivors(after, end)]);
-    const rendered = await render(decodeSurvivors(rows));
-    return { events: toEvents(rendered, { libraryId: state.id, after }), end };
+    const span = telemetry.span("stream.catch_up", { after });
+    try {
+      const end = await findEnd(after, head);
+      const [rows = []] = await database.read([selectSurvivors(after, end)]);
+      const rendered = await render(decodeSurvivors(rows));
+      span.end();
+      return { events: toEvents(rendered, { libraryId: state.id, after }), end };
+    } catch (error) {
+      span.end(error);
+      throw error;
+    }
   };
 }

@@ -9,10 +9,16 @@ export interface Span {
   end(error?: unknown): void;
 }
 
+/** Where a span comes from: passed on explicitly, because a queue joins many requests into one. */
+export interface Origin {
+  readonly parent?: Span | undefined;
+  readonly links?: readonly Span[];
+}
+
 /** What the service tells the outside about itself. Every part receives it; `runtime/` decides where it goes. */
 export interface Telemetry {
-  /** Starts a span as a child of the one active where it is called. */
-  span(name: SpanName, attributes?: Attributes): Span;
+  /** Starts a span: a child of `parent`, else of the one active where it is called. */
+  span(name: SpanName, attributes?: Attributes, origin?: Origin): Span;
   count(name: CounterName, by?: number, labels?: Attributes): void;
   gauge(name: GaugeName, value: number, labels?: Attributes): void;
   /** Records one observation of a histogram, in the unit its name ends with. */

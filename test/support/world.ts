@@ -18,10 +18,12 @@ import { createService } from "../../src/service.ts";
 import { openDatabase } from "../../src/store/database.ts";
 import type { Database } from "../../src/store/database.ts";
 import { silentTelemetry } from "../../src/telemetry/telemetry.ts";
+import type { Telemetry } from "../../src/telemetry/telemetry.ts";
 
 export const SECRET = "a secret that only these tests know";
 
 export interface WorldOptions {
+  readonly telemetry?: Telemetry;
   readonly plugins?: readonly Plugin[];
   readonly limits?: Partial<Limits>;
   readonly directory?: string;
@@ -51,7 +53,7 @@ export function startService(options: WorldOptions & { readonly directory: strin
     lease: { deviceId, nodeUrl, leaseMs },
     clock: systemClock,
     limits,
-    telemetry: silentTelemetry,
+    telemetry: options.telemetry ?? silentTelemetry,
     metrics: () => "",
     secret: SECRET,
     corsOrigins: [],
