@@ -86,10 +86,10 @@ export interface Hooks<Source extends AnyRegistry> {
     name: Name,
     input: QueryInput<Source, Name>,
   ) => readonly QueryItem<Source, Name>[];
-  /** `id` null asks for nothing. */
+  /** Without an id it asks for nothing. */
   readonly useRecord: <Type extends TypeName<Source>>(
     type: Type,
-    id: string | null,
+    id: string | null | undefined,
   ) => RecordState<RecordOf<Source, Type>>;
   readonly useMutation: <Type extends TypeName<Source>>(
     type: Type,
@@ -209,11 +209,11 @@ function useSuspenseQuery(name: string, input: Fields): readonly unknown[] {
   return data;
 }
 
-function useRecord(type: string, id: string | null): RecordState<ClientRecord> {
+function useRecord(type: string, id: string | null | undefined): RecordState<ClientRecord> {
   const client = useClient();
-  const handle = useMemo(() => (id === null ? null : client.record(type, id)), [client, type, id]);
+  const handle = useMemo(() => (id == null ? null : client.record(type, id)), [client, type, id]);
   const { data, isKnown, isPending } = useStore<RecordSnapshot>(handle, unknown);
-  const isLoading = id !== null && !isKnown;
+  const isLoading = id != null && !isKnown;
   return useMemo(() => ({ data, isLoading, isPending }), [data, isLoading, isPending]);
 }
 
