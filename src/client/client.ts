@@ -171,6 +171,7 @@ export function createClient<Source extends AnyRegistry = AnyRegistry>(
     random,
     silenceMs,
     onLead: () => {
+      if (isClosed) return;
       journal.setWriting(true, !session.hasHeardLeader);
       void loadQueue();
     },
@@ -185,7 +186,7 @@ export function createClient<Source extends AnyRegistry = AnyRegistry>(
     },
     onApplied: () => refresh(),
     onOutbox: (message) => outbox.receive(message),
-    onSignedOut: () => void stop(),
+    onSignedOut: () => void stop(() => persistence.close()),
   });
 
   const statusOf = (): SyncStatus => ({
@@ -249,19 +250,24 @@ export function createClient<Source extends AnyRegistry = AnyRegistry>(
   const stopExpiring = clock.every(expiryMs, () => cache.expire(clock.now()));
   const stopHearing = hearNetwork(() => session.wake());
 
-  const stop = async (): Promise<void> => {
+  /** Ends this tab. `forget`: what is on disk goes too, so nothing is stored any more. */
+  const stop = async (forget?: () => Promise<void>): Promise<void> => {
     if (isClosed) return;
+    isClosed = forget !== undefined;
+    if (forget !== undefined) journal.setWriting(false, false);
     await ready;
     await outbox.flush();
     await journal.flush();
+    journal.setWriting(false, false);
     isClosed = true;
     stopExpiring();
     stopHearing();
-    session.close();
     outbox.close();
     events.close();
+    // The lead is given away last: whoever takes it must find the disk as it is to be.
+    await (forget === undefined ? persistence.close() : forget());
+    session.close();
     refresh();
-    await persistence.close();
   };
   const until = (isReached: (now: SyncStatus) => boolean): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -325,11 +331,10 @@ export function createClient<Source extends AnyRegistry = AnyRegistry>(
     setOffline: (isOffline: boolean) => session.setPaused(isOffline),
     setToken: (token: TokenSource) => session.setToken(token),
     stats: () => cache.stats(),
-    close: stop,
-    signOut: async () => {
+    close: () => stop(),
+    signOut: () => {
       session.post({ kind: "signedOut" });
-      await stop();
-      await persistence.destroy();
+      return stop(() => persistence.destroy());
     },
   };
   // The registry gives the names their types; what runs is the same for all.

@@ -38,6 +38,7 @@ export interface TabsHost {
  */
 export function createTabs(name: string, host: TabsHost): Tabs {
   const channel = new host.BroadcastChannel(`syncline:${name}`);
+  let isClosed = false;
   return {
     lead: (onLead) => {
       const wish = new AbortController();
@@ -52,12 +53,17 @@ export function createTabs(name: string, host: TabsHost): Tabs {
         .catch(() => {});
       return () => wish.abort();
     },
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- A channel has no other.
-    post: (message) => channel.postMessage(message),
+    post: (message) => {
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- A channel has none.
+      if (!isClosed) channel.postMessage(message);
+    },
     onMessage: (listener) => {
       channel.addEventListener("message", ({ data }) => listener(data));
     },
-    close: () => channel.close(),
+    close: () => {
+      isClosed = true;
+      channel.close();
+    },
   };
 }
 

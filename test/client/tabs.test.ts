@@ -1,0 +1,162 @@
+import { expect, test } from "bun:test";
+import { createId } from "../../src/base/id.ts";
+import { createMemoryDisk, openMemory } from "../../src/client/index.ts";
+import { createBrowser } from "../support/browser.ts";
+import { createClientWorld, until } from "../support/client-world.ts";
+import type { BundledClient } from "../support/client-world.ts";
+
+type World = Awaited<ReturnType<typeof createClientWorld>>;
+
+/** Tabs of one browser over one disk; counts the streams they hold. */
+function openBrowser(world: World) {
+  const browser = createBrowser(createId());
+  const disk = createMemoryDisk();
+  const streams = { open: 0 };
+  const openTab = () => {
+    const { tabs, crash } = browser.openTab();
+    const life = { isDead: false };
+    const client = world.open({
+      tabs,
+      persistence: openMemory(disk),
+      fetch: async (url, init) => {
+        if (life.isDead) throw new TypeError("The tab is gone.");
+        const response = await world.direct(url, init);
+        if (url.includes("/events")) streams.open += 1;
+        return response;
+      },
+    });
+    return {
+      client,
+      /** As if the browser had killed it: nothing is said or stored any more. */
+      crash: () => {
+        life.isDead = true;
+        crash();
+        client.setOffline(true);
+      },
+    };
+  };
+  return { openTab, streams, disk };
+}
+
+const live = ({ connection }: { connection: string }) => connection === "live";
+const watch = (client: BundledClient) => {
+  const albums = client.query("album.list", {});
+  albums.subscribe(() => {});
+  return albums;
+};
+const names = (data: readonly unknown[]) => data.map((one) => (one as { name: string }).name);
+
+test("C12: tabs share one stream, and all see what happens", async () => {
+  await using world = await createClientWorld();
+  const { openTab, streams } = openBrowser(world);
+  const tabs = [openTab(), openTab(), openTab()].map(({ client }) => client);
+  const lists = tabs.map(watch);
+  for (const { status } of tabs) await until(status, live);
+  for (const list of lists) await until(list, ({ status }) => status === "ready");
+  await world.insertAlbum("Iceland");
+  for (const list of lists) await until(list, ({ data }) => data.length === 1);
+  expect(streams.open).toBe(1);
+});
+
+test("C13: every tab may write, offline too, and all show it at once", async () => {
+  await using world = await createClientWorld();
+  const { openTab } = openBrowser(world);
+  const [first, second] = [openTab().client, openTab().client];
+  const lists = [watch(first), watch(second)];
+  await until(first.status, live);
+  await until(second.status, live);
+  first.setOffline(true);
+  await until(second.status, ({ connection }) => connection === "offline");
+  const handles = [
+    first.insert("album", { name: "by one" }),
+    second.insert("album", { name: "by two" }),
+  ];
+  for (const list of lists)
+    expect(names((await until(list, ({ data }) => data.length === 2)).data)).toEqual([
+      "by one",
+      "by two",
+    ]);
+  second.setOffline(false);
+  for (const { done } of handles) expect((await done).resources[0]?.version).toBe(1);
+  for (const client of [first, second]) await client.synced();
+  expect(await world.sequences()).toEqual([1, 2]);
+});
+
+test("C14: the leading tab dies with writes under way; another takes over, and nothing is lost or doubled", async () => {
+  await using world = await createClientWorld();
+  const { openTab } = openBrowser(world);
+  const leader = openTab();
+  await until(leader.client.status, live);
+  const heirs = [openTab().client, openTab().client];
+  const lists = heirs.map(watch);
+  for (const { status } of heirs) await until(status, live);
+  const handles = heirs.map((client, index) => client.insert("album", { name: `heir ${index}` }));
+  leader.client.insert("album", { name: "of the dead" });
+  await until(leader.client.status, ({ pendingCount }) => pendingCount >= 3);
+  leader.crash();
+  await world.insertAlbum("meanwhile");
+  for (const { done } of handles) await done;
+  for (const list of lists) {
+    const { data } = await until(list, (now) => now.data.length === 4);
+    expect(names(data)).toEqual(["heir 0", "heir 1", "meanwhile", "of the dead"]);
+  }
+  for (const client of heirs) await client.synced();
+  expect(await world.sequences()).toEqual([1, 2, 3, 4]);
+});
+
+test("C14: who takes over writes a base that is whole", async () => {
+  await using world = await createClientWorld();
+  const { openTab, disk } = openBrowser(world);
+  const leader = openTab();
+  watch(leader.client);
+  await until(leader.client.status, live);
+  const heir = openTab().client;
+  const list = watch(heir);
+  await until(heir.status, live);
+  for (const name of ["a", "b"]) await world.insertAlbum(name);
+  await until(list, ({ data }) => data.length === 2);
+  leader.crash();
+  await world.insertAlbum("c");
+  await until(list, ({ data }) => data.length === 3);
+  await until(heir.status, live);
+  await heir.close();
+  expect(disk.meta?.cursor).toBe(3);
+  expect(new Set(Array.from(disk.records.values(), ({ record }) => record?.["name"]))).toEqual(
+    new Set(["a", "b", "c"]),
+  );
+});
+
+test("C15: a tab that missed frames has them sent again", async () => {
+  await using world = await createClientWorld();
+  const { openTab } = openBrowser(world);
+  const leader = openTab().client;
+  await until(leader.status, live);
+  const late = openTab().client;
+  const list = watch(late);
+  await until(late.status, live);
+  await until(list, ({ status }) => status === "ready");
+  await world.insertAlbum("a");
+  await until(list, ({ data }) => data.length === 1);
+  expect(late.status.getSnapshot().cursor).toBe(1);
+});
+
+test("PERSIST-12: signing out in one tab closes all and leaves nothing on disk", async () => {
+  await using world = await createClientWorld();
+  const { openTab, disk } = openBrowser(world);
+  const [first, second] = [openTab().client, openTab().client];
+  watch(first);
+  await until(second.status, live);
+  await world.insertAlbum("secret");
+  await first.waitFor(1);
+  first.setOffline(true);
+  second.insert("album", { name: "never sent" });
+  await until(first.status, ({ pendingCount }) => pendingCount === 1);
+  await first.signOut();
+  await until(second.status, ({ connection }) => connection === "closed");
+  expect([disk.meta, disk.records.size, disk.queries.size, disk.queue.size]).toEqual([
+    null,
+    0,
+    0,
+    0,
+  ]);
+});
