@@ -78,6 +78,7 @@ const summaries: Readonly<Record<string, string>> = {
   "get /v1/libraries/{library}/follower": "Read the state of this node's follower",
   "post /v1/libraries/{library}/follower/resume": "Go on after a halt",
   "delete /v1/libraries/{library}/follower/rejected/{mutation}": "Forget a refused write",
+  "post /v1/libraries/{library}/leader/release": "Give the lease back",
   "post /v1/libraries/{library}/leader/promote": "Promote this follower to leader",
   "post /v1/revocations": "Revoke a token, or all tokens of a subject",
 };

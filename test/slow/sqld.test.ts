@@ -1,0 +1,69 @@
+/**
+ * One library on a libSQL server that hangs, dies and comes back. Every call has a deadline (a server
+ * can wedge: reads answer, writes hang); a write whose answer was lost is looked up in the log.
+ */
+import { expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createId } from "../../src/base/id.ts";
+import { startSqld } from "../support/nodes.ts";
+import { createWorld, dense } from "../support/world.ts";
+
+for (const scheme of ["http", "ws"]) {
+  test(`I1, I4, I5: a server that hangs and dies delays commits over ${scheme}, and loses none`, async () => {
+    const directory = await mkdtemp(join(tmpdir(), "syncline-sqld-"));
+    let sqld = await startSqld(directory);
+    const databaseUrl = sqld.url.replace("http", scheme);
+    {
+      await using world = await createWorld({ databaseUrl, limits: { databaseMs: 500 } });
+      const acknowledged = new Map<string, number>();
+      let isOver = false;
+      const failures: string[] = [];
+      const write = async (): Promise<void> => {
+        while (!isOver) {
+          const [id, mutation_id] = [createId(), createId()];
+          for (;;) {
+            const { status, body } = await world.insertAlbum("x", id, { mutation_id });
+            if (status === 200) {
+              acknowledged.set(id, body.sequence as number);
+              break;
+            }
+            failures.push(body.code as string);
+            await Bun.sleep(20);
+          }
+        }
+      };
+      const writers = Array.from({ length: 4 }, write);
+      while (acknowledged.size < 50) await Bun.sleep(5);
+
+      sqld.child.kill("SIGSTOP");
+      const started = performance.now();
+      const hung = await world.send("GET", "/readyz");
+      expect([hung.status, hung.body.code]).toEqual([503, "database_unavailable"]);
+      expect(performance.now() - started).toBeLessThan(3_000);
+      sqld.child.kill("SIGCONT");
+      const afterHang = acknowledged.size;
+      while (acknowledged.size < afterHang + 50) await Bun.sleep(5);
+
+      sqld.child.kill("SIGKILL");
+      await sqld.child.exited;
+      await Bun.sleep(200);
+      sqld = await startSqld(directory, sqld.port);
+      const afterDeath = acknowledged.size;
+      while (acknowledged.size < afterDeath + 50) await Bun.sleep(5);
+
+      isOver = true;
+      await Promise.all(writers);
+      expect((await world.send("GET", "/readyz")).status).toBe(200);
+      const sequences = await world.sequences();
+      expect(sequences).toEqual(dense(acknowledged.size));
+      expect([...acknowledged.values()].toSorted((a, b) => a - b)).toEqual(sequences);
+      const allowed = ["database_unavailable", "stale_epoch", "not_leader"];
+      expect(failures.filter((code) => !allowed.includes(code))).toEqual([]);
+    }
+    sqld.child.kill("SIGKILL");
+    await sqld.child.exited;
+    await rm(directory, { recursive: true, force: true });
+  }, 60_000);
+}
