@@ -18,10 +18,10 @@ for (const scheme of ["http", "ws"]) {
     {
       await using world = await createWorld({ databaseUrl, limits: { databaseMs: 500 } });
       const acknowledged = new Map<string, number>();
-      let isOver = false;
+      const over = new AbortController();
       const failures: string[] = [];
       const write = async (): Promise<void> => {
-        while (!isOver) {
+        while (!over.signal.aborted) {
           const [id, mutation_id] = [createId(), createId()];
           for (;;) {
             const { status, body } = await world.insertAlbum("x", id, { mutation_id });
@@ -53,7 +53,7 @@ for (const scheme of ["http", "ws"]) {
       const afterDeath = acknowledged.size;
       while (acknowledged.size < afterDeath + 50) await Bun.sleep(5);
 
-      isOver = true;
+      over.abort();
       await Promise.all(writers);
       expect((await world.send("GET", "/readyz")).status).toBe(200);
       const sequences = await world.sequences();
