@@ -7,12 +7,21 @@ export function isEqual(left: unknown, right: unknown): boolean {
   if (Array.isArray(left) !== Array.isArray(right)) return false;
   if (left.constructor !== right.constructor) return false;
   if (left instanceof Date && right instanceof Date) return left.getTime() === right.getTime();
-  const keys = Object.keys(left);
-  if (keys.length !== Object.keys(right).length) return false;
-  const other = new Map(Object.entries(right));
-  return Object.entries(left).every(
-    ([key, value]) => other.has(key) && isEqual(value, other.get(key)),
-  );
+  return isEqualObject(left as Fields, right as Fields);
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function isEqualObject(left: Fields, right: Fields): boolean {
+  let count = 0;
+  for (const key in left) {
+    const value = right[key];
+    if (left[key] !== value && !isEqual(left[key], value)) return false;
+    if (value === undefined && !(key in right)) return false;
+    count += 1;
+  }
+  for (const _ in right) count -= 1;
+  return count === 0;
 }
 
 /** `next`, or `before` when they are equal, so that what did not change keeps its identity. */

@@ -1,5 +1,4 @@
-import { bytesOf } from "./equality.ts";
-import { dropNode } from "./nodes.ts";
+import { bytesIn, dropNode } from "./nodes.ts";
 import { dropQuery } from "./queries.ts";
 import type { CacheState, QueryNode, RecordNode } from "./nodes.ts";
 
@@ -46,7 +45,6 @@ function evict(state: CacheState, node: RecordNode): void {
   const { type } = node;
   // An answer that is older than what is forgotten here can no longer be corrected.
   type.forgottenAt = Math.max(type.forgottenAt, Math.min(node.sequence, type.changedAt));
-  state.bytes -= bytesOf(node.base);
   dropNode(state, node);
   state.evictions += 1;
   if (state.onDirty !== null) state.step.dirtyNodes.push(node);
@@ -54,7 +52,7 @@ function evict(state: CacheState, node: RecordNode): void {
 
 function isRoomy(state: CacheState): boolean {
   const { records, bytes } = state.limits;
-  return state.recordCount <= records * AFTER && state.bytes <= bytes * AFTER;
+  return state.recordCount <= records * AFTER && bytesIn(state) <= bytes * AFTER;
 }
 
 function evictFree(state: CacheState): void {
@@ -75,7 +73,7 @@ function evictFree(state: CacheState): void {
  */
 export function evictRecords(state: CacheState): void {
   const { records, bytes } = state.limits;
-  if (state.recordCount <= state.evictAbove && state.bytes <= bytes) return;
+  if (state.recordCount <= state.evictAbove && bytesIn(state) <= bytes) return;
   evictFree(state);
   const idle = idleQueries(state);
   while (!isRoomy(state) && idle.length > 0) {

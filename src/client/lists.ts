@@ -12,8 +12,13 @@ export function bucketOf(
   partition: readonly string[] | undefined,
   source: Readonly<Record<string, unknown>>,
 ): string {
+  if (partition === undefined || partition.length === 0) return "";
+  const [only = ""] = partition;
+  const single = partition.length === 1 ? source[only] : null;
+  // The value itself, because its hash is known already.
+  if (typeof single === "string") return single;
   let bucket = "";
-  for (const field of partition ?? []) {
+  for (const field of partition) {
     const value = source[field] ?? null;
     bucket += `${typeof value === "string" ? value : JSON.stringify(value)}\n`;
   }
@@ -70,6 +75,14 @@ export interface BaseChange {
   readonly node: RecordNode;
   readonly before: ClientRecord | null;
   readonly sequence: number;
+}
+
+/** Whether the views around a member still sort as its base does. */
+function isAmong(query: QueryNode, at: number, record: ClientRecord): boolean {
+  const left = query.base[at - 1];
+  const right = query.base[at + 1];
+  if (left !== undefined && compareIn(query, viewOf(left), record) > 0) return false;
+  return right === undefined || compareIn(query, viewOf(right), record) >= 0;
 }
 
 function staysAt(query: QueryNode, at: number, change: BaseChange): boolean {
@@ -136,15 +149,18 @@ function overlay(state: CacheState, query: QueryNode, type: TypeStore): readonly
   const isOrdered = rule?.compare !== undefined;
   const entering: RecordNode[] = [];
   const leaving = new Set<RecordNode>();
+  let isMoved = false;
   for (const node of type.overlaid) {
     const record = viewOf(node);
     const isMember = owns(query, node);
     const belongs =
       record !== null && (rule?.matches === undefined ? isMember : fits(state, query, record));
+    if (isMember && isOrdered && belongs) isMoved ||= !isAmong(query, base.indexOf(node), record);
+    else if (isMember !== belongs) isMoved = true;
     if (isMember && (!belongs || isOrdered)) leaving.add(node);
     if (belongs && (!isMember || isOrdered)) entering.push(node);
   }
-  if (leaving.size + entering.length === 0) return base;
+  if (!isMoved) return base;
   const list = base.filter((node) => !leaving.has(node));
   for (const node of entering) {
     const record = viewOf(node);
@@ -163,16 +179,11 @@ export function dataOf(state: CacheState, query: QueryNode): readonly unknown[] 
   if (type === null) return query.values;
   state.work.rebuilt += 1;
   const list = type.overlaid.size === 0 ? query.base : overlay(state, query, type);
+  const data = list.map(viewOf);
   const old = snapshot.data;
-  const data: unknown[] = Array.from({ length: list.length });
-  let isSame = old.length === list.length;
-  for (let index = 0; index < list.length; index += 1) {
-    const node = list[index];
-    const record = node === undefined ? null : viewOf(node);
-    data[index] = record;
-    if (isSame && old[index] !== record) isSame = false;
-  }
-  return isSame ? old : data;
+  if (old.length !== data.length) return data;
+  for (let index = 0; index < data.length; index += 1) if (old[index] !== data[index]) return data;
+  return old;
 }
 
 /** After a view changed: which lists show it, or showed it before. */

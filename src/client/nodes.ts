@@ -1,3 +1,4 @@
+import { bytesOf } from "./equality.ts";
 import type { QueryKey } from "./query-key.ts";
 import type { ClientRecord } from "./record.ts";
 import type { ClientRules, Mutation, QueryRule } from "./rules.ts";
@@ -121,8 +122,6 @@ export interface Step {
   /** Records that changed, and how they looked before. */
   nodes: RecordNode[];
   views: (ClientRecord | null)[];
-  /** Records whose base moved or that lost a layer: mutations that depend on them run again. */
-  rebased: Set<RecordNode>;
   queries: QueryNode[];
   stale: QueryNode[];
   unknown: RecordNode[];
@@ -130,7 +129,7 @@ export interface Step {
   hadPending: boolean;
   isBaseDirty: boolean;
   dirtyNodes: RecordNode[];
-  dirtyQueries: Set<QueryNode>;
+  dirtyQueries: QueryNode[];
 }
 
 export interface CacheLimits {
@@ -149,7 +148,10 @@ export interface CacheState {
   /** Answers older than this leave their query stale: what came before was not seen. */
   floor: number;
   recordCount: number;
-  bytes: number;
+  /** A sample of the records, for the estimate of bytes. */
+  readonly weighed: { seen: number; count: number; bytes: number };
+  /** Records whose base moved or that lost a layer: mutations that depend on them run again. */
+  readonly rebased: Set<RecordNode>;
   /** Even for steps, odd for reads between them. */
   tick: number;
   depth: number;
@@ -168,7 +170,8 @@ export interface CacheState {
 /** What readers see: the topmost layer, else the base. */
 export function viewOf(node: RecordNode): ClientRecord | null {
   if (node.extra === null) return node.base;
-  const top = node.extra.layers.at(-1);
+  const { layers } = node.extra;
+  const top = layers[layers.length - 1];
   return top === undefined ? node.base : top.record;
 }
 
@@ -181,14 +184,13 @@ export function newStep(): Step {
   return {
     nodes: [],
     views: [],
-    rebased: new Set(),
     queries: [],
     stale: [],
     unknown: [],
     hadPending: false,
     isBaseDirty: false,
     dirtyNodes: [],
-    dirtyQueries: new Set(),
+    dirtyQueries: [],
   };
 }
 
@@ -198,6 +200,18 @@ export function touch(state: CacheState, node: RecordNode): void {
   node.used = state.tick;
   state.step.nodes.push(node);
   state.step.views.push(viewOf(node));
+}
+
+/** Weighs one record in eight: enough for an estimate, and nothing in the way of an event. */
+export function weigh({ weighed }: CacheState, record: ClientRecord | null): void {
+  weighed.seen += 1;
+  if (record === null || (weighed.seen & 7) !== 1) return;
+  weighed.count += 1;
+  weighed.bytes += bytesOf(record);
+}
+
+export function bytesIn({ weighed, recordCount }: CacheState): number {
+  return weighed.count === 0 ? 0 : Math.round((recordCount * weighed.bytes) / weighed.count);
 }
 
 /** The snapshot of a query has to be made again. */

@@ -129,7 +129,7 @@ export function addPending(state: CacheState, mutation: Mutation): void {
 
 export function dropPending(state: CacheState, pending: Pending): void {
   state.pending = state.pending.filter((other) => other !== pending);
-  for (const node of strip(state, pending)) state.step.rebased.add(node);
+  for (const node of strip(state, pending)) state.rebased.add(node);
   for (const node of pending.nodes) dropIfEmpty(state, node);
 }
 
@@ -153,7 +153,7 @@ function dependsOn(pending: Pending, rebased: ReadonlySet<RecordNode>): boolean 
 
 /** Runs again what depends on the bases that moved in this step; drops what the base now has. */
 export function replay(state: CacheState): void {
-  const { rebased } = state.step;
+  const { rebased } = state;
   for (const pending of state.pending) {
     const { sequence } = pending;
     if (sequence !== null && sequence <= state.cursor) dropPending(state, pending);
@@ -172,6 +172,7 @@ export function replay(state: CacheState): void {
     for (const node of read) dropIfEmpty(state, node);
     if (isSettled(pending)) dropPending(state, pending);
   }
+  rebased.clear();
 }
 
 /** Whether the base has all that an answered mutation did. */

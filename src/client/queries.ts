@@ -79,7 +79,7 @@ export function dropQuery(state: CacheState, query: QueryNode): void {
 
 export function markStored(state: CacheState, query: QueryNode): void {
   state.step.isBaseDirty = true;
-  if (state.onDirty !== null) state.step.dirtyQueries.add(query);
+  if (state.onDirty !== null) state.step.dirtyQueries.push(query);
 }
 
 /** Marks a query stale until it is answered as of `needed`; asks for it when it has subscribers. */
@@ -119,8 +119,10 @@ function isAlive(node: RecordNode | undefined): node is RecordNode {
 
 function setMembers(query: QueryNode, members: RecordNode[]): void {
   if (isSameList(query.base, members)) return;
-  const kept = new Set(members);
-  for (const node of query.base) if (!kept.has(node)) removeOwner(node, query);
+  if (query.base.length > 0) {
+    const kept = new Set(members);
+    for (const node of query.base) if (!kept.has(node)) removeOwner(node, query);
+  }
   for (const node of members) addOwner(node, query);
   query.base = members;
 }
@@ -192,9 +194,9 @@ function replaceList(state: CacheState, query: QueryNode, given: GivenAnswer): v
   }
   const members = answer.data.map((id) => type.nodes.get(String(id)));
   setMembers(query, members.filter(isAlive));
-  query.included = answer.records.flatMap(({ type: name, record }) =>
-    name === type.name ? [] : (typeOf(state, name).nodes.get(record.id) ?? []),
-  );
+  query.included = answer.records
+    .filter(({ type: name }) => name !== type.name)
+    .flatMap(({ type: name, record }) => typeOf(state, name).nodes.get(record.id) ?? []);
   // Members that did not come along are a miss, not a shorter list (CACHE-08).
   if (members.some((node) => node === undefined || node.sequence < 0)) query.isStale = true;
   else if (!query.isComplete && query.base.length < members.length)

@@ -1,4 +1,4 @@
-import { extraOf, nodeOf, typeOf } from "./nodes.ts";
+import { bytesIn, extraOf, nodeOf, typeOf } from "./nodes.ts";
 import { dropIfEmpty } from "./overlay.ts";
 import { loadingSnapshot, markStale, queryOf, refresh } from "./queries.ts";
 import { snapshotOf } from "./step.ts";
@@ -80,7 +80,8 @@ export function subscribeQuery(state: CacheState, key: QueryKey, listener: Liste
 }
 
 export function stats(state: CacheState): CacheStats {
-  const { recordCount, queries, pending, bytes, hits, misses, evictions, limits, work } = state;
+  const { recordCount, queries, pending, hits, misses, evictions, limits, work } = state;
+  const bytes = bytesIn(state);
   const isOverBounds =
     recordCount > limits.records || queries.size > limits.queries || bytes > limits.bytes;
   const counts = { records: recordCount, queries: queries.size, pending: pending.length };

@@ -1,6 +1,6 @@
-import { bytesOf, share } from "./equality.ts";
-import { eachListFor, fits } from "./lists.ts";
-import { nodeOf, owns, touch, typeOf } from "./nodes.ts";
+import { share } from "./equality.ts";
+import { eachListFor } from "./lists.ts";
+import { nodeOf, owns, touch, typeOf, weigh } from "./nodes.ts";
 import { markStale, placeIn } from "./queries.ts";
 import type { BaseChange } from "./lists.ts";
 import type { CacheState, QueryNode, RecordNode, TypeStore } from "./nodes.ts";
@@ -29,8 +29,7 @@ function placeEverywhere(state: CacheState, change: BaseChange): void {
   if (base !== null) {
     eachListFor(type, base, (query) => {
       if (query.sequence >= sequence || owns(query, node)) return;
-      // The test is made here as well, because most lists of a type do not want most records.
-      if (fits(state, query, base)) placeIn(state, query, change);
+      placeIn(state, query, change);
     });
   }
 }
@@ -54,7 +53,7 @@ function replaceBase(state: CacheState, node: RecordNode, next: NewBase): void {
   // Also when it was unknown: that there is none is news.
   if (base !== before || node.sequence < 0) {
     touch(state, node);
-    state.bytes += bytesOf(base) - bytesOf(before);
+    weigh(state, base);
   }
   node.used = Math.max(node.used, state.tick - 1);
   node.base = base;
@@ -62,7 +61,7 @@ function replaceBase(state: CacheState, node: RecordNode, next: NewBase): void {
   node.sequence = Math.max(node.sequence, sequence);
   state.step.isBaseDirty = true;
   if (state.onDirty !== null) state.step.dirtyNodes.push(node);
-  if (state.pending.length > 0) state.step.rebased.add(node);
+  if (state.pending.length > 0) state.rebased.add(node);
   type.learnedAt = Math.max(type.learnedAt, sequence);
   if (isChange) type.changedAt = Math.max(type.changedAt, sequence);
   placeEverywhere(state, { node, before, sequence });

@@ -32,11 +32,15 @@ function settleViews(state: CacheState, step: Step): RecordNode[] {
     const before = views[index] ?? null;
     const now = viewOf(node);
     if (node.extra !== null && node.extra.listeners.length > 0) watched.push(node);
+    if (!step.hadPending) {
+      // Equal bases were recognised when they came.
+      if (before !== now) markLists(state, node, []);
+      continue;
+    }
     const isSame = before === now || (before !== null && isEqual(before, now));
     if (isSame && before !== null) keepIdentity(node, before);
     // A layer that is gone may leave the record as it was, yet its lists are the base's again.
-    if (step.hadPending) markLists(state, node, isSame ? [now] : [before, now]);
-    else if (!isSame) markLists(state, node, []);
+    markLists(state, node, isSame ? [now] : [before, now]);
   }
   return watched;
 }
@@ -86,7 +90,7 @@ function tellDirty(state: CacheState, step: Step): void {
   const records = new Set(step.dirtyNodes);
   state.onDirty({
     records: Array.from(records, ({ type, id }) => ({ type: type.name, id })),
-    queries: Array.from(step.dirtyQueries, ({ key }) => key),
+    queries: Array.from(new Set(step.dirtyQueries), ({ key }) => key),
     cursor: state.cursor,
   });
 }
@@ -100,8 +104,10 @@ function end(state: CacheState): void {
   evictRecords(state);
   const keys = takeStale(state, step);
   const listeners = collect(state, step, watched);
-  const unknown = step.unknown.map(({ type, id }) => ({ type: type.name, id }));
+  const unknown =
+    step.unknown.length === 0 ? [] : step.unknown.map(({ type, id }) => ({ type: type.name, id }));
   state.step = newStep();
+  if (listeners.size + keys.length + unknown.length === 0 && state.onDirty === null) return;
   try {
     notify(state, listeners);
   } finally {

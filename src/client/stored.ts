@@ -1,5 +1,4 @@
-import { bytesOf } from "./equality.ts";
-import { nodeOf, typeOf } from "./nodes.ts";
+import { nodeOf, typeOf, weigh } from "./nodes.ts";
 import { putStoredList, queryOf } from "./queries.ts";
 import type { CacheState, QueryNode, RecordNode } from "./nodes.ts";
 import type { QueryKey } from "./query-key.ts";
@@ -43,7 +42,7 @@ export function load(state: CacheState, stored: StoredCache): void {
   for (const { type, id, record, version, sequence } of stored.records) {
     const node = nodeOf(state, typeOf(state, type), id);
     Object.assign(node, { base: record, version, sequence, used: state.tick - 1 });
-    state.bytes += bytesOf(record);
+    weigh(state, record);
   }
   for (const query of stored.queries) putStoredList(state, queryOf(state, query.key), query);
   state.cursor = stored.cursor;

@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import type { Part } from "./figure.ts";
 import { describeMachine } from "./machine.ts";
 import { measureBatch, measureBulk } from "./parts/bulk.ts";
+import { measureCache } from "./parts/cache.ts";
 import { measureCatchUp } from "./parts/catch-up.ts";
 import { measureCommits } from "./parts/commits.ts";
 import { measureFanOut, measureNeverReaders } from "./parts/fan-out.ts";
@@ -24,6 +25,7 @@ const parts: Readonly<Record<string, Part>> = {
   "never-readers": measureNeverReaders,
   "catch-up": measureCatchUp,
   start: measureStart,
+  cache: measureCache,
 };
 
 const { values: flags, positionals } = parseArgs({
