@@ -3,8 +3,10 @@ import { cors } from "hono/cors";
 import { HOP_HEADER } from "../auth/node-credential.ts";
 import { createId } from "../base/id.ts";
 import { SyncError, errorTable, isSyncError, toProblem } from "../protocol/errors.ts";
+import { PROTOCOL_FLOOR } from "../protocol/version.ts";
 import type { Service } from "../service.ts";
 import { answer } from "./body.ts";
+import { readInteger } from "./context.ts";
 import type { AppEnv } from "./context.ts";
 import { toLeader } from "./forward.ts";
 import { deviceRoutes } from "./routes/devices.ts";
@@ -51,6 +53,13 @@ function closing(isFromNode: boolean): SyncError {
     : new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail });
 }
 
+/** Refuses a client that says it speaks what this service no longer does. @throws protocol_too_old */
+function assertSpoken(protocol: number): void {
+  if (protocol >= PROTOCOL_FLOOR) return;
+  const detail = `Protocol ${protocol} is no longer spoken here; ${PROTOCOL_FLOOR} is the oldest.`;
+  throw new SyncError("protocol_too_old", { protocol: PROTOCOL_FLOOR }, { detail });
+}
+
 /** The HTTP contract (API.md) over a service. */
 export function createApp(service: Service): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
@@ -59,7 +68,13 @@ export function createApp(service: Service): Hono<AppEnv> {
       "*",
       cors({
         origin: [...service.corsOrigins],
-        allowHeaders: ["authorization", "content-type", "x-device-id", "last-event-id"],
+        allowHeaders: [
+          "authorization",
+          "content-type",
+          "x-device-id",
+          "last-event-id",
+          "x-syncline-protocol",
+        ],
         exposeHeaders: ["etag", "retry-after"],
         maxAge: 600,
       }),
@@ -82,6 +97,8 @@ export function createApp(service: Service): Hono<AppEnv> {
   });
   app.use("/v1/*", async (c, next) => {
     if (service.isStopping()) throw closing(c.req.header(HOP_HEADER) !== undefined);
+    const named = c.req.header("x-syncline-protocol");
+    if (named !== undefined) assertSpoken(readInteger(named, "X-Syncline-Protocol"));
     return next();
   });
   app.get("/healthz", (c) => c.json({ status: "ok" }));

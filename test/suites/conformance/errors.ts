@@ -102,6 +102,15 @@ export const errors: Topic = (library) => {
     }
   });
 
+  test("a client that names a protocol older than the oldest spoken here gets 426", async () => {
+    const { send } = await library();
+    const as = (protocol: string) =>
+      send("GET", "/log", { headers: { "x-syncline-protocol": protocol } });
+    expect(await as("0")).toMatchObject(problem(426, "protocol_too_old", { protocol: 1 }));
+    expect((await as("1")).status).toBe(200);
+    expect((await as("new")).status).toBe(400);
+  });
+
   test("numbers in a query string that are no numbers get 400", async () => {
     const { send } = await library();
     for (const path of [
