@@ -168,7 +168,7 @@ export function planGroup(
       if (slot !== undefined) committed.push({ entry, slot });
     });
     entries.push(...own);
-    extra.push(...rememberMutation(submission, receipt, now));
+    extra.push(...rememberMutation(submission, receipt, now), ...(submission.also ?? []));
     if (mutationId !== null) seen.set(mutationId, index);
     return own.length === 0
       ? { kind: "unchanged", receipt }
@@ -189,7 +189,10 @@ export function planGroup(
     }
   });
   const rows = writeGroup({ before: known.slots, after: current, entries }, context);
-  const statements = [...rows, ...extra, ...storeConflicts(conflicts, now)];
+  const noted = [...extra, ...storeConflicts(conflicts, now)];
+  // What changes no record stands behind the fence too: another epoch may know better.
+  const fence = rows.length === 0 && noted.length > 0 ? [advanceHead(state, 0)] : [];
+  const statements = [...fence, ...rows, ...noted];
   return { members, statements, entries, committed, conflicts };
 }
 

@@ -10,6 +10,8 @@ import type { Registry } from "../resource/registry.ts";
 import type { Database } from "../store/database.ts";
 import type { Author, BatchOperation, Change, ChangeRequest, Receipt } from "./change.ts";
 import type { Committer } from "./committer.ts";
+import { closeConflict, findConflict, toResolvingRequest } from "./conflicts.ts";
+import type { Resolution } from "./conflicts.ts";
 import { loadSlots } from "./load.ts";
 import { rememberRefusal } from "./mutation.ts";
 import { applyChange, slotKey } from "./plan.ts";
@@ -49,6 +51,8 @@ export interface TransactionManager {
   commitSilent(type: string, id: string, fields: Readonly<Record<string, unknown>>): Promise<void>;
   /** A named server-side transaction. @throws not_found, invalid_record, every code of a change */
   runAction(name: string, input: unknown, context: CommitContext): Promise<Receipt>;
+  /** Does what a person decided of a late change, and closes it. @throws not_found */
+  resolveConflict(id: string, resolution: Resolution, author: Author): Promise<Receipt>;
   /** Raw SQL inside the manager's transaction; the caller says what changed with `log`. */
   withTx<Result>(author: Author, run: (tx: RawTx) => Promise<Result>): Promise<Result>;
   /** On a follower: writes entries as the leader wrote them. @throws what cannot be applied */
@@ -208,6 +212,16 @@ export function createManager(options: ManagerOptions): TransactionManager {
         return committer.commitNow({ ...submission, changes, output: output ?? null });
       });
     },
+    resolveConflict: (id, resolution, author) =>
+      committer.exclusive(async () => {
+        const conflict = await findConflict(database, id);
+        const request = toResolvingRequest(conflict, resolution);
+        const changes = request === null ? [] : [toChange(request, registry, limits)];
+        return committer.commitNow({
+          ...submissionOf(changes, resolution, { author }),
+          also: [closeConflict(id, resolution.choice, options.now())],
+        });
+      }),
     withTx: (author, run) => committer.exclusive(() => runRaw(options, author, run)),
     applyRemote: (page) => applyRemote(options, page),
     applySnapshot: (page) => applySnapshotPage(database, page, options.now()),

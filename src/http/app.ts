@@ -10,6 +10,7 @@ import { readInteger } from "./context.ts";
 import type { AppEnv } from "./context.ts";
 import { toLeader } from "./forward.ts";
 import { deviceRoutes } from "./routes/devices.ts";
+import { conflictRoutes } from "./routes/conflicts.ts";
 import { docsRoutes } from "./routes/docs.ts";
 import { libraryRoutes } from "./routes/libraries.ts";
 import { readRoutes } from "./routes/reads.ts";
@@ -112,6 +113,7 @@ export function createApp(service: Service): Hono<AppEnv> {
   app.route("/", replicaRoutes(service));
   app.use("/v1/libraries/:library/*", toLeader(service));
   app.route("/", writeRoutes(service));
+  app.route("/", conflictRoutes(service));
   app.route("/", streamRoutes(service));
   app.route("/", readRoutes(service));
   app.route("/", snapshotRoutes(service));

@@ -56,6 +56,8 @@ const summaries: Readonly<Record<string, string>> = {
   "post /v1/libraries/{library}/bulk": "Write a stream of records, with one log entry",
   "get /v1/libraries/{library}/bulk/{token}": "Read the state of a bulk operation",
   "post /v1/libraries/{library}/actions/{name}": "Run an action",
+  "get /v1/libraries/{library}/conflicts": "List late changes that wait for a person",
+  "post /v1/libraries/{library}/conflicts/{id}/resolve": "Decide what becomes of a late change",
   "post /v1/libraries/{library}/query/{name}": "Ask a query",
   "get /v1/libraries/{library}/query/{name}": "Ask a query",
   "get /v1/libraries/{library}/events": "Follow the library's events",

@@ -26,6 +26,10 @@ export const actionSchema = v.object({
   input: v.optional(v.unknown()),
   mutation_id: v.optional(uuid),
 });
+export const resolveSchema = v.object({
+  choice: v.picklist(["local", "remote", "merged", "discard"]),
+  data: v.optional(fields),
+});
 export const querySchema = v.object({ input: v.optional(v.unknown()) });
 export const librarySchema = v.object({
   name: v.pipe(v.string(), v.nonEmpty(), v.maxLength(200)),

@@ -1,0 +1,57 @@
+import { Hono } from "hono";
+import { requireGrant } from "../../auth/capability.ts";
+import { findConflict, listConflicts } from "../../commit/conflicts.ts";
+import type { OpenConflict } from "../../commit/conflicts.ts";
+import { resolveSchema } from "../../protocol/commit.ts";
+import type { Service } from "../../service.ts";
+import { answer, readBody } from "../body.ts";
+import { authenticate, authorOf, openFor, parse, readLimit, visibleTypes } from "../context.ts";
+import type { AppEnv } from "../context.ts";
+
+function describe(conflict: OpenConflict) {
+  return {
+    id: conflict.id,
+    resource_type: conflict.resourceType,
+    resource_id: conflict.recordId,
+    device_id: conflict.deviceId,
+    expected_version: conflict.expectedVersion,
+    current_version: conflict.currentVersion,
+    operation: conflict.operation,
+    data: conflict.data,
+    base: conflict.base,
+    created_at: new Date(conflict.createdAt).toISOString(),
+  };
+}
+
+/** Late changes of `manual` resources: which wait, and what a person decides (CONF-12). */
+export function conflictRoutes(service: Service): Hono<AppEnv> {
+  const body = { bytes: service.limits.bodyBytes, depth: service.limits.nestingDepth };
+  return new Hono<AppEnv>()
+    .get("/v1/libraries/:library/conflicts", async (c) => {
+      await authenticate(c, service);
+      const library = await openFor(c, service, { role: "reader" });
+      const limit = readLimit(c, service);
+      const types = visibleTypes(c, service, library.state.id);
+      const found = await listConflicts(library.database, c.req.query("after") ?? "", limit);
+      const next = found.length < limit ? null : (found.at(-1)?.id ?? null);
+      const conflicts = found.filter((one) => types === null || types.has(one.resourceType));
+      return answer(c.req.raw, { conflicts: conflicts.map(describe), next_cursor: next });
+    })
+    .post("/v1/libraries/:library/conflicts/:id/resolve", async (c) => {
+      await authenticate(c, service);
+      const library = await openFor(c, service, { role: "writer" });
+      const id = c.req.param("id").toLowerCase();
+      const resolution = parse(resolveSchema, await readBody(c.req.raw, body));
+      const { resourceType: type } = await findConflict(library.database, id);
+      requireGrant(c.get("capability"), { library: library.state.id, role: "writer", type });
+      const receipt = await library.manager.resolveConflict(id, resolution, authorOf(c));
+      return answer(c.req.raw, {
+        id,
+        choice: resolution.choice,
+        sequence: receipt.lastSequence,
+        epoch: receipt.epoch,
+        transaction_id: receipt.transactionId,
+        resource: receipt.resources[0] ?? null,
+      });
+    });
+}
