@@ -1,3 +1,4 @@
+import type { Clock } from "../base/clock.ts";
 import type { BulkRecord } from "../commit/bulk.ts";
 import { SyncError } from "../protocol/errors.ts";
 import { readValues } from "../stream/unpack.ts";
@@ -73,10 +74,35 @@ async function* readMaps(
   if (waiting > 0) yield badRecord("The body ends in the middle of a record.");
 }
 
+/** Passes a body on until it ends or sends nothing for `stallMs`: then nobody waits for it any longer. */
+async function* untilStalled(
+  body: ReadableStream<Uint8Array>,
+  stallMs: number,
+  clock: Clock,
+): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader();
+  const next = async () => {
+    const stalled = Promise.withResolvers<never>();
+    const stop = clock.every(stallMs, () =>
+      stalled.reject(
+        badBody(`The body sent nothing for ${stallMs} ms; send it again with its token.`),
+      ),
+    );
+    return Promise.race([reader.read(), stalled.promise]).finally(stop);
+  };
+  try {
+    for (let part = await next(); !part.done; part = await next()) yield part.value;
+  } finally {
+    // Not awaited: whoever stalls may not answer a cancellation either.
+    void reader.cancel().catch(() => {});
+  }
+}
+
 /** Reads the records of a bulk body as they arrive; never the body whole. @throws invalid_body, body_too_large */
 export function readRecords(
   request: Request,
-  limits: { recordBytes: number; bulkBodyBytes: number },
+  limits: { recordBytes: number; bulkBodyBytes: number; bulkStallMs: number },
+  clock: Clock,
 ): AsyncIterable<BulkRecord> {
   const type = (request.headers.get("content-type") ?? "").split(";")[0]?.trim();
   if (type !== RECORDS_NDJSON && type !== RECORDS_MSGPACK) {
@@ -93,8 +119,9 @@ export function readRecords(
     : raw;
   const unpacked = async function* (): AsyncGenerator<Uint8Array> {
     try {
-      yield* plain;
+      yield* untilStalled(plain, limits.bulkStallMs, clock);
     } catch (error) {
+      if (error instanceof SyncError) throw error;
       throw isGzip ? badBody("The gzip body is broken, or ends too early.", error) : error;
     }
   };

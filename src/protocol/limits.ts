@@ -15,6 +15,8 @@ export interface Limits {
   readonly nestingDepth: number;
   /** Milliseconds a body may take to arrive. */
   readonly bodyTimeoutMs: number;
+  /** Milliseconds a bulk body may send nothing before the operation is interrupted. */
+  readonly bulkStallMs: number;
   readonly batchChanges: number;
   /** Changes a resilient batch writes in one transaction (TM-29). */
   readonly resilientChunk: number;
@@ -75,6 +77,7 @@ export const defaultLimits: Limits = {
   recordBytes: 524_288,
   nestingDepth: 32,
   bodyTimeoutMs: 30 * second,
+  bulkStallMs: 30 * second,
   batchChanges: 1_000,
   resilientChunk: 100,
   bulkChunk: 2_000,

@@ -116,7 +116,7 @@ export function writeRoutes(service: Service): Hono<AppEnv> {
       hints: query.hints ?? {},
       author: authorOf(c),
       onError: query.on_error,
-      records: readRecords(c.req.raw, limits),
+      records: readRecords(c.req.raw, limits, service.clock),
     });
     telemetry.count("commits", 1, { kind: "bulk" });
     return answer(c.req.raw, bulkAnswer(receipt));
