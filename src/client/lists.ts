@@ -173,14 +173,37 @@ function overlay(state: CacheState, query: QueryNode, type: TypeStore): readonly
   return list;
 }
 
+function patch(
+  list: readonly RecordNode[],
+  old: readonly unknown[],
+  changed: readonly RecordNode[],
+): readonly unknown[] {
+  let data: unknown[] | null = null;
+  for (const node of changed) {
+    const view = viewOf(node);
+    for (let at = list.indexOf(node); at >= 0; at = list.indexOf(node, at + 1)) {
+      if (old[at] === view) continue;
+      data ??= [...old];
+      data[at] = view;
+    }
+  }
+  return data ?? old;
+}
+
 /** The records that readers see; the old array when they are the same. */
 export function dataOf(state: CacheState, query: QueryNode): readonly unknown[] {
   const { type, snapshot } = query;
   if (type === null) return query.values;
   state.work.rebuilt += 1;
   const list = type.overlaid.size === 0 ? query.base : overlay(state, query, type);
-  const data = list.map(viewOf);
   const old = snapshot.data;
+  const { changed, shown } = query;
+  query.changed = [];
+  query.shown = list;
+  // Few changes in place are patched: looking at every record costs more than copying the array.
+  if (changed !== null && list === shown && changed.length * 4 <= list.length)
+    return patch(list, old, changed);
+  const data = list.map(viewOf);
   if (old.length !== data.length) return data;
   for (let index = 0; index < data.length; index += 1) if (old[index] !== data[index]) return data;
   return old;
@@ -193,8 +216,13 @@ export function markLists(
   views: readonly (ClientRecord | null)[],
 ): void {
   const { owners, type } = node;
-  if (Array.isArray(owners)) for (const query of owners) markDirty(state, query);
-  else if (owners !== null) markDirty(state, owners);
+  const mark = (query: QueryNode) => {
+    if (query.changed !== null && query.changed.push(node) > query.base.length)
+      query.changed = null;
+    markDirty(state, query);
+  };
+  if (Array.isArray(owners)) for (const query of owners) mark(query);
+  else if (owners !== null) mark(owners);
   for (const view of views) {
     if (view === null) continue;
     eachListFor(type, view, (query) => {

@@ -29,6 +29,8 @@ export function queryOf(state: CacheState, key: QueryKey): QueryNode {
     type: returns === null ? null : typeOf(state, returns),
     values: loadingSnapshot.data,
     base: [],
+    shown: [],
+    changed: null,
     included: [],
     snapshot: loadingSnapshot,
     listeners: [],
@@ -104,6 +106,7 @@ export function invalidateQuery(state: CacheState, query: QueryNode): void {
 export function placeIn(state: CacheState, query: QueryNode, change: BaseChange): void {
   const placement = place(state, query, change);
   if (placement === "kept") return;
+  query.changed = null;
   markDirty(state, query);
   markStored(state, query);
   if (placement === "refill") markStale(state, query, change.sequence);
@@ -226,6 +229,7 @@ export function putList(state: CacheState, query: QueryNode, given: GivenAnswer)
   const { answer, overtaken } = given;
   query.isFetching = false;
   query.problem = null;
+  query.changed = null;
   markDirty(state, query);
   markStored(state, query);
   const isOlderList = isOlder(state, query, answer.sequence);

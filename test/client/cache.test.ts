@@ -1,12 +1,227 @@
 import { expect, test } from "bun:test";
-import { changed, createWorld, file } from "./world.ts";
+import { createCache } from "../../src/client/cache.ts";
+import { toQueryKey } from "../../src/client/query-key.ts";
+import { answer, changed, createWorld, deleted, event, file, rules, watch } from "./world.ts";
 
-test("an event changes the list that holds the record and tells its subscriber once", () => {
+const p = { parentId: "p" };
+
+test("an event changes the lists that hold the record and tells each once (CACHE-03, REACT-08)", () => {
   const { cache, list } = createWorld();
-  const directory = list("directory", { parentId: "p" }, [file("a"), file("b")]);
+  const directory = list("directory", p, [file("a"), file("b")]);
+  const other = list("directory", { parentId: "q" }, [file("x", { parentId: "q" })]);
   const before = directory.data();
   expect(cache.applyEvent(changed(6, file("a", { name: "a2", version: 2 })))).toBe("applied");
   expect(directory.names()).toEqual(["a2", "b"]);
   expect(directory.data()[1]).toBe(before[1]!);
-  expect(directory.calls()).toBe(1);
+  expect([directory.calls(), other.calls()]).toEqual([1, 0]);
+});
+
+test("a listener that follows many records is called once for an event of all of them", () => {
+  const { cache, list } = createWorld();
+  list("directory", p, [file("a"), file("b")]);
+  let calls = 0;
+  const listener = () => (calls += 1);
+  cache.subscribeRecord("file", "a", listener);
+  cache.subscribeRecord("file", "b", listener);
+  cache.applyEvent(changed(6, file("a", { version: 2 }), file("b", { version: 2 })));
+  expect(calls).toBe(1);
+});
+
+test("a doubled event changes nothing and a missing one is told, not skipped (EVT-19, EVT-20, CACHE-30)", () => {
+  const { cache, list } = createWorld();
+  const directory = list("directory", p, [file("a")]);
+  const first = changed(6, file("a", { name: "z", version: 2 }));
+  expect([first, first, changed(8, file("b"))].map((one) => cache.applyEvent(one))).toEqual([
+    "applied",
+    "duplicate",
+    "gap",
+  ]);
+  expect([cache.cursor, directory.calls()]).toEqual([6, 1]);
+  expect(directory.ids()).toEqual(["a"]);
+});
+
+test("a record is inserted, moved and removed in place, without asking again (GAP-07)", () => {
+  const { cache, list, asked } = createWorld();
+  const directory = list("directory", p, [file("b"), file("d")]);
+  cache.applyEvent(changed(6, file("c")));
+  expect(directory.ids()).toEqual(["b", "c", "d"]);
+  cache.applyEvent(changed(7, file("b", { name: "e", version: 2 })));
+  expect(directory.ids()).toEqual(["c", "d", "b"]);
+  cache.applyEvent(changed(8, file("c", { parentId: "q", version: 2 })));
+  cache.applyEvent(deleted(9, "d", 2));
+  expect(directory.ids()).toEqual(["b"]);
+  expect(asked()).toEqual([]);
+});
+
+test("a full page that loses a record asks for its next one, a short page knows that it is whole", () => {
+  const { cache, list, asked } = createWorld();
+  const full = list("directory", { ...p, limit: 2 }, [file("a"), file("b")]);
+  const short = list("directory", { ...p, limit: 5 }, [file("a"), file("b")]);
+  cache.applyEvent(deleted(6, "a", 2));
+  expect(asked()).toEqual([full.key.text]);
+  expect([full.ids(), short.ids()]).toEqual([["b"], ["b"]]);
+  cache.putAnswer(full.key, answer([file("b"), file("c")], 6), 0);
+  expect(full.snapshot()).toMatchObject({ isStale: false, isFetching: false });
+  expect(full.ids()).toEqual(["b", "c"]);
+});
+
+test("without a rule a list is asked for once, however many events come before its answer", () => {
+  const { cache, list, asked } = createWorld();
+  const search = list("search", {}, [file("a")]);
+  for (const sequence of [6, 7, 8]) cache.applyEvent(changed(sequence, file(`n${sequence}`)));
+  expect(asked()).toEqual([search.key.text]);
+  cache.putAnswer(search.key, answer([file("a")], 7), 0);
+  expect(asked()).toEqual([search.key.text]);
+  cache.putAnswer(search.key, answer([file("a"), file("n8")], 8), 0);
+  expect(asked()).toEqual([]);
+  expect(search.snapshot().isStale).toBe(false);
+});
+
+test("an old answer neither overwrites a newer record nor revives a deleted one (GAP-09)", () => {
+  const { cache, list } = createWorld();
+  const directory = list("directory", p, [file("a"), file("b")]);
+  cache.applyEvent(changed(6, file("a", { name: "new", version: 2 })));
+  cache.applyEvent(deleted(7, "b"));
+  cache.putAnswer(toQueryKey("search"), answer([file("a"), file("b")], 5), 0);
+  cache.putAnswer(directory.key, answer([file("a"), file("b")], 5), 0);
+  expect(directory.names()).toEqual(["new"]);
+  expect(cache.record("file", "b")).toEqual({ data: null, isPending: false, isKnown: true });
+});
+
+test("an optimistic change turns into the confirmed one without a flash, reply or event first (OPT-05)", () => {
+  for (const isReplyFirst of [true, false]) {
+    const { cache, list } = createWorld();
+    const directory = list("directory", p, [file("a"), file("b")]);
+    const seen: unknown[] = [];
+    cache.subscribeQuery(directory.key, () => seen.push(directory.names().join()));
+    cache.mutate({ id: "m", apply: (draft) => draft.update("file", "a", { name: "c" }) });
+    const steps = [
+      () => cache.confirm("m", 6),
+      () =>
+        cache.applyEvent({ ...changed(6, file("a", { name: "c", version: 2 })), mutationId: "m" }),
+    ];
+    for (const step of isReplyFirst ? steps : steps.toReversed()) step();
+    expect(new Set(seen)).toEqual(new Set(["b,c"]));
+    expect(cache.record("file", "a")).toMatchObject({ data: { version: 2 }, isPending: false });
+    expect(cache.stats().pending).toBe(0);
+  }
+});
+
+test("of several pending changes to one record any may fail, and the others stay (OPT-03, OPT-07)", () => {
+  for (const failed of ["m1", "m2", "m3"]) {
+    const { cache, list } = createWorld();
+    list("directory", p, [file("a")]);
+    const fields: Record<string, object> = { m1: { name: "n" }, m2: { size: 2 }, m3: { tag: 3 } };
+    for (const [id, change] of Object.entries(fields))
+      cache.mutate({ id, apply: (draft) => draft.update("file", "a", { ...change }) });
+    cache.reject(failed);
+    const kept = Object.entries(fields).filter(([id]) => id !== failed);
+    const expected = Object.assign({}, file("a"), ...kept.map(([, change]) => change));
+    expect(cache.record("file", "a").data).toEqual(expected);
+  }
+});
+
+test("an optimistic record appears in its place and is pending; a mutation that throws leaves nothing (OPT-09)", () => {
+  const { cache, list } = createWorld();
+  const directory = list("directory", p, [file("a"), file("c")]);
+  cache.mutate({ id: "m", apply: (draft) => draft.insert("file", file("b")) });
+  expect(directory.ids()).toEqual(["a", "b", "c"]);
+  expect(cache.record("file", "b").isPending).toBe(true);
+  const fail = () => {
+    throw new Error("no");
+  };
+  expect(() =>
+    cache.mutate({ id: "bad", apply: (draft) => (draft.delete("file", "a"), fail()) }),
+  ).toThrow("no");
+  expect(directory.ids()).toEqual(["a", "b", "c"]);
+  cache.reject("m");
+  expect(directory.ids()).toEqual(["a", "c"]);
+});
+
+test("a bulk operation makes only the queries of its type and scopes stale (CACHE-17, X-25)", () => {
+  const { cache, asked } = createWorld();
+  for (const scope of ["l1", "l2"]) {
+    const key = toQueryKey("directory", { parentId: scope });
+    cache.putAnswer(key, answer([], 5, { scopes: [scope] }), 0);
+    watch(cache, key);
+  }
+  cache.applyEvent(event(6, { bulk: { type: "file", scopes: ["l1"] } }));
+  expect(asked()).toEqual([toQueryKey("directory", { parentId: "l1" }).text]);
+});
+
+test("an answer is fresh until its time is over, then shown while it is asked for again (CACHE-10, CACHE-22)", () => {
+  const { cache, list, asked } = createWorld();
+  const search = list("search", {}, [file("a")]);
+  expect(cache.lookup(search.key, "cache-first", 299_999)).toBe("hit");
+  expect(cache.expire(299_999)).toBe(300_000);
+  expect(cache.expire(300_000)).toBeNull();
+  expect(asked()).toEqual([search.key.text]);
+  expect(search.ids()).toEqual(["a"]);
+  expect(cache.lookup(search.key, "stale-while-revalidate", 300_000)).toBe("hit-and-fetch");
+  expect(cache.lookup(toQueryKey("search", { text: "x" }), "cache-only", 0)).toBe("miss");
+});
+
+test("20,000 records shrink to 9,000 of the bound, and what is watched stays (CACHE-11, CACHE-12, X-27)", () => {
+  const { cache, list } = createWorld();
+  list("directory", p, [file("a")]);
+  for (let page = 0; page < 20; page += 1) {
+    const records = Array.from({ length: 1_000 }, (_, index) => file(`r${page}-${index}`));
+    cache.putRecords(
+      records.map((record) => ({ type: "file", record })),
+      5,
+    );
+    expect(cache.stats().records).toBeLessThanOrEqual(10_000);
+  }
+  expect(cache.stats().records).toBeGreaterThanOrEqual(9_000);
+  expect(cache.record("file", "a").isKnown).toBe(true);
+  expect(cache.record("file", "r0-0").isKnown).toBe(false);
+});
+
+test("beyond 100 queries the least used without subscribers go (CACHE-14)", () => {
+  const { cache, list } = createWorld();
+  const first = list("search", { n: -1 }, []);
+  for (let n = 0; n < 150; n += 1) cache.putAnswer(toQueryKey("search", { n }), answer([], 5), 0);
+  expect(cache.stats().queries).toBe(100);
+  expect(first.snapshot().status).toBe("ready");
+});
+
+test("an event costs only what it touches, with ten live lists or a thousand", () => {
+  const workFor = (count: number) => {
+    const { cache } = createWorld(5, { limits: { queries: 2_000 } });
+    for (let n = 0; n < count; n += 1) {
+      const key = toQueryKey("directory", { parentId: `p${n}` });
+      cache.putAnswer(key, answer([file(`f${n}`, { parentId: `p${n}` })], 5), 0);
+      watch(cache, key);
+    }
+    const before = cache.stats().work;
+    cache.applyEvent(changed(6, file("f3", { parentId: "p3", version: 2 })));
+    const { matched, rebuilt, notified } = cache.stats().work;
+    return [matched - before.matched, rebuilt - before.rebuilt, notified - before.notified];
+  };
+  expect(workFor(10)).toEqual([1, 1, 1]);
+  expect(workFor(1_000)).toEqual([1, 1, 1]);
+});
+
+test("what is stored answers queries at once after a restart, and the stream goes on (DD-03, PERSIST-08)", () => {
+  const { cache, list } = createWorld();
+  const key = list("directory", p, [file("a"), file("b")]).key;
+  const again = createCache({ rules });
+  again.load(structuredClone(cache.dump()));
+  expect(again.query(key)).toMatchObject({
+    status: "ready",
+    isStale: false,
+    data: [file("a"), file("b")],
+  });
+  expect(again.applyEvent(changed(6, file("aa")))).toBe("applied");
+  expect(again.query(key).data).toHaveLength(3);
+});
+
+test("after a reset the old is shown as stale until it is answered, whatever its versions were", () => {
+  const { cache, list, asked } = createWorld();
+  const directory = list("directory", p, [file("a", { version: 9 })]);
+  cache.start(2);
+  expect(directory.snapshot()).toMatchObject({ isStale: true, data: [file("a", { version: 9 })] });
+  expect(asked()).toEqual([directory.key.text]);
+  cache.putAnswer(directory.key, answer([file("a", { version: 1 })], 2), 0);
+  expect(directory.data()).toEqual([file("a", { version: 1 })]);
 });
