@@ -260,6 +260,8 @@ export function createFollower(options: FollowerOptions): Follower {
   const run = async (): Promise<void> => {
     const listening = listen();
     while (!isOver(state)) await (isResting() ? rest() : work());
+    // Whoever still waits for hints looks up, and sees that it is over.
+    bell.ring();
     await listening;
   };
 

@@ -28,9 +28,10 @@ export interface Outbox {
   /** Sends what waits, oldest first. Resolves to how many the leader took. @throws when it is out of reach */
   drain(): Promise<number>;
   list(): Promise<OutboxEntry[]>;
+  /** Those that wait, oldest first; a page of them. */
+  waiting(): Promise<OutboxEntry[]>;
   /** Forgets a refused write. */
   dismiss(mutationId: string): Promise<boolean>;
-  remove(mutationId: string): Promise<void>;
 }
 
 const QUEUE_MAX = 100_000;
@@ -117,11 +118,11 @@ export function createOutbox(options: {
       return draining;
     },
     list: () => read("true ORDER BY id LIMIT 1000"),
+    waiting: () => read("problem IS NULL ORDER BY id LIMIT 1000"),
     dismiss: async (mutationId) => {
       const sql = "DELETE FROM outbox WHERE mutation_id = ? AND problem IS NOT NULL RETURNING id";
       const [rows = []] = await write(sql, [mutationId]);
       return rows.length > 0;
     },
-    remove,
   };
 }

@@ -5,8 +5,8 @@ import { createUpstream } from "../follower/upstream.ts";
 import type { Fetch, LeaderDescription, Upstream } from "../follower/upstream.ts";
 import { readState } from "../lease/lease.ts";
 import { decodeEntries, selectRange } from "../log/sync-log.ts";
-import { SyncError, toProblem } from "../protocol/errors.ts";
-import type { Database } from "../store/database.ts";
+import { SyncError, isSyncError, toProblem } from "../protocol/errors.ts";
+import type { Database, Statement } from "../store/database.ts";
 import { migrate } from "../store/migrate.ts";
 import type { Catalog, CatalogOptions } from "./catalog.ts";
 import type { Library } from "./library.ts";
@@ -18,6 +18,8 @@ export interface FollowRequest {
   readonly libraryId: string;
   readonly leaderUrl: string;
   readonly token: string;
+  /** What this device is called there. */
+  readonly deviceName?: string | undefined;
 }
 
 /** The libraries of this service that follow a leader elsewhere. */
@@ -37,7 +39,6 @@ export interface Following {
 export interface FollowingOptions extends CatalogOptions {
   readonly catalog: Catalog;
   readonly fetch?: Fetch | undefined;
-  readonly deviceName?: string | undefined;
   readonly followerTimes?: Partial<FollowerTimes> | undefined;
   /** False: followers are driven by hand, for tests. */
   readonly autoRun?: boolean | undefined;
@@ -64,67 +65,82 @@ async function assertNothingLost(
   throw new SyncError("already_exists", { current: null }, { detail });
 }
 
+/** Gives a database the library's identity and the row that keeps it from leading. */
+function toReplica(
+  { libraryId, leaderUrl }: FollowRequest,
+  { name, description, historyId, leaderDeviceId }: LeaderDescription,
+  now: number,
+): Statement[] {
+  return [
+    {
+      sql: `INSERT INTO library (id, name, description, history_id, head, epoch, lease_expires_at,
+        oldest_sequence, created_at) SELECT ?, ?, ?, ?, 0, 0, 0, 1, ?
+        WHERE NOT EXISTS (SELECT 1 FROM library)`,
+      args: [libraryId, name, description, historyId, now],
+    },
+    {
+      sql: "INSERT OR REPLACE INTO follower (library_id, leader_url) VALUES (?, ?)",
+      args: [libraryId, leaderUrl],
+    },
+    {
+      sql: "UPDATE library SET leader_device_id = ?, leader_url = ?, lease_expires_at = 0",
+      args: [leaderDeviceId, leaderUrl],
+    },
+  ];
+}
+
 export function createFollowing(options: FollowingOptions): Following {
   const { catalog, clock, lease, registry, telemetry } = options;
   const fetcher: Fetch = options.fetch ?? ((url, init) => fetch(url, init));
   const followers = new Map<string, Follower>();
 
-  /** Gives the library's database its identity and the row that keeps it from leading. */
   const prepare = async (request: FollowRequest): Promise<void> => {
     const { libraryId, leaderUrl } = request;
+    const [known = []] = await catalog.database.read([
+      { sql: "SELECT library_id FROM follower WHERE library_id = ?", args: [libraryId] },
+    ]);
+    // A replica that exists goes on without its leader; a new one needs to know whom it copies.
+    if (known.length > 0) return;
     const upstream = createUpstream({ ...request, url: leaderUrl, fetch: fetcher });
     const description = await upstream.describe();
-    const { name } = description;
-    await addListing(catalog.database, {
-      id: libraryId,
-      name,
-      description: description.description,
-      createdAt: clock.now(),
-    }).catch((error: unknown) => {
-      if (!(error instanceof SyncError) || error.code !== "already_exists") throw error;
-    });
-    const again = "UPDATE libraries SET state = 'active' WHERE id = ?";
-    await catalog.database.write([{ sql: again, args: [libraryId] }]);
+    await adopt(libraryId, description);
     await catalog.release(libraryId);
     const database = options.openDatabase(libraryId);
     try {
       await migrate(database, allMigrations(registry), clock.now());
-      const [following = []] = await database.read([
-        { sql: "SELECT leader_url FROM follower", args: [] },
-      ]);
-      if (following.length === 0) {
-        const who = { deviceId: lease.deviceId, clock };
-        await assertNothingLost(database, who, { description, upstream });
-      }
-      await database.write([
-        {
-          sql: `INSERT INTO library (id, name, description, history_id, head, epoch, lease_expires_at,
-            oldest_sequence, created_at) SELECT ?, ?, ?, ?, 0, 0, 0, 1, ?
-            WHERE NOT EXISTS (SELECT 1 FROM library)`,
-          args: [libraryId, name, description.description, description.historyId, clock.now()],
-        },
-        {
-          sql: `INSERT INTO follower (library_id, leader_url) VALUES (?, ?)
-            ON CONFLICT (library_id) DO UPDATE SET leader_url = excluded.leader_url`,
-          args: [libraryId, leaderUrl],
-        },
-        {
-          sql: "UPDATE library SET leader_device_id = ?, leader_url = ?, lease_expires_at = 0",
-          args: [description.leaderDeviceId, leaderUrl],
-        },
-      ]);
+      await assertNothingLost(
+        database,
+        { deviceId: lease.deviceId, clock },
+        { description, upstream },
+      );
+      await database.write(toReplica(request, description, clock.now()));
     } finally {
       database.close();
     }
   };
 
-  const start = ({ libraryId, leaderUrl, token }: FollowRequest): Follower => {
+  /** Puts the library into this service's list. */
+  const adopt = async (id: string, { name, description }: LeaderDescription): Promise<void> => {
+    const listing = { id, name, description, createdAt: clock.now() };
+    await addListing(catalog.database, listing).catch((error: unknown) => {
+      if (!isSyncError(error, "already_exists")) throw error;
+    });
+    const sql = "UPDATE libraries SET state = 'active' WHERE id = ?";
+    await catalog.database.write([{ sql, args: [id] }]);
+  };
+
+  const start = ({
+    libraryId,
+    leaderUrl,
+    token,
+    deviceName = "follower",
+  }: FollowRequest): Follower => {
     const follower = createFollower({
       ...options,
       libraryId,
       leaderUrl,
       token,
-      device: { id: lease.deviceId, name: options.deviceName ?? "follower" },
+      device: { id: lease.deviceId, name: deviceName },
       open: () => catalog.open(libraryId),
       close: () => catalog.release(libraryId),
       fetch: fetcher,
@@ -186,7 +202,6 @@ export function createFollowing(options: FollowingOptions): Following {
         const detail = "Only a follower can be promoted; this node does not follow that library.";
         throw new SyncError("not_found", { what: `follower of ${libraryId}` }, { detail });
       }
-      const waiting = await follower.outbox.list();
       await stopOne(libraryId, "promote");
       const replica = await catalog.open(libraryId);
       await replica.database.write([
@@ -201,7 +216,10 @@ export function createFollowing(options: FollowingOptions): Following {
       ]);
       await catalog.release(libraryId);
       const library = await catalog.open(libraryId);
-      await replay(library, waiting, telemetry);
+      for (let waiting = await follower.outbox.waiting(); waiting.length > 0;) {
+        await replay(library, waiting, telemetry);
+        waiting = await follower.outbox.waiting();
+      }
       library.announce("LeaderChanged", {
         leader_device_id: library.state.leaderDeviceId,
         epoch: library.state.epoch,
@@ -217,11 +235,10 @@ export function createFollowing(options: FollowingOptions): Following {
 /** Commits here what waited for the leader. What is refused stays in the outbox, with its problem. */
 async function replay(
   library: Library,
-  waiting: Awaited<ReturnType<Follower["outbox"]["list"]>>,
+  waiting: Awaited<ReturnType<Follower["outbox"]["waiting"]>>,
   telemetry: FollowingOptions["telemetry"],
 ): Promise<void> {
-  for (const { path, request, mutationId, deviceId, problem } of waiting) {
-    if (problem !== null) continue;
+  for (const { path, request, mutationId, deviceId } of waiting) {
     const context = { author: { deviceId, isDevice: true }, mutationId };
     const { manager, database } = library;
     const { mutation_id: _id, changes, operation, input, ...rest } = request as ReplayedRequest;

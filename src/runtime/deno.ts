@@ -30,7 +30,9 @@ export async function serve(options: ServeOptions): Promise<Running> {
   };
   const url = `http://${server.addr.hostname}:${server.addr.port}`;
   service.telemetry.log("info", "Listening.", { url, databases: config.DATABASE_URL });
-  return { url, dataDir: node.dataDir, secret: node.secret, stop: () => (stopping ??= stop()) };
+  const { dataDir, secret } = node;
+  const { following } = service;
+  return { url, dataDir, secret, following, stop: () => (stopping ??= stop()) };
 }
 
 if (import.meta.main) {

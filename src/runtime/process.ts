@@ -6,6 +6,7 @@ import type { Hono } from "hono";
 import { bundledPlugins } from "../../plugins/index.ts";
 import { createApp } from "../http/app.ts";
 import type { AppEnv } from "../http/context.ts";
+import type { Following } from "../library/following.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Plugin } from "../resource/define.ts";
 import type { Service, ServiceOptions } from "../service.ts";
@@ -30,6 +31,8 @@ export interface Running {
   readonly url: string;
   readonly dataDir: string | null;
   readonly secret: string | null;
+  /** The libraries it follows elsewhere. */
+  readonly following: Following;
   /** Goodbye to streams, commits finished, leases released. */
   stop(): Promise<void>;
 }

@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { addDoctor } from "./commands/doctor.ts";
 import { addExport } from "./commands/export.ts";
 import { addGenerate } from "./commands/generate.ts";
+import { addFollow } from "./commands/follow.ts";
 import { addImport } from "./commands/import.ts";
 import { addIndex } from "./commands/index-tree.ts";
 import { addLibrary } from "./commands/library.ts";
@@ -24,6 +25,7 @@ export function createProgram(): Command {
   addToken(program);
   addRevoke(program);
   addLibrary(program);
+  addFollow(program);
   addTail(program);
   addIndex(program);
   addImport(program);
