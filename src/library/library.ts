@@ -7,7 +7,7 @@ import { createManager } from "../commit/manager.ts";
 import type { TransactionManager } from "../commit/manager.ts";
 import { isLeader } from "../lease/lease.ts";
 import type { LeaseOptions, LibraryState } from "../lease/lease.ts";
-import { trimLog } from "../log/retention.ts";
+import { ACTIVE_MS, trimLog } from "../log/retention.ts";
 import type { LogEntry } from "../log/sync-log.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Reader } from "../resource/define.ts";
@@ -70,8 +70,9 @@ function startChores(
   };
   const trim = async (): Promise<void> => {
     if (!isLeader(state)) return;
-    const before = clock.now() - limits.retentionMs;
-    const count = await committer.exclusive(() => trimLog(database, state, before));
+    const now = clock.now();
+    const times = { beforeMs: now - limits.retentionMs, activeSinceMs: now - ACTIVE_MS };
+    const count = await committer.exclusive(() => trimLog(database, state, times));
     telemetry.count("entries_trimmed", count);
   };
   const mind = async (): Promise<void> => {

@@ -1,24 +1,25 @@
 import type { Database } from "../store/database.ts";
 
-/** Devices not seen for this long no longer hold the log back; they come back by a snapshot. */
-const ACTIVE_MS = 30 * 24 * 60 * 60 * 1_000;
+/** A device not heard of for this long no longer holds the log back; it comes back by a snapshot. */
+export const ACTIVE_MS = 30 * 24 * 60 * 60 * 1_000;
 /** Entries removed in one transaction, so that a trim never holds up commits for long. */
 const CHUNK = 5_000;
 
 /**
- * Removes entries older than `beforeMs` that every active device has acknowledged (LOG-11), and
- * moves `oldestSequence` in the same batch. Must run alone with the database. Resolves to how many.
+ * Removes entries older than `beforeMs` that every device heard of since `activeSinceMs` has
+ * acknowledged (LOG-11), and moves `oldestSequence` in the same batch. Must run alone with the database. Resolves to how many.
  */
 export async function trimLog(
   database: Database,
   state: { oldestSequence: number },
-  beforeMs: number,
+  times: { readonly beforeMs: number; readonly activeSinceMs: number },
 ): Promise<number> {
+  const { beforeMs, activeSinceMs } = times;
   const [limits = [], acknowledged = []] = await database.read([
     { sql: "SELECT max(sequence) FROM sync_log WHERE timestamp_ms < ?", args: [beforeMs] },
     {
       sql: "SELECT min(sequence) FROM sync_positions WHERE updated_at >= ?",
-      args: [beforeMs - ACTIVE_MS],
+      args: [activeSinceMs],
     },
   ]);
   const old = (limits[0]?.[0] as number | null | undefined) ?? 0;
@@ -35,5 +36,5 @@ export async function trimLog(
     },
   ]);
   state.oldestSequence = last + 1;
-  return count + (await trimLog(database, state, beforeMs));
+  return count + (await trimLog(database, state, times));
 }
