@@ -5,7 +5,7 @@ import { bundledPlugins } from "../../plugins/index.ts";
 import { systemClock } from "../base/clock.ts";
 import { createApp } from "../http/app.ts";
 import type { AppEnv } from "../http/context.ts";
-import { trimLog } from "../log/retention.ts";
+import { ACTIVE_MS, trimLog } from "../log/retention.ts";
 import { SyncError, toProblem } from "../protocol/errors.ts";
 import type { Service } from "../service.ts";
 import { composeService } from "./compose.ts";
@@ -84,8 +84,9 @@ export class LibraryObject extends DurableObject<WorkerEnv> {
     this.usedAt = systemClock.monotonic();
     const { service } = await this.wake();
     const { database, state, committer } = await service.catalog.open(library);
-    const beforeMs = systemClock.now() - service.limits.retentionMs;
-    await committer.exclusive(() => trimLog(database, state, beforeMs));
+    const now = systemClock.now();
+    const times = { beforeMs: now - service.limits.retentionMs, activeSinceMs: now - ACTIVE_MS };
+    await committer.exclusive(() => trimLog(database, state, times));
     await this.ctx.storage.setAlarm(systemClock.now() + DAY_MS);
   }
 

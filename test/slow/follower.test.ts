@@ -77,17 +77,17 @@ test("I1, I5, I7: a follower killed at random moments ends up equal to its leade
     body: records,
   });
 
-  let isWriting = true;
+  const quiet = new AbortController();
   const write = async (): Promise<void> => {
-    for (let at_ = 0; isWriting; at_ += 1) {
-      const id = ids[(at_ * 7) % ids.length] ?? "";
-      const operation = at_ % 5 === 4 ? "delete" : "upsert";
+    for (let step = 0; !quiet.signal.aborted; step += 1) {
+      const id = ids[(step * 7) % ids.length] ?? "";
+      const operation = step % 5 === 4 ? "delete" : "upsert";
       const changes = [
         {
           resource_type: "album",
           operation,
           id,
-          ...(operation === "delete" ? {} : { data: { name: `n${at_}` } }),
+          ...(operation === "delete" ? {} : { data: { name: `n${step}` } }),
         },
         { resource_type: "album", operation: "insert", id: createId(), data: { name: "more" } },
       ];
@@ -115,7 +115,7 @@ test("I1, I5, I7: a follower killed at random moments ends up equal to its leade
     follower.child.kill("SIGKILL");
     await follower.child.exited;
   }
-  isWriting = false;
+  quiet.abort();
   await writer;
   const follower = await begin();
   const seen = async () =>
