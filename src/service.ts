@@ -6,11 +6,14 @@ import { createNodeCredentials } from "./auth/node-credential.ts";
 import type { NodeCredentials } from "./auth/node-credential.ts";
 import { createTickets } from "./auth/tickets.ts";
 import type { Tickets } from "./auth/tickets.ts";
-import { createTokenVerifier } from "./auth/token.ts";
+import type { Grant } from "./auth/capability.ts";
+import { createTokenVerifier, mintToken } from "./auth/token.ts";
 import type { TokenVerifier } from "./auth/token.ts";
 import type { Fetch } from "./follower/upstream.ts";
 import { openCatalog } from "./library/catalog.ts";
 import type { Catalog, CatalogOptions } from "./library/catalog.ts";
+import { createSetup } from "./library/setup.ts";
+import type { Setup } from "./library/setup.ts";
 import { createFollowing } from "./library/following.ts";
 import type { Following, FollowingOptions } from "./library/following.ts";
 import { openStandardBody } from "./stream/body.ts";
@@ -32,6 +35,12 @@ export interface Service extends CatalogOptions {
   /** How nodes that share a secret trust each other; null when they share none. */
   readonly credentials: NodeCredentials | null;
   readonly fetch: Fetch;
+  /** Signs a token of this service; null when another issuer makes them. */
+  readonly mint:
+    | ((token: { subject: string; grants: Grant[]; ttlSeconds: number }) => Promise<string>)
+    | null;
+  /** Merges of libraries, as jobs. */
+  readonly setup: Setup;
   /** Resolves when the service can commit. @throws database_unavailable */
   ready(): Promise<void>;
   /** True from the call of `stop` on. */
@@ -66,6 +75,9 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const { database } = catalog;
   const following = createFollowing({ ...options, catalog });
   await following.resume();
+  const setup = createSetup({ ...options, catalog, fetch: reach });
+  await setup.resume();
+  const { secret } = options;
   const revocations = createRevocations({
     clock,
     load: async (sinceMs) => {
@@ -105,6 +117,8 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     following,
     credentials,
     fetch: reach,
+    mint: secret === undefined ? null : (token) => mintToken({ ...token, secret, clock }),
+    setup,
     verifier,
     revocations,
     tickets: createTickets({ clock, limits }),

@@ -15,6 +15,7 @@ import { docsRoutes } from "./routes/docs.ts";
 import { libraryRoutes } from "./routes/libraries.ts";
 import { readRoutes } from "./routes/reads.ts";
 import { replicaRoutes } from "./routes/replica.ts";
+import { setupRoutes } from "./routes/setup.ts";
 import { snapshotRoutes } from "./routes/snapshot.ts";
 import { streamRoutes } from "./routes/stream.ts";
 import { writeRoutes } from "./routes/writes.ts";
@@ -119,6 +120,7 @@ export function createApp(service: Service): Hono<AppEnv> {
   app.route("/", snapshotRoutes(service));
   app.route("/", libraryRoutes(service));
   app.route("/", deviceRoutes(service));
+  app.route("/", setupRoutes(service));
   app.route("/", docsRoutes(service, app));
   app.notFound((c) => {
     const { pathname } = new URL(c.req.url);

@@ -11,7 +11,16 @@ import {
   revocationSchema,
 } from "../protocol/commit.ts";
 import { errorTable } from "../protocol/errors.ts";
-import { deviceSchema, followSchema, positionSchema, resumeSchema } from "../protocol/setup.ts";
+import {
+  confirmSchema,
+  deviceSchema,
+  followSchema,
+  joinSchema,
+  pairSchema,
+  positionSchema,
+  resumeSchema,
+  setupSchema,
+} from "../protocol/setup.ts";
 import { PROTOCOL_VERSION } from "../protocol/version.ts";
 import type { Registry } from "../resource/registry.ts";
 
@@ -76,6 +85,12 @@ const summaries: Readonly<Record<string, string>> = {
   "delete /v1/libraries/{library}/devices/{device}": "Revoke a device, and all its tokens",
   "get /v1/libraries/{library}/positions": "Read how far each device is",
   "post /v1/libraries/{library}/positions": "Acknowledge a position",
+  "post /v1/pairing/codes": "Make a code that lets a device in, once, for five minutes",
+  "post /v1/pairing/join": "Name a device and its key with a code, and get a challenge",
+  "post /v1/pairing/confirm": "Send the signed challenge, and get a token",
+  "get /v1/sync-setup/discover": "See the libraries of this or another service",
+  "post /v1/sync-setup": "Register two devices with each other, or merge libraries",
+  "get /v1/jobs/{job}": "Read a job",
   "post /v1/following": "Follow a library of another service",
   "get /v1/libraries/{library}/follower": "Read the state of this node's follower",
   "post /v1/libraries/{library}/follower/resume": "Go on after a halt",
@@ -89,6 +104,10 @@ const bodies: Readonly<Record<string, GenericSchema>> = {
   "post /v1/libraries/{library}/devices": deviceSchema,
   "post /v1/libraries/{library}/positions": positionSchema,
   "post /v1/following": followSchema,
+  "post /v1/pairing/codes": pairSchema,
+  "post /v1/pairing/join": joinSchema,
+  "post /v1/pairing/confirm": confirmSchema,
+  "post /v1/sync-setup": setupSchema,
   "post /v1/libraries/{library}/follower/resume": resumeSchema,
   "post /v1/libraries": librarySchema,
   "post /v1/libraries/{library}/commit": commitSchema,

@@ -26,3 +26,29 @@ export const followSchema = v.object({
   token: v.pipe(v.string(), v.nonEmpty(), v.maxLength(16_384)),
 });
 export const resumeSchema = v.object({ accept_history: v.optional(v.boolean(), false) });
+export const pairSchema = v.object({
+  library_id: v.optional(uuid),
+  role: v.optional(v.picklist(["reader", "writer", "owner"]), "writer"),
+});
+export const joinSchema = v.object({
+  code: v.pipe(v.string(), v.maxLength(64)),
+  device: v.object({
+    id: deviceId,
+    name: deviceName,
+    public_key: v.pipe(v.string(), v.maxLength(200)),
+  }),
+});
+export const confirmSchema = v.object({
+  device_id: deviceId,
+  signature: v.pipe(v.string(), v.maxLength(200)),
+});
+export const setupSchema = v.object({
+  local_library_id: uuid,
+  remote_library_id: uuid,
+  remote_url: url,
+  remote_token: v.optional(v.pipe(v.string(), v.maxLength(16_384))),
+  action: v.object({
+    type: v.picklist(["RegisterOnly", "MergeIntoLocal", "MergeIntoRemote", "CreateShared"]),
+  }),
+  leader_device_id: deviceId,
+});

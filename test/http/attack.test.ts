@@ -11,9 +11,12 @@ test("I8: no route but health and documentation answers without a token", async 
     "GET /docs",
     "GET /openapi.json",
   ]);
+  // A device that is being paired has no token yet: its code and its signature speak for it.
+  const pairing = new Set(["POST /v1/pairing/join", "POST /v1/pairing/confirm"]);
   const routes = world.app.routes.filter(({ method }) => method !== "ALL");
   expect(routes.length).toBeGreaterThan(20);
   for (const { method, path } of routes) {
+    if (pairing.has(`${method} ${path}`)) continue;
     const url = path.replace(":library", world.library.state.id).replace(/:\w+/g, "album");
     const { status } = await world.app.request(url, { method });
     expect(`${method} ${path} ${status}`).toBe(

@@ -1,0 +1,175 @@
+import { Hono } from "hono";
+import { allows, requireGrant, SERVICE_WIDE } from "../../auth/capability.ts";
+import { createUpstream } from "../../follower/upstream.ts";
+import { registerDevice } from "../../library/device.ts";
+import { describeLibraries } from "../../library/discovery.ts";
+import { createPairing } from "../../library/pairing.ts";
+import { SyncError, isSyncError } from "../../protocol/errors.ts";
+import { confirmSchema, joinSchema, pairSchema, setupSchema } from "../../protocol/setup.ts";
+import type { Service } from "../../service.ts";
+import { answer, readBody } from "../body.ts";
+import { authenticate, parse } from "../context.ts";
+import type { AppContext, AppEnv } from "../context.ts";
+
+const TOKEN_SECONDS = 90 * 86_400;
+
+function invalid(path: string, message: string): SyncError {
+  return new SyncError("invalid_body", { issues: [{ path, message }] }, { detail: message });
+}
+
+/** The caller's token for the other service: named apart, else the one that came with the request. */
+function remoteToken(c: AppContext, named?: string): string {
+  const own = c.req.header("authorization")?.replace(/^bearer /i, "") ?? "";
+  return named ?? c.req.header("x-remote-token") ?? own;
+}
+
+function pairingRoutes(service: Service): Hono<AppEnv> {
+  const { limits, clock, catalog, mint } = service;
+  const small = { bytes: limits.bodyBytes, depth: limits.nestingDepth };
+  const pairing = createPairing({ clock });
+  return new Hono<AppEnv>()
+    .post("/v1/pairing/codes", async (c) => {
+      const capability = await authenticate(c, service);
+      const given = c.req.raw.body === null ? {} : await readBody(c.req.raw, small);
+      const { library_id, role } = parse(pairSchema, given);
+      const library = library_id?.toLowerCase() ?? SERVICE_WIDE;
+      requireGrant(capability, { library, role: "owner" });
+      if (mint === null) {
+        const detail = "This service checks tokens of another issuer and cannot make any.";
+        throw new SyncError("forbidden", { reason: "no_secret" }, { detail });
+      }
+      const { code, expiresIn } = pairing.createCode([{ library, role }]);
+      return answer(c.req.raw, { code, expires_in: expiresIn });
+    })
+    .post("/v1/pairing/join", async (c) => {
+      const { code, device } = parse(joinSchema, await readBody(c.req.raw, small));
+      const { id, name, public_key: publicKey } = device;
+      return answer(c.req.raw, { ...(await pairing.join(code, { id, name, publicKey })) });
+    })
+    .post("/v1/pairing/confirm", async (c) => {
+      const { device_id, signature } = parse(confirmSchema, await readBody(c.req.raw, small));
+      const { device, grants } = await pairing.confirm(device_id, signature);
+      await registerDevice(catalog.database, device, clock.now());
+      for (const { library } of grants) {
+        if (library === SERVICE_WIDE) continue;
+        await registerDevice((await catalog.open(library)).database, device, clock.now());
+      }
+      const token = await mint?.({
+        subject: device.id,
+        grants: [...grants],
+        ttlSeconds: TOKEN_SECONDS,
+      });
+      return answer(c.req.raw, { token: token ?? null });
+    });
+}
+
+/** Discovering another service, and joining a library of ours with one of its own. */
+function joinRoutes(service: Service): Hono<AppEnv> {
+  const { limits, clock, catalog, registry, lease, setup } = service;
+  const small = { bytes: limits.bodyBytes, depth: limits.nestingDepth };
+  const own = { device_id: lease.deviceId, device_name: lease.nodeUrl ?? lease.deviceId };
+
+  const discover = async (url: string, token: string): Promise<Record<string, unknown>> => {
+    const offline = { device_id: null, device_name: url, is_online: false, libraries: [] };
+    const headers = { authorization: `Bearer ${token}` };
+    const response = await service
+      .fetch(`${url}/v1/sync-setup/discover`, { headers })
+      .catch(() => null);
+    if (response === null || response.status >= 500) return offline;
+    if (response.ok) return (await response.json()) as Record<string, unknown>;
+    const detail = `${url} answers ${response.status}: pair with it first, and pass its token as X-Remote-Token.`;
+    throw new SyncError("forbidden", { reason: "not_paired" }, { detail });
+  };
+
+  return new Hono<AppEnv>()
+    .get("/v1/sync-setup/discover", async (c) => {
+      const capability = await authenticate(c, service);
+      const url = c.req.query("device_url");
+      if (url === undefined) {
+        const isVisible = (library: string) => allows(capability, { library, role: "reader" });
+        const libraries = await describeLibraries(catalog, registry, isVisible);
+        return answer(c.req.raw, { ...own, is_online: true, libraries });
+      }
+      requireGrant(capability, { library: SERVICE_WIDE, role: "owner" });
+      if (!/^https?:\/\/[^/]/.test(url))
+        throw invalid("device_url", "An http:// or https:// address.");
+      return answer(c.req.raw, await discover(url.replace(/\/+$/, ""), remoteToken(c)));
+    })
+    .post("/v1/sync-setup", async (c) => {
+      const capability = await authenticate(c, service);
+      const asked = parse(setupSchema, await readBody(c.req.raw, small));
+      const { type } = asked.action;
+      const local = asked.local_library_id.toLowerCase();
+      const remote = asked.remote_library_id.toLowerCase();
+      requireGrant(capability, { library: local, role: "owner" });
+      const { database } = await catalog.open(local);
+      if (type === "CreateShared" || type === "MergeIntoRemote") {
+        const message =
+          type === "CreateShared"
+            ? "CreateShared is not built yet: create a library, then merge both into it."
+            : "MergeIntoRemote is asked of the other service, as its MergeIntoLocal.";
+        throw invalid("action.type", message);
+      }
+      const url = asked.remote_url.replace(/\/+$/, "");
+      const token = remoteToken(c, asked.remote_token);
+      const found = await discover(url, token);
+      const remoteId = found["device_id"];
+      const leader = asked.leader_device_id;
+      if (typeof remoteId === "string" && leader !== remoteId && leader !== lease.deviceId) {
+        throw invalid("leader_device_id", "Leader device must be either local or remote device");
+      }
+      const upstream = createUpstream({ url, libraryId: remote, token, fetch: service.fetch });
+      let isRegistered = typeof remoteId === "string";
+      if (typeof remoteId === "string") {
+        const name = typeof found["device_name"] === "string" ? found["device_name"] : remoteId;
+        await registerDevice(database, { id: remoteId, name }, clock.now());
+        isRegistered = await upstream.register({ id: lease.deviceId, name: own.device_name }).then(
+          () => true,
+          (error: unknown) => {
+            if (isSyncError(error, "overloaded")) return false;
+            throw error;
+          },
+        );
+      }
+      const job =
+        type === "MergeIntoLocal"
+          ? await setup.merge({
+              localLibraryId: local,
+              remoteLibraryId: remote,
+              remoteUrl: url,
+              remoteToken: token,
+            })
+          : null;
+      return answer(c.req.raw, {
+        success: isRegistered,
+        local_library_id: local,
+        remote_library_id: remote,
+        devices_registered: isRegistered,
+        pending_remote: !isRegistered,
+        ...(job === null ? {} : { job_id: job.id }),
+        message: isRegistered
+          ? "Devices successfully registered for library access"
+          : `${url} did not answer; send the same request again when it is in reach.`,
+      });
+    })
+    .get("/v1/jobs/:job", async (c) => {
+      const capability = await authenticate(c, service);
+      const job = await setup.find(c.req.param("job").toLowerCase());
+      if (job === null) throw new SyncError("not_found", { what: `job ${c.req.param("job")}` });
+      requireGrant(capability, { library: job.libraryId, role: "reader" });
+      const { id, name, libraryId, status, progress, message } = job;
+      return answer(c.req.raw, {
+        job_id: id,
+        name,
+        library_id: libraryId,
+        status,
+        progress,
+        message,
+      });
+    });
+}
+
+/** Pairing, discovery, sync setup and its jobs. */
+export function setupRoutes(service: Service): Hono<AppEnv> {
+  return new Hono<AppEnv>().route("/", pairingRoutes(service)).route("/", joinRoutes(service));
+}
