@@ -57,6 +57,8 @@ export const file = defineResource({
     contentId: v.nullish(v.pipe(v.string(), v.maxLength(128))),
   }),
   sync: { domain: "index", after: ["location"] },
+  // Every device browses the index of the others, so their bulks are fetched, not only noticed.
+  onBulk: (_notice, { fetch }) => fetch(),
 });
 
 export const userMetadata = resourceTable("user_metadata", {

@@ -24,6 +24,8 @@ export const location = defineResource({
     pathHint: z.string().max(4_096).nullish(),
   }),
   sync: { domain: "index" },
+  // Every device browses the index of the others, so their bulks are fetched, not only noticed.
+  onBulk: (_notice, { fetch }) => fetch(),
 });
 
 export const locationPlugin = definePlugin({

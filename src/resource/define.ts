@@ -39,7 +39,7 @@ export interface BulkNotice {
 /** What a follower's `onBulk` works with. */
 export interface BulkContext extends Reader {
   /** Makes the type's records here equal to the leader's. Done before the call for domain `metadata`. */
-  fetch(): Promise<void>;
+  readonly fetch: () => Promise<void>;
 }
 
 /** How one resource travels and how its conflicts end. */

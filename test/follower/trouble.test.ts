@@ -157,6 +157,26 @@ test("BULK-07: records of a metadata bulk are fetched before the follower moves 
   expect(await logOf(replica)).toEqual(await logOf(leader.library));
 });
 
+test("a bulk of domain index is the plugin's to fetch: bundled files and locations are", async () => {
+  await using pair = await createPair();
+  const { leader } = pair;
+  const follower = await pair.follow();
+  await follower.settle();
+  const record = { id: createId(), device_id: "desk", name: "Pictures" };
+  await leader.app.request(`${pair.at}/bulk?resource_type=location`, {
+    method: "POST",
+    headers: {
+      authorization: `Bearer ${leader.token}`,
+      "content-type": "application/x-ndjson",
+    },
+    body: JSON.stringify(record),
+  });
+  expect(await follower.settle()).toBe("live");
+  const ours = await recordsOf(await pair.replica());
+  expect(ours["locations"]).toEqual([[record.id, 1, "desk", "Pictures"]]);
+  expect(ours).toEqual(await recordsOf(leader.library));
+});
+
 test("I8, DOM-03: a record of domain state never travels, whichever way", async () => {
   await using pair = await createPair({ plugins: [...bundledPlugins, draftPlugin] });
   const { leader } = pair;
