@@ -33,11 +33,14 @@ export interface Cluster {
   readonly network: Network;
   readonly faults: DatabaseFaults;
   readonly nodes: Map<string, SimulatedNode>;
+  readonly devices: Map<string, SimulatedNode>;
   start(name: string): Promise<SimulatedNode>;
+  /** A service with files of its own, which can follow what the nodes lead. */
+  startDevice(name: string): Promise<SimulatedNode>;
   /** As `kill -9`: nothing of it happens any more, not even what had begun to wait. */
   crash(name: string): void;
-  /** Reads the files as nobody's node. */
-  inspect(library: string): Database;
+  /** Reads the files of the nodes, or of a device, as nobody's node. */
+  inspect(library: string, device?: string): Database;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -50,10 +53,11 @@ export async function createCluster(random: Random): Promise<Cluster> {
   const network = createNetwork({ time, random });
   const faults: DatabaseFaults = { failBefore: 0, failAfter: 0, failRead: 0, delayMs: 0 };
   const nodes = new Map<string, SimulatedNode>();
+  const devices = new Map<string, SimulatedNode>();
   const opened: Database[] = [];
-  const openRaw = (name: string, owner: Owner): Database => {
+  const openRaw = (name: string, owner: Owner, folder = ""): Database => {
     const database = openDatabase({
-      url: `file:${join(directory, name)}.db`,
+      url: `file:${join(directory, folder + name)}.db`,
       durability: "normal",
       createClient,
       clock: time.clockOf(owner),
@@ -64,7 +68,7 @@ export async function createCluster(random: Random): Promise<Cluster> {
     return database;
   };
   const outside: Owner = { state: "running", skewMs: 0 };
-  const start = async (name: string): Promise<SimulatedNode> => {
+  const startIn = async (name: string, folder: string): Promise<SimulatedNode> => {
     const owner: Owner = { state: "running", skewMs: random.below(20_000) - 10_000 };
     const clock = time.clockOf(owner);
     const service = await createService({
@@ -78,12 +82,12 @@ export async function createCluster(random: Random): Promise<Cluster> {
       fetch: network.fetchFrom(name, owner),
       corsOrigins: [],
       openDatabase: (database) =>
-        withFaults(openRaw(database, owner), { owner, time, random, faults }),
+        withFaults(openRaw(database, owner, folder), { owner, time, random, faults }),
       dropDatabase: async () => {},
     });
     const app = createApp(service);
     const node = { name, owner, service };
-    nodes.set(name, node);
+    (folder === "" ? nodes : devices).set(name, node);
     network.attach(name, { owner, answer: async (request) => app.fetch(request) });
     return node;
   };
@@ -92,17 +96,21 @@ export async function createCluster(random: Random): Promise<Cluster> {
     network,
     faults,
     nodes,
-    start,
+    devices,
+    start: (name) => startIn(name, ""),
+    startDevice: (name) => startIn(name, `${name}-`),
     crash: (name) => {
-      const node = nodes.get(name);
+      const node = nodes.get(name) ?? devices.get(name);
       if (node === undefined) return;
       node.owner.state = "dead";
       nodes.delete(name);
+      devices.delete(name);
       network.detach(name);
     },
-    inspect: (library) => openRaw(library, outside),
+    inspect: (library, device) =>
+      openRaw(library, outside, device === undefined ? "" : `${device}-`),
     [Symbol.asyncDispose]: async () => {
-      for (const { owner } of nodes.values()) owner.state = "dead";
+      for (const { owner } of [...nodes.values(), ...devices.values()]) owner.state = "dead";
       for (const database of opened) database.close();
       await rm(directory, { recursive: true, force: true });
     },

@@ -110,3 +110,24 @@ export function findDivergence(
   }
   return broken;
 }
+
+/** A replica that has caught up holds the same log and the same rows. */
+export function findUnequal(leader: Evidence, replica: Evidence): string[] {
+  const broken: string[] = [];
+  if (leader.head !== replica.head)
+    broken.push(`it stands at ${replica.head}, the head is ${leader.head}`);
+  const bySequence = new Map(leader.entries.map((entry) => [entry.sequence, entry]));
+  for (const entry of replica.entries) {
+    const own = bySequence.get(entry.sequence);
+    if (own?.transactionId !== entry.transactionId || own.epoch !== entry.epoch)
+      broken.push(`entry ${entry.sequence}@${entry.epoch} is not the leader's`);
+  }
+  for (const id of new Set([...leader.rows.keys(), ...replica.rows.keys()])) {
+    const [row, copy] = [leader.rows.get(id), replica.rows.get(id)];
+    if (row?.version !== copy?.version || row?.name !== copy?.name)
+      broken.push(
+        `record ${id} is ${JSON.stringify(row)}, the replica has ${JSON.stringify(copy)}`,
+      );
+  }
+  return broken;
+}

@@ -2,10 +2,11 @@ import { mintToken } from "../../src/auth/token.ts";
 import { SECRET } from "../support/world.ts";
 import { LEASE_MS, createCluster } from "./cluster.ts";
 import type { Cluster } from "./cluster.ts";
-import { findBroken, findDivergence, readEvidence } from "./invariants.ts";
+import { findBroken, findDivergence, findUnequal, readEvidence } from "./invariants.ts";
 import { createRandom } from "./random.ts";
 import type { Random } from "./random.ts";
 import { createSubscriber } from "./subscriber.ts";
+import { createBrowser } from "./browser.ts";
 import { createWriter } from "./writer.ts";
 
 export interface Outcome {
@@ -21,6 +22,10 @@ export interface Outcome {
 export interface SimulationOptions {
   readonly nodeCount: number;
   readonly stepCount: number;
+  /** Devices that follow the nodes with files of their own; none by default. */
+  readonly deviceCount?: number;
+  /** Real clients with a list on the screen; none by default. */
+  readonly browserCount?: number;
 }
 
 /** One thing that goes wrong, or right again. Answers what to write into the history. */
@@ -39,16 +44,17 @@ const moves: Readonly<Record<string, Move>> = {
     return `${name} is killed and starts again`;
   },
   pause: (cluster, random) => {
-    const node = random.pick([...cluster.nodes.values()]);
+    const node = random.pick([...cluster.nodes.values(), ...cluster.devices.values()]);
     node.owner.state = "paused";
     return `${node.name} sleeps`;
   },
   wake: (cluster) => {
-    for (const { owner } of cluster.nodes.values()) owner.state = "running";
+    for (const { owner } of [...cluster.nodes.values(), ...cluster.devices.values()])
+      owner.state = "running";
     return "all wake";
   },
   cut: (cluster, random, names) => {
-    const ends = ["clients", ...names];
+    const ends = ["clients", "browser1", ...names];
     const [one, other] = [random.pick(ends), random.pick(names)];
     if (one !== other) cluster.network.cut(one, other);
     return `${one} and ${other} are cut`;
@@ -75,7 +81,8 @@ const moves: Readonly<Record<string, Move>> = {
 async function restart(cluster: Cluster, name: string): Promise<void> {
   for (let attempt = 0; attempt < 100; attempt += 1) {
     try {
-      await cluster.time.during(cluster.start(name));
+      const isDevice = name.startsWith("device");
+      await cluster.time.during(isDevice ? cluster.startDevice(name) : cluster.start(name));
       return;
     } catch {
       cluster.crash(name);
@@ -85,8 +92,8 @@ async function restart(cluster: Cluster, name: string): Promise<void> {
   throw new Error(`${name} does not start.`);
 }
 
-function repair({ nodes, network, faults }: Cluster): void {
-  for (const { owner } of nodes.values()) owner.state = "running";
+function repair({ nodes, devices, network, faults }: Cluster): void {
+  for (const { owner } of [...nodes.values(), ...devices.values()]) owner.state = "running";
   network.heal();
   Object.assign(faults, { failBefore: 0, failAfter: 0, failRead: 0, delayMs: 0 });
   Object.assign(network.faults, { dropRequest: 0, dropAnswer: 0, duplicate: 0, delayMs: 0 });
@@ -105,17 +112,21 @@ async function createLibrary(cluster: Cluster, token: string, id: string): Promi
     throw new Error(`The library was not created: ${await response.text()}`);
 }
 
-/** Writers and subscribers, and how to let them finish. */
-function startClients(
-  cluster: Cluster,
-  random: Random,
-  common: { names: readonly string[]; token: string; library: string },
-) {
-  const { names, token, library } = common;
+interface Common {
+  readonly names: readonly string[];
+  readonly token: string;
+  readonly library: string;
+  readonly options: SimulationOptions;
+}
+
+/** Writers, subscribers, devices that follow, and people with browsers. */
+async function startClients(cluster: Cluster, random: Random, common: Common) {
+  const { names, token, library, options } = common;
+  const { time, network } = cluster;
   const owner = { state: "running" as const, skewMs: 0 };
-  const clock = cluster.time.clockOf(owner);
+  const clock = time.clockOf(owner);
   const shared = {
-    fetch: cluster.network.fetchFrom("clients", owner),
+    fetch: network.fetchFrom("clients", owner),
     sleep: (ms: number) => clock.sleep(ms),
     random,
     nodeNames: names,
@@ -125,8 +136,17 @@ function startClients(
   const ids = Array.from({ length: 8 }, () => random.id());
   const writers = Array.from({ length: 3 }, () => createWriter({ ...shared, ids }));
   const subscribers = Array.from({ length: 2 }, () => createSubscriber(shared));
-  for (const actor of [...writers, ...subscribers]) void actor.run();
-  return { writers, subscribers };
+  for (let index = 0; index < (options.deviceCount ?? 0); index += 1) {
+    const device = await cluster.startDevice(`device${index + 1}`);
+    const leaderUrl = `http://${random.pick(names)}`;
+    await device.service.following.follow({ libraryId: library, leaderUrl, token });
+  }
+  const browsers = Array.from({ length: options.browserCount ?? 0 }, (_, index) => {
+    const [name, url] = [`browser${index + 1}`, `http://${random.pick(names)}`];
+    return createBrowser({ name, url, network, time, random, library, token });
+  });
+  for (const actor of [...writers, ...subscribers, ...browsers]) void actor.run();
+  return { writers, subscribers, browsers };
 }
 
 /** The first run of a process imports keys, which takes real time; it must not be one that counts. */
@@ -136,6 +156,40 @@ let warm: Promise<Outcome> | null = null;
 export async function simulate(seed: number, options: SimulationOptions): Promise<Outcome> {
   await (warm ??= run(0, { nodeCount: 3, stepCount: 8 }));
   return run(seed, options);
+}
+
+type Clients = Awaited<ReturnType<typeof startClients>>;
+
+/** All is repaired: everybody who writes goes on, then stops; everybody who reads must agree. */
+async function finish(cluster: Cluster, clients: Clients, library: string): Promise<string[]> {
+  const { time } = cluster;
+  const { writers, subscribers, browsers } = clients;
+  const database = cluster.inspect(library);
+  const broken: string[] = [];
+  repair(cluster);
+  await time.advance(LEASE_MS * 3);
+  const before = (await readEvidence(database)).head;
+  await time.advance(10_000);
+  const after = (await readEvidence(database)).head;
+  if (after === before) broken.push("liveness: nobody can write although all is well again");
+  for (const actor of [...writers, ...browsers]) actor.stop();
+  await time.advance(LEASE_MS * 4);
+  const evidence = await readEvidence(database);
+  const attempts = writers.flatMap((writer) => writer.attempts);
+  broken.push(...findBroken(evidence, attempts));
+  for (const subscriber of subscribers) broken.push(...findDivergence(evidence, subscriber));
+  const open = attempts.filter(({ outcome }) => outcome === null);
+  if (open.length > writers.length) broken.push(`${open.length} attempts were never answered`);
+  for (const name of cluster.devices.keys()) {
+    const replica = await readEvidence(cluster.inspect(library, name));
+    broken.push(...findUnequal(evidence, replica).map((what) => `I7: ${name}: ${what}`));
+  }
+  for (const browser of browsers) {
+    broken.push(...browser.findDivergence(evidence));
+    await browser.close();
+  }
+  for (const subscriber of subscribers) subscriber.stop();
+  return broken;
 }
 
 async function run(seed: number, options: SimulationOptions): Promise<Outcome> {
@@ -156,55 +210,30 @@ async function run(seed: number, options: SimulationOptions): Promise<Outcome> {
   });
   await createLibrary(cluster, token, library);
   const database = cluster.inspect(library);
-  const { writers, subscribers } = startClients(cluster, random, { names, token, library });
+  const clients = await startClients(cluster, random, { names, token, library, options });
+  const { writers, subscribers } = clients;
   const broken: string[] = [];
   const check = async (what: string): Promise<boolean> => {
     const evidence = await readEvidence(database);
     const last = evidence.entries.at(-1);
     history.push(`${time.now} ${what}: ${last?.sequence ?? 0}@${last?.epoch ?? 0}`);
-    broken.push(
-      ...findBroken(
-        evidence,
-        writers.flatMap(({ attempts }) => attempts),
-      ),
-    );
+    const attempts = writers.flatMap((writer) => writer.attempts);
+    broken.push(...findBroken(evidence, attempts));
     for (const subscriber of subscribers) broken.push(...subscriber.faults);
     return broken.length === 0;
   };
   for (let step = 0; step < options.stepCount; step += 1) {
     const move = moves[random.pick(Object.keys(moves))];
-    const what = (await move?.(cluster, random, names)) ?? "";
+    const targets = [...names, ...cluster.devices.keys()];
+    const what = (await move?.(cluster, random, targets)) ?? "";
     await time.advance(random.pick([5, 200, 1_000, LEASE_MS * 1.5]));
     if (!(await check(what))) break;
   }
-  if (broken.length === 0) {
-    repair(cluster);
-    await time.advance(LEASE_MS * 3);
-    const before = (await readEvidence(database)).head;
-    await time.advance(5_000);
-    const after = (await readEvidence(database)).head;
-    if (after === before) broken.push("liveness: nobody can write although all is well again");
-    for (const writer of writers) writer.stop();
-    await time.advance(10_000);
-    await check("all is well again");
-    const evidence = await readEvidence(database);
-    for (const subscriber of subscribers) broken.push(...findDivergence(evidence, subscriber));
-    const open = writers
-      .flatMap(({ attempts }) => attempts)
-      .filter(({ outcome }) => outcome === null);
-    if (open.length > writers.length) broken.push(`${open.length} attempts were never answered`);
-    for (const subscriber of subscribers) subscriber.stop();
-  }
-  const evidence = await readEvidence(database);
-  const digest = String(
-    Bun.hash(
-      JSON.stringify([
-        history,
-        evidence.entries.map(({ recordId, version }) => [recordId, version]),
-      ]),
-    ),
-  );
-  return { seed, history, broken, digest, entryCount: evidence.entries.length };
+  if (broken.length === 0) broken.push(...(await finish(cluster, clients, library)));
+  const { entries } = await readEvidence(database);
+  const versions = entries.map(({ recordId, version }) => [recordId, version]);
+  const digest = String(Bun.hash(JSON.stringify([history, versions])));
+  return { seed, history, broken, digest, entryCount: entries.length };
 }
 
 /** What a person needs to see a failure again. */
