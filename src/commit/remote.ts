@@ -126,7 +126,12 @@ function breakCycles(
   return [...first.slice(0, at), ...second, ...first.slice(at)];
 }
 
-async function write(options: RawOptions, page: RemotePage): Promise<CommittedEntry[]> {
+interface RemotePlan {
+  readonly committed: readonly CommittedEntry[];
+  readonly statements: readonly (Statement | RowsStatement)[];
+}
+
+async function plan(options: RawOptions, page: RemotePage): Promise<RemotePlan> {
   const { database, registry, state } = options;
   const { entries, epoch } = page;
   const wanted = entries.map((entry) => ({
@@ -155,7 +160,7 @@ async function write(options: RawOptions, page: RemotePage): Promise<CommittedEn
   const head = state.head + entries.length;
   const context = { ordered: registry.resources, sequence: head, now: options.now() };
   const deleted = entries.filter((entry) => entry.changeType === "delete");
-  await database.write([
+  const statements = [
     {
       sql: "INSERT INTO follow (head, next, epoch) VALUES (?, ?, ?)",
       args: [state.head, head, epoch],
@@ -170,8 +175,8 @@ async function write(options: RawOptions, page: RemotePage): Promise<CommittedEn
           ),
         ]),
     ...rememberMutations(entries),
-  ]);
-  return committed;
+  ];
+  return { committed, statements };
 }
 
 /** A new leader that has written nothing yet: the replica must know its epoch to be promoted past it. */
@@ -180,6 +185,16 @@ async function followEpoch({ database, state }: RawOptions, epoch: number): Prom
   const sql = "INSERT INTO follow (head, next, epoch) VALUES (?, ?, ?)";
   await database.write([{ sql, args: [head, head, epoch] }]);
   state.epoch = epoch;
+}
+
+/**
+ * After an error that says nothing about the write, the replica may stand further than it knows, and
+ * every page from there on would be refused (GUARD:follow). Answers how many entries it has more.
+ */
+async function countUnknown({ database, state }: RawOptions, error: unknown): Promise<number> {
+  if (isRefused(error) && guardOf(error) !== "follow") return 0;
+  const [rows = []] = await database.read([{ sql: "SELECT head FROM library", args: [] }]);
+  return Math.max(0, Number(rows[0]?.[0] ?? 0) - state.head);
 }
 
 /** Divides entries into their transactions, which are applied whole (GAP-20). */
@@ -212,12 +227,23 @@ export async function applyRemote(options: RawOptions, page: RemotePage): Promis
     const detail = `The leader sent entry ${sequence} where ${state.head + index + 1} was due.`;
     throw new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail });
   });
-  try {
-    const committed = await write(options, { ...page, entries });
+  const advance = (committed: readonly CommittedEntry[]): void => {
     state.head += committed.length;
     state.epoch = page.epoch;
     options.onCommitted(committed);
+  };
+  let planned: RemotePlan | null = null;
+  try {
+    planned = await plan(options, { ...page, entries });
+    await options.database.write(planned.statements);
+    advance(planned.committed);
   } catch (error) {
+    const unknownCount = planned === null ? 0 : await countUnknown(options, error);
+    if (planned !== null && unknownCount > 0) {
+      advance(planned.committed.slice(0, unknownCount));
+      await applyRemote(options, page);
+      return;
+    }
     const transactions = byTransaction(entries);
     const isPoison =
       error instanceof SyncError

@@ -55,6 +55,8 @@ export interface FollowerOptions {
   readonly limits: Limits;
   readonly telemetry: Telemetry;
   readonly times?: Partial<FollowerTimes>;
+  /** From 0 to 1, for the jitter of waits; `Math.random` when left out. */
+  readonly random?: (() => number) | undefined;
 }
 
 /** What a person or a monitor wants to know of a follower. */
@@ -98,6 +100,7 @@ export function toEvent(error: unknown): FollowerEvent {
 
 export function createFollower(options: FollowerOptions): Follower {
   const { libraryId, leaderUrl, clock, limits, telemetry, registry, device } = options;
+  const random = options.random ?? Math.random;
   const times = { ...defaultTimes, ...options.times };
   const upstream = createUpstream({ ...options, url: leaderUrl });
   const database = async () => (await options.open()).database;
@@ -245,7 +248,7 @@ export function createFollower(options: FollowerOptions): Follower {
   /** One wait of a state that rests, and what comes after it. */
   const rest = async (): Promise<void> => {
     if (state === "live") await bell.wait(times.pollMs);
-    else if (state === "waiting") await bell.wait(backoffMs(attempts - 1, Math.random()));
+    else if (state === "waiting") await bell.wait(backoffMs(attempts - 1, random()));
     else await bell.wait(times.haltedMs);
     move(requested ?? (state === "live" ? "behind" : "retry"));
     requested = null;
@@ -269,6 +272,7 @@ export function createFollower(options: FollowerOptions): Follower {
     listenForHints({
       upstream,
       bell,
+      random,
       after: () => last?.state.head ?? 0,
       isOver: () => isOver(state),
       onHint: () => {

@@ -5,6 +5,7 @@ import type { Upstream } from "./upstream.ts";
 export interface HintOptions {
   readonly upstream: Upstream;
   readonly bell: Bell;
+  readonly random: () => number;
   readonly after: () => number;
   readonly isOver: () => boolean;
   readonly onHint: () => void;
@@ -38,6 +39,6 @@ export async function listenForHints(options: HintOptions): Promise<void> {
     const isFruitful = await readOnce(options, abort.signal).catch(() => false);
     unwatch();
     failures = isFruitful ? 0 : failures + 1;
-    if (!isOver()) await bell.pause(backoffMs(failures, Math.random()));
+    if (!isOver()) await bell.pause(backoffMs(failures, options.random()));
   }
 }

@@ -71,7 +71,7 @@ export function createBrowser(options: BrowserOptions) {
     run: async (): Promise<void> => {
       while (!life.isStopped) {
         await clock.sleep(1 + random.below(6_000));
-        if (life.isStopped) return;
+        if (life.isStopped) break;
         if (random.chance(0.1)) {
           page.leave();
           await page.client.close();
@@ -86,6 +86,9 @@ export function createBrowser(options: BrowserOptions) {
       const shown = page.list.getSnapshot().data;
       const byId = new Map(shown.map((record) => [record.id, record]));
       const broken: string[] = [];
+      const { connection, pendingCount, cursor } = page.client.status.getSnapshot();
+      if (connection !== "live" || pendingCount > 0 || cursor !== head)
+        broken.push(`${name} is ${connection} at ${cursor} of ${head}, ${pendingCount} pending`);
       if (shown.length !== byId.size) broken.push(`I7: ${name} shows a record twice`);
       for (const id of new Set([...rows.keys(), ...byId.keys()])) {
         const [held, row] = [byId.get(id), rows.get(id)];

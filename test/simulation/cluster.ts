@@ -80,6 +80,7 @@ export async function createCluster(random: Random): Promise<Cluster> {
       metrics: () => "",
       secret: SECRET,
       fetch: network.fetchFrom(name, owner),
+      random: () => random.next(),
       corsOrigins: [],
       openDatabase: (database) =>
         withFaults(openRaw(database, owner, folder), { owner, time, random, faults }),

@@ -1,10 +1,17 @@
 import { describe, simulate } from "./simulate.ts";
 
-// bun run soak [count] [first seed] [nodes]: many seeds, until one breaks.
-const [count = 1_000, first = 1, nodeCount = 3] = process.argv.slice(2).map(Number);
+// bun run soak [count] [first seed] [nodes] [devices] [browsers]: many seeds, until one breaks.
+const [count = 1_000, first = 1, nodeCount = 3, deviceCount = 1, browserCount = 2] = process.argv
+  .slice(2)
+  .map(Number);
 let entryCount = 0;
 for (let seed = first; seed < first + count; seed += 1) {
-  const outcome = await simulate(seed, { nodeCount, stepCount: 25 });
+  const outcome = await simulate(seed, {
+    nodeCount,
+    deviceCount,
+    browserCount,
+    stepCount: 25,
+  });
   entryCount += outcome.entryCount;
   if (outcome.broken.length > 0) {
     console.error(describe(outcome));

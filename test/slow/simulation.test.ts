@@ -6,26 +6,36 @@
  */
 import { expect, test } from "bun:test";
 import { describe, simulate } from "../simulation/simulate.ts";
+import type { SimulationOptions } from "../simulation/simulate.ts";
 
-async function holdAll(nodeCount: number, seeds: { from: number; count: number }): Promise<void> {
-  for (let seed = seeds.from; seed < seeds.from + seeds.count; seed += 1) {
-    const outcome = await simulate(seed, { nodeCount, stepCount: 25 });
+interface Seeds extends Omit<SimulationOptions, "stepCount"> {
+  readonly from: number;
+  readonly count: number;
+}
+
+async function holdAll({ from, count, ...options }: Seeds): Promise<void> {
+  for (let seed = from; seed < from + count; seed += 1) {
+    const outcome = await simulate(seed, { ...options, stepCount: 25 });
     if (outcome.broken.length > 0) throw new Error(describe(outcome));
   }
 }
 
 test("S1 to S7: one node, 50 seeds: whatever its clients, network and database suffer, the invariants hold", async () => {
-  await holdAll(1, { from: 1, count: 50 });
+  await holdAll({ nodeCount: 1, from: 1, count: 50 });
 }, 300_000);
 
-test("S1 to S7: three nodes, 150 seeds: leases move, requests are forwarded, streams relayed, the invariants hold", async () => {
-  await holdAll(3, { from: 1_000, count: 150 });
+test("S1 to S7: three nodes, 120 seeds: leases move, requests are forwarded, streams relayed, the invariants hold", async () => {
+  await holdAll({ nodeCount: 3, from: 1_000, count: 120 });
 }, 600_000);
+
+test("I7: nodes, a device that follows and two browsers, 30 seeds: all that is shown is what is stored", async () => {
+  await holdAll({ nodeCount: 3, deviceCount: 1, browserCount: 2, from: 2_000, count: 30 });
+}, 300_000);
 
 test("the same seed gives the same history", async () => {
   const [one, other] = [
-    await simulate(11, { nodeCount: 3, stepCount: 15 }),
-    await simulate(11, { nodeCount: 3, stepCount: 15 }),
+    await simulate(11, { nodeCount: 3, stepCount: 15, deviceCount: 1, browserCount: 1 }),
+    await simulate(11, { nodeCount: 3, stepCount: 15, deviceCount: 1, browserCount: 1 }),
   ];
   expect(other.history).toEqual(one.history);
   expect(other.digest).toBe(one.digest);
