@@ -39,11 +39,8 @@ export interface Following {
 export interface FollowingOptions extends CatalogOptions {
   readonly catalog: Catalog;
   readonly fetch?: Fetch | undefined;
-<<<<<<< HEAD
-=======
   readonly random?: (() => number) | undefined;
   readonly deviceName?: string | undefined;
->>>>>>> c8d12a6 (Let a follower that lost an answer find its place again)
   readonly followerTimes?: Partial<FollowerTimes> | undefined;
   /** False: followers are driven by hand, for tests. */
   readonly autoRun?: boolean | undefined;
