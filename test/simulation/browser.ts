@@ -1,4 +1,4 @@
-import { bundledPlugins } from "../../plugins/index.ts";
+import type { bundledPlugins } from "../../plugins/index.ts";
 import { clientRules } from "../../plugins/rules/index.ts";
 import { createClient } from "../../src/client/index.ts";
 import { openMemory } from "../../src/client/persistence.ts";
@@ -53,12 +53,13 @@ export function createBrowser(options: BrowserOptions) {
     const albums = list.getSnapshot().data;
     const choice = random.below(4);
     const title = `by ${name} ${random.below(1_000_000)}`;
+    const old = (): string => random.pick(albums).id;
     const handle =
       albums.length === 0 || choice === 0
         ? client.insert("album", { id: random.id(), name: title })
         : choice === 1
-          ? client.delete("album", random.pick(albums).id)
-          : client.update("album", random.pick(albums).id, { name: title });
+          ? client.delete("album", old())
+          : client.update("album", old(), { name: title });
     // What is refused is shown by `status.rejected`.
     handle.done.catch(() => {});
   };
@@ -72,11 +73,12 @@ export function createBrowser(options: BrowserOptions) {
       while (!life.isStopped) {
         await clock.sleep(1 + random.below(6_000));
         if (life.isStopped) break;
-        if (random.chance(0.1)) {
+        const dice = random.below(10);
+        if (dice === 0) {
           page.leave();
           await page.client.close();
           page = open();
-        } else if (random.chance(0.1)) page.client.setOffline(random.chance(0.5));
+        } else if (dice === 1) page.client.setOffline(random.chance(0.5));
         else write();
       }
       page.client.setOffline(false);
