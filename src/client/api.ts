@@ -76,6 +76,8 @@ export interface RejectedMutation {
 
 export interface SyncStatus {
   readonly connection: "connecting" | "live" | "catching-up" | "offline" | "needs-auth" | "closed";
+  /** Cut off by `setOffline`, in this tab or another. */
+  readonly isPaused: boolean;
   readonly cursor: number;
   readonly head: number;
   readonly pendingCount: number;

@@ -191,6 +191,7 @@ export function createClient<Source extends AnyRegistry = AnyRegistry>(
 
   const statusOf = (): SyncStatus => ({
     connection: isClosed ? "closed" : publicStates[session.state],
+    isPaused: session.isPaused,
     cursor: cache.cursor,
     head: Math.max(feed.head, cache.cursor),
     pendingCount: outbox.pendingCount,
@@ -199,6 +200,7 @@ export function createClient<Source extends AnyRegistry = AnyRegistry>(
   });
   const status = createStore<SyncStatus>({
     connection: "connecting",
+    isPaused: false,
     cursor: -1,
     head: -1,
     pendingCount: 0,
@@ -328,7 +330,10 @@ export function createClient<Source extends AnyRegistry = AnyRegistry>(
           cache.stats().pending === 0,
       ),
     waitFor: (sequence: number) => until(({ cursor }) => cursor >= sequence),
-    setOffline: (isOffline: boolean) => session.setPaused(isOffline),
+    setOffline: (isOffline: boolean) => {
+      session.setPaused(isOffline);
+      refresh();
+    },
     setToken: (token: TokenSource) => session.setToken(token),
     stats: () => cache.stats(),
     close: () => stop(),

@@ -121,6 +121,7 @@ const disabled: QuerySnapshot = { ...loading, isFetching: false };
 const unknown: RecordSnapshot = { data: null, isPending: false, isKnown: false };
 const offline: SyncStatus = {
   connection: "connecting",
+  isPaused: false,
   cursor: -1,
   head: -1,
   pendingCount: 0,

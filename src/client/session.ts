@@ -63,6 +63,7 @@ export interface Session {
   close(): void;
   readonly state: ConnectionState;
   readonly isLeader: boolean;
+  readonly isPaused: boolean;
   /** Another tab led while this one was open: the disk is as that one left it. */
   readonly hasHeardLeader: boolean;
 }
@@ -120,6 +121,7 @@ export function createSession(options: SessionOptions): Session {
 
   const hearLeader = (message: Extract<TabMessage, { kind: "stands" }>): void => {
     const { identity, cursor } = message;
+    isPaused = message.state === "paused";
     if (identity !== null && cursor >= 0) {
       feed.join(identity, cursor);
       if (cache.cursor < cursor) miss();
@@ -201,6 +203,9 @@ export function createSession(options: SessionOptions): Session {
     },
     get isLeader() {
       return isLeader;
+    },
+    get isPaused() {
+      return isPaused;
     },
     get hasHeardLeader() {
       return hasHeardLeader;

@@ -73,10 +73,15 @@ export function createDemo(): Pages {
     const forever = "public, max-age=31536000, immutable";
     return new Response(file, { headers: { ...headers, "cache-control": forever } });
   };
+  const worker = async (): Promise<Response> => {
+    const file = Bun.file(join(built, "sw.js"));
+    return new Response(file, { headers: { ...headers, "cache-control": "no-cache" } });
+  };
   return (request) => {
     if (request.method !== "GET" && request.method !== "HEAD") return null;
     const { pathname } = new URL(request.url);
     if (pathname === "/") return page();
+    if (pathname === "/sw.js") return worker();
     const [, name] = /^\/assets\/([\w.-]+)$/.exec(pathname) ?? [];
     return name === undefined ? null : asset(name);
   };

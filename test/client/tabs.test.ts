@@ -82,6 +82,25 @@ test("C13: every tab may write, offline too, and all show it at once", async () 
   expect(await world.sequences()).toEqual([1, 2]);
 });
 
+test("C13: a tab that is opened while the others are cut off is cut off too, also once it leads", async () => {
+  await using world = await createClientWorld();
+  const { openTab, streams } = openBrowser(world);
+  const leader = openTab().client;
+  await until(leader.status, live);
+  leader.setOffline(true);
+  expect(leader.status.getSnapshot().isPaused).toBe(true);
+  const heir = openTab().client;
+  await until(heir.status, ({ isPaused }) => isPaused);
+  const closing = leader.close();
+  heir.insert("album", { name: "waits" });
+  await closing;
+  const { connection, pendingCount } = await until(heir.status, (now) => now.pendingCount === 1);
+  expect([connection, pendingCount, streams.open]).toEqual(["offline", 1, 1]);
+  heir.setOffline(false);
+  await heir.synced();
+  expect(await world.sequences()).toEqual([1]);
+});
+
 test("C14: the leading tab dies with writes under way; another takes over, and nothing is lost or doubled", async () => {
   await using world = await createClientWorld();
   const { openTab } = openBrowser(world);

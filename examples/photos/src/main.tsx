@@ -17,6 +17,9 @@ const theme = createTheme({
   cursorType: "pointer",
 });
 
+// Only what is built: while working on the pages, old ones would be in the way.
+if (import.meta.env.PROD) void navigator.serviceWorker?.register("/sw.js");
+
 const root = document.getElementById("root");
 if (root !== null) {
   createRoot(root).render(

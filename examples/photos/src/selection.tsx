@@ -23,10 +23,13 @@ export function useSelection(): Selection {
 
 const none = { ids: new Set<string>(), anchor: null as string | null };
 
-export function SelectionProvider({ children }: { children: ReactNode }) {
-  const [{ ids, anchor }, set] = useState(none);
-  const selection = useMemo<Selection>(
-    () => ({
+/** What is selected in one view. Another view begins with nothing. */
+export function SelectionProvider({ view, children }: { view: string; children: ReactNode }) {
+  const [held, hold] = useState({ view, ...none });
+  const { ids, anchor } = held.view === view ? held : none;
+  const selection = useMemo<Selection>(() => {
+    const set = (next: typeof none) => hold({ view, ...next });
+    return {
       ids,
       clear: () => set(none),
       click: (id, event, all) => {
@@ -40,8 +43,7 @@ export function SelectionProvider({ children }: { children: ReactNode }) {
           set({ anchor: id, ids: next });
         } else set({ anchor: id, ids: new Set([id]) });
       },
-    }),
-    [ids, anchor],
-  );
+    };
+  }, [ids, anchor, view]);
   return <Context value={selection}>{children}</Context>;
 }

@@ -6,6 +6,7 @@
  */
 const tokenKey = "syncline.token";
 const libraryKey = "syncline.library";
+const librariesKey = "syncline.libraries";
 
 export interface LibrarySummary {
   readonly id: string;
@@ -16,7 +17,7 @@ export function takeToken(): string | null {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
   if (given === null) return localStorage.getItem(tokenKey);
   keepToken(given);
-  history.replaceState(null, "", location.pathname);
+  history.replaceState(null, "", location.pathname + location.search);
   return given;
 }
 
@@ -25,11 +26,37 @@ export function keepToken(token: string): void {
 }
 
 export function forgetToken(): void {
-  localStorage.removeItem(tokenKey);
+  for (const key of [tokenKey, librariesKey]) localStorage.removeItem(key);
+}
+
+/** The libraries that this browser knew last, so that it can open them without the service. */
+export function knownLibraries(): readonly LibrarySummary[] | null {
+  return JSON.parse(localStorage.getItem(librariesKey) ?? "null") as LibrarySummary[] | null;
+}
+
+export function keepLibraries(libraries: readonly LibrarySummary[]): void {
+  localStorage.setItem(librariesKey, JSON.stringify(libraries));
 }
 
 export const lastLibrary = (): string | null => localStorage.getItem(libraryKey);
 export const keepLibrary = (id: string): void => localStorage.setItem(libraryKey, id);
+
+/**
+ * Which device this window is. Windows of one device share what they hold and one connection; another
+ * `?device=` in the address is a device of its own, to be cut off alone.
+ */
+export const device = (): string => new URLSearchParams(location.search).get("device") ?? "1";
+
+export function otherDevice(): string {
+  const address = new URL(location.href);
+  address.searchParams.set("device", String(Number(device()) + 1));
+  return address.href;
+}
+
+/** What the service answered instead. */
+export interface Refusal extends Error {
+  readonly status: number;
+}
 
 /** A request with the token. Throws with the sentence that the service answers. */
 export async function request(
@@ -46,7 +73,10 @@ export async function request(
     ...(init.body === undefined ? {} : { body: init.body }),
   });
   const answer = (await response.json()) as { detail?: string };
-  if (!response.ok) throw new Error(answer.detail ?? response.statusText);
+  if (!response.ok) {
+    const { status, statusText } = response;
+    throw Object.assign(new Error(answer.detail ?? statusText), { status }) satisfies Refusal;
+  }
   return answer;
 }
 

@@ -18,6 +18,7 @@ import { FavoritesView, FolderView, HomeView, SearchView, TagView } from "./view
 import { goTo, useRoute } from "./route.ts";
 import type { Route } from "./route.ts";
 import { SelectionProvider, useSelection } from "./selection.tsx";
+import { otherDevice } from "./session.ts";
 import type { LibrarySummary } from "./session.ts";
 import { Sidebar } from "./sidebar.tsx";
 import type { PhotosClient } from "./sync.ts";
@@ -35,9 +36,8 @@ export interface ShellProps {
 /** The frame around every view. */
 export function Shell(props: ShellProps) {
   const { hash } = useRoute();
-  // Another view begins with nothing selected.
   return (
-    <SelectionProvider key={hash.startsWith("#/search") ? "#/search" : hash}>
+    <SelectionProvider view={hash.startsWith("#/search") ? "#/search" : hash}>
       <Frame {...props} />
     </SelectionProvider>
   );
@@ -67,14 +67,14 @@ function Frame(props: ShellProps) {
           <SearchBox route={route} />
           <Group gap="xs" wrap="nowrap">
             <SyncIndicator client={props.client} />
-            <Tooltip label="Open a second window">
+            <Tooltip label="Open a second device">
               <ActionIcon
                 variant="subtle"
                 color="gray"
                 size="lg"
-                aria-label="Open a second window"
-                data-testid="second-window"
-                onClick={() => window.open(location.href, "_blank", "popup,width=960,height=800")}
+                aria-label="Open a second device"
+                data-testid="second-device"
+                onClick={() => window.open(otherDevice(), "_blank", "popup,width=960,height=800")}
               >
                 <AppWindow size={18} />
               </ActionIcon>

@@ -14,21 +14,17 @@ import { Shell } from "./shell.tsx";
 import { createSample } from "./sample.ts";
 import {
   forgetToken,
+  keepLibraries,
   keepLibrary,
   keepToken,
+  knownLibraries,
   lastLibrary,
   listLibraries,
   takeToken,
 } from "./session.ts";
-import type { LibrarySummary } from "./session.ts";
+import type { LibrarySummary, Refusal } from "./session.ts";
 import { SynclineProvider, openClient } from "./sync.ts";
 import type { PhotosClient } from "./sync.ts";
-
-interface Opened {
-  readonly client: PhotosClient;
-  readonly library: LibrarySummary;
-  readonly libraries: readonly LibrarySummary[];
-}
 
 /** One preparation at a time, also when an effect runs twice. */
 let preparing: Promise<readonly LibrarySummary[]> | null = null;
@@ -41,36 +37,57 @@ function prepare(token: string): Promise<readonly LibrarySummary[]> {
   return preparing;
 }
 
+/** The token, also of a link that is opened later in the same window. */
+function useToken() {
+  const [token, setToken] = useState(takeToken);
+  useEffect(() => {
+    const look = () => setToken(takeToken());
+    addEventListener("hashchange", look);
+    return () => removeEventListener("hashchange", look);
+  }, []);
+  return [token, setToken] as const;
+}
+
+/** A client of one library, as long as it is shown. */
+function useOpenClient(library: string | undefined, token: string | null): PhotosClient | null {
+  const [client, setClient] = useState<PhotosClient | null>(null);
+  useEffect(() => {
+    if (library === undefined || token === null) return undefined;
+    const opened = openClient(library, token);
+    keepLibrary(library);
+    setClient(opened);
+    return () => {
+      setClient(null);
+      void opened.close();
+    };
+  }, [library, token]);
+  return client;
+}
+
 /** From a token to an open library. */
 export function Start() {
-  const [token, setToken] = useState(takeToken);
-  const [libraries, setLibraries] = useState<readonly LibrarySummary[] | null>(null);
+  const [token, setToken] = useToken();
+  const [libraries, setLibraries] = useState(knownLibraries);
   const [chosen, setChosen] = useState(lastLibrary);
-  const [opened, setOpened] = useState<Opened | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
+  const library = libraries?.find(({ id }) => id === chosen) ?? libraries?.[0];
+  const client = useOpenClient(library?.id, token);
 
+  useEffect(() => {
+    if (libraries !== null) keepLibraries(libraries);
+  }, [libraries]);
   useEffect(() => {
     if (token === null) return;
-    prepare(token).then(setLibraries, (error: Error) => {
-      setProblem(error.message);
+    prepare(token).then(setLibraries, (error: Partial<Refusal>) => {
+      // Without the service, what is known is shown as it was.
+      if (error.status === undefined && knownLibraries() !== null) return;
+      setProblem(error.message ?? null);
       setToken(null);
     });
-  }, [token]);
-
-  useEffect(() => {
-    const library = libraries?.find(({ id }) => id === chosen) ?? libraries?.[0];
-    if (token === null || libraries === null || library === undefined) return undefined;
-    const client = openClient(library.id, token);
-    keepLibrary(library.id);
-    setOpened({ client, library, libraries });
-    return () => {
-      setOpened(null);
-      void client.close();
-    };
-  }, [token, libraries, chosen]);
+  }, [token, setToken]);
 
   if (token === null) return <AskToken problem={problem} onToken={setToken} />;
-  if (opened === null) {
+  if (client === null || library === undefined || libraries === null) {
     return (
       <Center h="100vh">
         <Stack align="center">
@@ -81,9 +98,11 @@ export function Start() {
     );
   }
   return (
-    <SynclineProvider client={opened.client}>
+    <SynclineProvider client={client}>
       <Shell
-        {...opened}
+        client={client}
+        library={library}
+        libraries={libraries}
         onChoose={setChosen}
         onSample={() => {
           void createSample(token).then((made) => {
@@ -92,6 +111,7 @@ export function Start() {
           });
         }}
         onSignOut={() => {
+          void client.signOut();
           forgetToken();
           setToken(null);
           setLibraries(null);

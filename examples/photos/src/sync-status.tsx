@@ -1,6 +1,5 @@
 import { Badge, Button, Group, Popover, Stack, Switch, Text } from "@mantine/core";
 import { CloudOff } from "lucide-react";
-import { useState } from "react";
 import { explain } from "./act.ts";
 import type { PhotosClient } from "./sync.ts";
 import { useSyncStatus } from "./sync.ts";
@@ -16,8 +15,7 @@ const looks = {
 
 /** How this window stands to the service, and a switch to cut it off. */
 export function SyncIndicator({ client }: { client: PhotosClient }) {
-  const { connection, cursor, pendingCount, rejected } = useSyncStatus();
-  const [isOffline, setIsOffline] = useState(false);
+  const { connection, isPaused, cursor, pendingCount, rejected } = useSyncStatus();
   const { color, label } = looks[connection];
   return (
     <Group gap="sm" wrap="nowrap">
@@ -58,15 +56,12 @@ export function SyncIndicator({ client }: { client: PhotosClient }) {
         </Popover.Dropdown>
       </Popover>
       <Switch
-        checked={isOffline}
-        onChange={(event) => {
-          setIsOffline(event.currentTarget.checked);
-          client.setOffline(event.currentTarget.checked);
-        }}
+        checked={isPaused}
+        onChange={(event) => client.setOffline(event.currentTarget.checked)}
         color="orange"
         size="md"
         thumbIcon={
-          <CloudOff size={11} color={isOffline ? "var(--mantine-color-orange-6)" : "gray"} />
+          <CloudOff size={11} color={isPaused ? "var(--mantine-color-orange-6)" : "gray"} />
         }
         aria-label="Work offline"
         title="Work offline"

@@ -9,6 +9,7 @@ import { clientRules } from "../../../plugins/rules/index.ts";
 import { createClient, openIndexedDb, openTabs } from "../../../src/client/index.ts";
 import { createHooks } from "../../../src/client/react.ts";
 import type { RecordOf } from "../../../src/index.ts";
+import { device } from "./session.ts";
 
 export interface App {
   readonly plugins: typeof bundledPlugins;
@@ -22,8 +23,8 @@ export const { SynclineProvider, useClient, useQuery, useRecord, useSyncStatus }
   createHooks<App>();
 
 export function openClient(library: string, token: string) {
-  const name = `photos-${library}`;
-  return createClient<App>({
+  const name = `photos-${library}-${device()}`;
+  const client = createClient<App>({
     url: location.origin,
     library,
     token,
@@ -31,6 +32,8 @@ export function openClient(library: string, token: string) {
     persistence: openIndexedDb({ name }),
     tabs: openTabs(name),
   });
+  // For the console of the browser: `await syncline.synced()`, `syncline.stats()`.
+  return Object.assign(globalThis, { syncline: client }).syncline;
 }
 
 export const DIRECTORY_MIME = "inode/directory";

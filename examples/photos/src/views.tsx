@@ -21,7 +21,7 @@ import { pictureUrl } from "./picture.ts";
 import { toHash } from "./route.ts";
 import { SelectionBar } from "./selection-bar.tsx";
 import type { AlbumRecord, FileRecord } from "./sync.ts";
-import { isFolder, useQuery, useRecord } from "./sync.ts";
+import { isFolder, useQuery, useRecord, useSyncStatus } from "./sync.ts";
 
 /** A heading, the files, and what can be done with those that are selected. */
 export function Page(props: {
@@ -58,7 +58,11 @@ export function Files(props: {
   look: "list" | "grid";
 }) {
   const { data, error, empty, look } = props;
+  const { connection } = useSyncStatus();
   if (data === null && error !== null) return <Empty text={explain(error)} />;
+  if (data === null && connection === "offline") {
+    return <Empty text="This has not been here before. It comes with the next connection." />;
+  }
   if (data === null) {
     return (
       <Center flex={1}>
