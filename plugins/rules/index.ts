@@ -13,4 +13,11 @@ export const clientRules = {
     ...tagRules.queries,
   },
   actions: { ...albumRules.actions, ...fileRules.actions, ...tagRules.actions },
+  absent: {
+    album: { description: null, coverId: null },
+    tag: { color: null },
+    location: { pathHint: null },
+    file: { parentId: null, extension: null, mime: null, modifiedAt: null, contentId: null },
+    user_metadata: { notes: null, custom: null },
+  },
 } satisfies ClientRules;

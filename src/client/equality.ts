@@ -15,9 +15,7 @@ type Fields = Readonly<Record<string, unknown>>;
 function isEqualObject(left: Fields, right: Fields): boolean {
   let count = 0;
   for (const key in left) {
-    const value = right[key];
-    if (left[key] !== value && !isEqual(left[key], value)) return false;
-    if (value === undefined && !(key in right)) return false;
+    if (!Object.hasOwn(right, key) || !isEqual(left[key], right[key])) return false;
     count += 1;
   }
   for (const _ in right) count -= 1;

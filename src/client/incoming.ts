@@ -1,5 +1,5 @@
 import { dropPending, pendingOf, settle } from "./overlay.ts";
-import { touch } from "./nodes.ts";
+import { isWatched, touch } from "./nodes.ts";
 import { invalidateQuery, putList, queryOf } from "./queries.ts";
 import { deleteBase, doubtType, putBase, touchBase } from "./records.ts";
 import type { CacheState, RecordNode } from "./nodes.ts";
@@ -12,7 +12,7 @@ function forgetVersions(state: CacheState): void {
   for (const type of state.types.values()) {
     type.forgottenAt = type.changedAt = type.learnedAt = 0;
     for (const node of type.nodes.values()) {
-      if (node.extra !== null && node.extra.listeners.length > 0) {
+      if (isWatched(node)) {
         touch(state, node);
         state.step.unknown.push(node);
       }

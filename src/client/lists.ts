@@ -135,7 +135,15 @@ export function place(state: CacheState, query: QueryNode, change: BaseChange): 
   if (record === null || !fits(state, query, record)) {
     return at < 0 ? "kept" : remove(query, node, at);
   }
-  if (query.rule?.compare === undefined) return at < 0 ? "refill" : "kept";
+  if (query.rule?.compare === undefined) {
+    if (at >= 0) return "kept";
+    // Shown at the end, as it was while it was pending, until the answer says where.
+    if (query.isComplete && (query.limit === null || query.base.length < query.limit)) {
+      query.base.push(node);
+      addOwner(node, query);
+    }
+    return "refill";
+  }
   if (at >= 0) {
     if (staysAt(query, at, change)) return "kept";
     query.base.splice(at, 1);

@@ -179,6 +179,10 @@ export function viewOf(node: RecordNode): ClientRecord | null {
   return top === undefined ? node.base : top.record;
 }
 
+export function isWatched({ extra }: RecordNode): boolean {
+  return extra !== null && extra.listeners.length > 0;
+}
+
 export function extraOf(node: RecordNode): RecordExtra {
   node.extra ??= { layers: [], listeners: [], snapshot: null };
   return node.extra;

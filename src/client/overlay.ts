@@ -1,4 +1,4 @@
-import { dropNode, extraOf, nodeOf, touch, typeOf } from "./nodes.ts";
+import { dropNode, extraOf, isWatched, nodeOf, touch, typeOf } from "./nodes.ts";
 import type { CacheState, Layer, Pending, RecordNode } from "./nodes.ts";
 import type { ClientRecord } from "./record.ts";
 import type { Draft, Mutation } from "./rules.ts";
@@ -73,7 +73,8 @@ function draftOf(state: CacheState, pending: Pending): Draft {
     insert: (type, record) => {
       const node = find(type, record.id);
       const version = viewBelow(node, pending.order)?.version ?? 0;
-      write(state, pending, { node, record: { ...record, version } });
+      const absent = state.rules.absent?.[type];
+      write(state, pending, { node, record: { ...absent, ...record, version } });
     },
     update: (type, id, fields) => {
       const node = find(type, id);
@@ -129,7 +130,10 @@ export function addPending(state: CacheState, mutation: Mutation): void {
 
 export function dropPending(state: CacheState, pending: Pending): void {
   state.pending = state.pending.filter((other) => other !== pending);
-  for (const node of strip(state, pending)) state.rebased.add(node);
+  for (const node of strip(state, pending)) {
+    state.rebased.add(node);
+    if (node.sequence < 0 && isWatched(node)) state.step.unknown.push(node);
+  }
   for (const node of pending.nodes) dropIfEmpty(state, node);
 }
 

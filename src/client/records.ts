@@ -1,6 +1,6 @@
 import { share } from "./equality.ts";
 import { eachListFor } from "./lists.ts";
-import { nodeOf, owns, touch, typeOf, weigh } from "./nodes.ts";
+import { isWatched, nodeOf, owns, touch, typeOf, weigh } from "./nodes.ts";
 import { markStale, placeIn } from "./queries.ts";
 import type { BaseChange } from "./lists.ts";
 import type { CacheState, QueryNode, RecordNode, TypeStore } from "./nodes.ts";
@@ -118,7 +118,7 @@ export function touchBase(state: CacheState, ref: RecordRef, sequence: number): 
       markStale(state, query, sequence);
   }
   const node = type.nodes.get(ref.id);
-  if (node?.extra != null && node.extra.listeners.length > 0) state.step.unknown.push(node);
+  if (node !== undefined && isWatched(node)) state.step.unknown.push(node);
 }
 
 /** A bulk operation changed any number of records of a type, perhaps only within some scopes. */
@@ -139,7 +139,7 @@ export function doubtType(
     if (!isElsewhere) markStale(state, query, sequence);
   }
   for (const node of type.nodes.values()) {
-    if (node.extra === null || node.extra.listeners.length === 0) continue;
+    if (!isWatched(node)) continue;
     touch(state, node);
     state.step.unknown.push(node);
   }

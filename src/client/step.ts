@@ -1,7 +1,7 @@
 import { isEqual } from "./equality.ts";
 import { evictQueries, evictRecords } from "./eviction.ts";
 import { markLists } from "./lists.ts";
-import { markDirty, newStep, viewOf } from "./nodes.ts";
+import { isWatched, markDirty, newStep, viewOf } from "./nodes.ts";
 import { dropIfEmpty, keepIdentity, replay } from "./overlay.ts";
 import { refresh } from "./queries.ts";
 import type { CacheState, Listener, RecordNode, Step } from "./nodes.ts";
@@ -31,7 +31,7 @@ function settleViews(state: CacheState, step: Step): RecordNode[] {
     if (node === undefined) continue;
     const before = views[index] ?? null;
     const now = viewOf(node);
-    if (node.extra !== null && node.extra.listeners.length > 0) watched.push(node);
+    if (isWatched(node)) watched.push(node);
     if (!step.hadPending) {
       // Equal bases were recognised when they came.
       if (before !== now) markLists(state, node, []);
@@ -104,8 +104,10 @@ function end(state: CacheState): void {
   evictRecords(state);
   const keys = takeStale(state, step);
   const listeners = collect(state, step, watched);
-  const unknown =
-    step.unknown.length === 0 ? [] : step.unknown.map(({ type, id }) => ({ type: type.name, id }));
+  // What exists only here the service cannot know yet.
+  const unknown = step.unknown
+    .filter((node) => viewOf(node)?.version !== 0)
+    .map(({ type, id }) => ({ type: type.name, id }));
   state.step = newStep();
   if (listeners.size + keys.length + unknown.length === 0 && state.onDirty === null) return;
   try {

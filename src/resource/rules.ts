@@ -56,6 +56,8 @@ export interface ActionRule<Input = any> {
 export interface ClientRules {
   readonly queries: Readonly<Record<string, QueryRule>>;
   readonly actions: Readonly<Record<string, ActionRule>>;
+  /** By type, what the fields hold that an insert leaves out, so that a new record is whole at once. */
+  readonly absent?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
 /** Orders text as SQLite does: by code point. `<` would put U+1F600 before U+FFFD. */

@@ -22,7 +22,8 @@ export interface Codec {
   encodeSkip(sequence: number, format: Format): Uint8Array;
 }
 
-const plain = new Packr({ useRecords: false, variableMapSize: true });
+// A field of a record may be called `toJSON`; it is data, not something to call.
+const plain = new Packr({ useRecords: false, variableMapSize: true, useToJSON: false });
 const encoder = new TextEncoder();
 
 /** Plain msgpack in memory of its own: the packer reuses its buffer. */
@@ -45,6 +46,7 @@ function createRecordPacker(structures: readonly Structure[]): (value: unknown) 
     maxSharedStructures: structures.length,
     maxOwnStructures: 0,
     variableMapSize: true,
+    useToJSON: false,
     // The declaration knows only booleans; the library asks a function for each object.
     useRecords: createMatcher(structures) as unknown as boolean,
   });

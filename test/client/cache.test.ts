@@ -225,3 +225,39 @@ test("after a reset the old is shown as stale until it is answered, whatever its
   cache.putAnswer(directory.key, answer([file("a", { version: 1 })], 2), 0);
   expect(directory.data()).toEqual([file("a", { version: 1 })]);
 });
+
+test("a record that exists only here is not asked for; once it is refused, it is", () => {
+  const { cache, asked } = createWorld();
+  cache.mutate({ id: "m", apply: (draft) => draft.insert("file", file("a")) });
+  cache.subscribeRecord("file", "a", () => {});
+  expect(cache.record("file", "a")).toMatchObject({ data: { version: 0 }, isPending: true });
+  expect(asked()).toEqual([]);
+  cache.reject("m");
+  expect(asked()).toEqual(["file:a"]);
+});
+
+test("a new record is whole at once: what an insert leaves out is null (OPT-05)", () => {
+  const { cache } = createWorld(5, { rules: { ...rules, absent: { file: { note: null } } } });
+  cache.mutate({ id: "m", apply: (draft) => draft.insert("file", file("a")) });
+  expect(cache.record("file", "a").data).toEqual({ ...file("a"), version: 0, note: null });
+});
+
+test("a list without an order keeps showing a new record while its place is asked for (OPT-05)", () => {
+  for (const isReplyFirst of [true, false]) {
+    const { cache, list, asked } = createWorld();
+    const large = list("large", { size: 1 }, [file("b")]);
+    const seen: string[] = [];
+    cache.subscribeQuery(large.key, () => seen.push(large.ids().join()));
+    cache.mutate({ id: "m", apply: (draft) => draft.insert("file", file("a")) });
+    const typed = [{ type: "file", record: file("a") }];
+    const steps = [
+      () => cache.confirm("m", 6, typed),
+      () => cache.applyEvent({ ...changed(6, file("a")), mutationId: "m" }),
+    ];
+    for (const step of isReplyFirst ? steps : steps.toReversed()) step();
+    expect(asked()).toEqual([large.key.text]);
+    cache.putAnswer(large.key, answer([file("a"), file("b")], 6), 0);
+    expect([...new Set(seen)]).toEqual(["b,a", "a,b"]);
+    expect(large.snapshot().isStale).toBe(false);
+  }
+});

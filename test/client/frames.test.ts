@@ -32,6 +32,43 @@ test("frames come out whole and in order, however the bytes were cut", () => {
   );
 });
 
+/** Names that objects have by themselves; `__proto__` made the first test fail once. */
+const awkward = ["__proto__", "constructor", "toString", "toJSON", "hasOwnProperty", "valueOf"];
+
+test("fields may be called what objects call their own, and change nothing but themselves", () => {
+  const codec = createCodec([]);
+  const value = fc.oneof(
+    fc.constant(null),
+    fc.nat(),
+    fc.constant({ isAdmin: true }),
+    fc.constant([]),
+  );
+  fc.assert(
+    fc.property(fc.dictionary(fc.constantFrom(...awkward), value), (custom) => {
+      const resource = { id: "a", version: 1, ...custom, custom };
+      const envelope = { id: "e", timestamp: "t", library_id: "l", sequence: 5, span: 1, epoch: 1 };
+      const kind = { type: "ResourceChanged", data: { resource_type: "album", resource } };
+      const frames: Uint8Array[] = [];
+      const reader = createFrameReader();
+      for (const format of ["msgpack", "records"] as const)
+        reader.push(codec.encodeEvent({ envelope, kind }, format), (frame) => frames.push(frame));
+      expect([frames.length, reader.isInside]).toEqual([2, false]);
+      for (const frame of frames.map(createDecoder())) {
+        const record = frame.kind === "event" ? frame.change?.changed[0]?.record : undefined;
+        expect([record?.id, record?.version]).toEqual(["a", 1]);
+        for (const held of [record, record?.["custom"]]) {
+          expect(Object.getPrototypeOf(held)).toBe(Object.prototype);
+          expect(Object.keys(held as object)).not.toContain("isAdmin");
+        }
+      }
+      expect(Object.keys(Object.prototype)).toEqual([]);
+    }),
+    {
+      examples: awkward.map((name) => [{ [name]: { isAdmin: true } }] as [Record<string, unknown>]),
+    },
+  );
+});
+
 test("every kind of msgpack value is stepped over exactly", () => {
   const long = (length: number) => "x".repeat(length);
   const values: unknown[] = [

@@ -9,6 +9,8 @@ import { compareText } from "../../src/resource/rules.ts";
 import type { Draft, QueryRule } from "../../src/resource/rules.ts";
 import { renameKeys, toCamelCase, toSnakeCase } from "../../src/base/case.ts";
 import { createId } from "../../src/base/id.ts";
+import { bundledPlugins } from "../../plugins/index.ts";
+import { createRegistry } from "../../src/resource/registry.ts";
 import { createWorld, tokenFor } from "../support/world.ts";
 
 type World = Awaited<ReturnType<typeof createWorld>>;
@@ -229,4 +231,12 @@ test("a move changes one record while there is room, and all when there is none"
   expect(planMove(items(10, 11, 30), "i2", "i0").map((one) => one.id)).toEqual(["i0", "i2", "i1"]);
   expect(planMove(items(10, 20), "i0", "missing")).toEqual([]);
   expect(planMove(items(10), "i0", null)).toEqual([]);
+});
+
+test("the rules know what an insert may leave out, as the registry says", () => {
+  const absent = createRegistry(bundledPlugins).resources.flatMap(({ type, synced }) => {
+    const nullable = synced.filter(({ notNull }) => !notNull).map(({ key }) => [key, null]);
+    return nullable.length === 0 ? [] : [[type, Object.fromEntries(nullable)]];
+  });
+  expect(clientRules.absent).toEqual(Object.fromEntries(absent));
 });
