@@ -1,3 +1,4 @@
+import { readAnswer } from "../base/answer.ts";
 import { SyncError, errorTable } from "../protocol/errors.ts";
 import type { ErrorCode, ErrorFacts } from "../protocol/errors.ts";
 import { renameKeys, toCamelCase } from "../base/case.ts";
@@ -117,6 +118,11 @@ function toEntry(wire: WireEntry): LogEntry {
   throw new SyncError("invalid_record", { issues }, { detail });
 }
 
+/** A leader that hangs is one that cannot be reached; its pages are far smaller than this. */
+const REPLY_MS = 30_000;
+const REPLY_BYTES = 67_108_864;
+const LINE_CHARS = 16_777_216;
+
 async function* readLines(body: ReadableStream<Uint8Array>): AsyncGenerator<SnapshotLine> {
   const decoder = new TextDecoder();
   let rest = "";
@@ -124,6 +130,10 @@ async function* readLines(body: ReadableStream<Uint8Array>): AsyncGenerator<Snap
     rest += decoder.decode(part, { stream: true });
     const lines = rest.split("\n");
     rest = lines.pop() ?? "";
+    if (rest.length > LINE_CHARS) {
+      const detail = `A line of the snapshot has more than ${LINE_CHARS} characters.`;
+      throw new SyncError("overloaded", { retryAfterSeconds: 60 }, { detail });
+    }
     for (const line of lines) if (line !== "") yield JSON.parse(line) as SnapshotLine;
   }
 }
@@ -145,11 +155,17 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     if (!response.ok) throw await toError(response);
     return response;
   };
-  const json = async <Answer>(path: string): Promise<Answer> =>
-    (await (await get(path)).json()) as Answer;
+  const soon = () => ({ signal: AbortSignal.timeout(REPLY_MS) });
+  const json = async <Answer>(path: string): Promise<Answer> => {
+    const response = await get(path, soon());
+    const bytes = await readAnswer(response, REPLY_BYTES).catch(() => null);
+    if (bytes !== null) return JSON.parse(new TextDecoder().decode(bytes)) as Answer;
+    const detail = `The leader's answer to ${path} breaks off, or has more than ${REPLY_BYTES} bytes.`;
+    throw new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail });
+  };
   const post = async (path: string, body: object): Promise<void> => {
     const headers = { "content-type": "application/json" };
-    await get(path, { method: "POST", headers, body: JSON.stringify(body) });
+    await get(path, { method: "POST", headers, body: JSON.stringify(body), ...soon() });
   };
   return {
     describe: async () => {

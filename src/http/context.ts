@@ -86,10 +86,25 @@ export function visibleTypes(
   return new Set(allowed === null ? types : types.filter((type) => allowed.has(type)));
 }
 
-export function authorOf(c: AppContext): Author {
+/** A registered device acts as itself, whatever it may do else (DOM-04). @throws forbidden */
+export async function assertActsAs(
+  c: AppContext,
+  library: Library,
+  deviceId: string,
+): Promise<void> {
+  const { subject } = c.get("capability");
+  if (subject === deviceId || !(await library.roll.has(subject))) return;
+  const detail = `The token is that of the device ${subject}, which cannot act as ${deviceId}.`;
+  throw new SyncError("forbidden", { reason: "other_device" }, { detail });
+}
+
+/** Who writes: the device that is named, else the token's subject. @throws forbidden */
+export async function authorOf(c: AppContext, library: Library): Promise<Author> {
+  const { subject } = c.get("capability");
   const named = c.req.header("x-device-id");
-  const deviceId = named ?? c.get("capability").subject;
-  return { deviceId, isDevice: named !== undefined, span: c.get("span") };
+  if (named !== undefined) await assertActsAs(c, library, named);
+  const isDevice = named !== undefined || (await library.roll.has(subject));
+  return { deviceId: named ?? subject, isDevice, span: c.get("span") };
 }
 
 /** The caller's mutation id, else the one that the forwarding node gave the request. */

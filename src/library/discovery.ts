@@ -1,3 +1,6 @@
+import { readAnswer } from "../base/answer.ts";
+import type { Fetch } from "../follower/upstream.ts";
+import { SyncError } from "../protocol/errors.ts";
 import type { Registry } from "../resource/registry.ts";
 import type { Catalog } from "./catalog.ts";
 
@@ -57,4 +60,53 @@ export async function describeLibraries(
     });
   }
   return found;
+}
+
+/** Another service, as it describes itself to a device that is paired with it. */
+export interface RemoteService {
+  readonly deviceId: string;
+  readonly deviceName: string;
+  /** Its answer, for the caller to see. */
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/** A stranger's answer is waited for this long and read this far. */
+const REPLY_MS = 10_000;
+const REPLY_BYTES = 8_388_608;
+
+function refuse(url: string, what: string): SyncError {
+  const detail = `${url} ${what}: pair with it first, and pass its token as X-Remote-Token.`;
+  return new SyncError("forbidden", { reason: "not_paired" }, { detail });
+}
+
+/**
+ * Asks another service who it is and what it offers; null while it is out of reach. The token is the
+ * one that service gave, never the caller's own, and follows no redirect.
+ *
+ * @throws forbidden when it does not let the token in, or is no such service
+ */
+export async function discoverRemote(
+  fetch: Fetch,
+  remote: { readonly url: string; readonly token: string },
+): Promise<RemoteService | null> {
+  const { url, token } = remote;
+  const response = await fetch(`${url}/v1/sync-setup/discover`, {
+    headers: { authorization: `Bearer ${token}` },
+    redirect: "error",
+    signal: AbortSignal.timeout(REPLY_MS),
+  }).catch(() => null);
+  if (response === null || response.status >= 500) return null;
+  if (!response.ok) throw refuse(url, `answers ${response.status}`);
+  const bytes = await readAnswer(response, REPLY_BYTES).catch(() => null);
+  if (bytes === null) throw refuse(url, `answers more than ${REPLY_BYTES} bytes, or breaks off`);
+  let body: unknown;
+  try {
+    body = JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    body = null;
+  }
+  const { device_id, device_name } = (body ?? {}) as Record<string, unknown>;
+  if (typeof device_id !== "string") throw refuse(url, "is not a service like this one");
+  const deviceName = typeof device_name === "string" ? device_name : device_id;
+  return { deviceId: device_id, deviceName, body: body as Record<string, unknown> };
 }

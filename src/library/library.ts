@@ -28,6 +28,8 @@ import { createLeadership } from "./leadership.ts";
 import type { Leadership } from "./leadership.ts";
 import { prepareLibrary } from "./prepare.ts";
 import type { LibraryIdentity } from "./prepare.ts";
+import { createRoll } from "./roll.ts";
+import type { Roll } from "./roll.ts";
 
 /** One open library: its database, its writer and its listeners. */
 export interface Library {
@@ -39,6 +41,7 @@ export interface Library {
   readonly bulk: Bulk;
   readonly hub: Hub;
   readonly leadership: Leadership;
+  readonly roll: Roll;
   /** Resolves once `sequence` is committed here. @throws overloaded after the limit */
   reached(sequence: number): Promise<void>;
   /** Tells listeners something that is not in the log. */
@@ -147,6 +150,7 @@ export async function openLibrary(options: LibraryOptions): Promise<Library> {
     bulk,
     hub,
     leadership,
+    roll: createRoll(options),
     announce: (type, data) => publisher.announce(type, data),
     reached: (sequence) => arrivals.reached(sequence),
     close: async () => {

@@ -68,14 +68,19 @@ test("another key's signature is refused, and a sixth attempt within a minute ha
 test("SETUP: devices discover each other, register on both sides, and say when one is away", async () => {
   await using pair = await createPair();
   const { leader, phone } = pair;
+  const discover = () =>
+    phone.send("GET", "/v1/sync-setup/discover?device_url=http://leader", undefined, {
+      "x-remote-token": leader.token,
+    });
   await leader.insertAlbum("a");
-  const seen = await phone.send("GET", "/v1/sync-setup/discover?device_url=http://leader");
+  const seen = await discover();
   expect(seen.body).toMatchObject({ device_id: "node", is_online: true });
   expect(seen.body.libraries[0].statistics).toMatchObject({ total_entries: 1, device_count: 0 });
   const request = {
     local_library_id: phone.library.state.id,
     remote_library_id: pair.libraryId,
     remote_url: "http://leader",
+    remote_token: leader.token,
     action: { type: "RegisterOnly" },
     leader_device_id: "node",
   };
@@ -101,7 +106,7 @@ test("SETUP: devices discover each other, register on both sides, and say when o
     devices_registered: false,
     pending_remote: true,
   });
-  const offline = await phone.send("GET", "/v1/sync-setup/discover?device_url=http://leader");
+  const offline = await discover();
   expect(offline.body).toMatchObject({ is_online: false, libraries: [] });
 });
 
@@ -131,6 +136,7 @@ test("SETUP-16: a merge takes what is newer, respects tombstones and may be repe
     local_library_id: phone.library.state.id,
     remote_library_id: pair.libraryId,
     remote_url: "http://leader",
+    remote_token: leader.token,
     action: { type: "MergeIntoLocal" },
     leader_device_id: "phone",
   };

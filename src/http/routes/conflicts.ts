@@ -44,7 +44,8 @@ export function conflictRoutes(service: Service): Hono<AppEnv> {
       const resolution = parse(resolveSchema, await readBody(c.req.raw, body));
       const { resourceType: type } = await findConflict(library.database, id);
       requireGrant(c.get("capability"), { library: library.state.id, role: "writer", type });
-      const receipt = await library.manager.resolveConflict(id, resolution, authorOf(c));
+      const author = await authorOf(c, library);
+      const receipt = await library.manager.resolveConflict(id, resolution, author);
       return answer(c.req.raw, {
         id,
         choice: resolution.choice,

@@ -14,7 +14,7 @@ import { SyncError } from "../../protocol/errors.ts";
 import { deviceSchema, positionSchema } from "../../protocol/setup.ts";
 import type { Service } from "../../service.ts";
 import { answer, readBody } from "../body.ts";
-import { authenticate, openFor, parse } from "../context.ts";
+import { assertActsAs, authenticate, openFor, parse } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 
 const toTime = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
@@ -44,7 +44,7 @@ export function deviceRoutes(service: Service): Hono<AppEnv> {
 
   const register = async (c: AppContext): Promise<Response> => {
     const capability = await authenticate(c, service);
-    const { state, database } = await openFor(c, service, { role: "reader" });
+    const { state, database, roll } = await openFor(c, service, { role: "reader" });
     const given = (await readBody(c.req.raw, body)) as object | null;
     const named = c.req.param("device");
     const { id, name, public_key } = parse(deviceSchema, {
@@ -62,6 +62,7 @@ export function deviceRoutes(service: Service): Hono<AppEnv> {
       }
     }
     const registered = await registerDevice(database, device, clock.now());
+    roll.changed();
     return answer(c.req.raw, describe(registered), { status: 201 });
   };
 
@@ -80,9 +81,10 @@ export function deviceRoutes(service: Service): Hono<AppEnv> {
     .post("/v1/libraries/:library/devices/:device", register)
     .delete("/v1/libraries/:library/devices/:device", async (c) => {
       await authenticate(c, service);
-      const { database, hub } = await openFor(c, service, { role: "owner" });
+      const { database, hub, roll } = await openFor(c, service, { role: "owner" });
       const id = c.req.param("device");
       await revokeDevice(database, id, clock.now());
+      roll.changed();
       await service.revocations.revoke({ kind: "subject", value: id });
       hub.sweep();
       return c.body(null, 204);
@@ -101,10 +103,12 @@ export function deviceRoutes(service: Service): Hono<AppEnv> {
     })
     .post("/v1/libraries/:library/positions", async (c) => {
       const capability = await authenticate(c, service);
-      const { state, database } = await openFor(c, service, { role: "reader" });
+      const library = await openFor(c, service, { role: "reader" });
+      const { state, database } = library;
       const { device_id, sequence, epoch } = parse(positionSchema, await readBody(c.req.raw, body));
       const isWriter = allows(capability, { library: state.id, role: "writer" });
       if (!isWriter) assertSelf(capability, state.id, device_id);
+      await assertActsAs(c, library, device_id);
       if (sequence > state.head) {
         throw new SyncError("history_changed", { historyId: state.historyId, head: state.head });
       }

@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import { allows, requireGrant, SERVICE_WIDE } from "../../auth/capability.ts";
 import { createUpstream } from "../../follower/upstream.ts";
 import { registerDevice } from "../../library/device.ts";
-import { describeLibraries } from "../../library/discovery.ts";
+import { describeLibraries, discoverRemote } from "../../library/discovery.ts";
 import { createPairing } from "../../library/pairing.ts";
 import { SyncError, isSyncError } from "../../protocol/errors.ts";
 import { confirmSchema, joinSchema, pairSchema, setupSchema } from "../../protocol/setup.ts";
@@ -17,10 +17,14 @@ function invalid(path: string, message: string): SyncError {
   return new SyncError("invalid_body", { issues: [{ path, message }] }, { detail: message });
 }
 
-/** The caller's token for the other service: named apart, else the one that came with the request. */
+/** What the other service gave the caller. The caller's own token is nothing to show around. */
 function remoteToken(c: AppContext, named?: string): string {
-  const own = c.req.header("authorization")?.replace(/^bearer /i, "") ?? "";
-  return named ?? c.req.header("x-remote-token") ?? own;
+  const token = named ?? c.req.header("x-remote-token");
+  if (token !== undefined && token !== "") return token;
+  throw invalid(
+    "x-remote-token",
+    "Pass the other service's token as X-Remote-Token: pair with it to get one. Your own is not sent there.",
+  );
 }
 
 function pairingRoutes(service: Service): Hono<AppEnv> {
@@ -52,7 +56,9 @@ function pairingRoutes(service: Service): Hono<AppEnv> {
       await registerDevice(catalog.database, device, clock.now());
       for (const { library } of grants) {
         if (library === SERVICE_WIDE) continue;
-        await registerDevice((await catalog.open(library)).database, device, clock.now());
+        const { database, roll } = await catalog.open(library);
+        await registerDevice(database, device, clock.now());
+        roll.changed();
       }
       const token = await mint?.({
         subject: device.id,
@@ -69,18 +75,6 @@ function joinRoutes(service: Service): Hono<AppEnv> {
   const small = { bytes: limits.bodyBytes, depth: limits.nestingDepth };
   const own = { device_id: lease.deviceId, device_name: lease.nodeUrl ?? lease.deviceId };
 
-  const discover = async (url: string, token: string): Promise<Record<string, unknown>> => {
-    const offline = { device_id: null, device_name: url, is_online: false, libraries: [] };
-    const headers = { authorization: `Bearer ${token}` };
-    const response = await service
-      .fetch(`${url}/v1/sync-setup/discover`, { headers })
-      .catch(() => null);
-    if (response === null || response.status >= 500) return offline;
-    if (response.ok) return (await response.json()) as Record<string, unknown>;
-    const detail = `${url} answers ${response.status}: pair with it first, and pass its token as X-Remote-Token.`;
-    throw new SyncError("forbidden", { reason: "not_paired" }, { detail });
-  };
-
   return new Hono<AppEnv>()
     .get("/v1/sync-setup/discover", async (c) => {
       const capability = await authenticate(c, service);
@@ -93,7 +87,9 @@ function joinRoutes(service: Service): Hono<AppEnv> {
       requireGrant(capability, { library: SERVICE_WIDE, role: "owner" });
       if (!/^https?:\/\/[^/]/.test(url))
         throw invalid("device_url", "An http:// or https:// address.");
-      return answer(c.req.raw, await discover(url.replace(/\/+$/, ""), remoteToken(c)));
+      const offline = { device_id: null, device_name: url, is_online: false, libraries: [] };
+      const remote = { url: url.replace(/\/+$/, ""), token: remoteToken(c) };
+      return answer(c.req.raw, (await discoverRemote(service.fetch, remote))?.body ?? offline);
     })
     .post("/v1/sync-setup", async (c) => {
       const capability = await authenticate(c, service);
@@ -101,7 +97,8 @@ function joinRoutes(service: Service): Hono<AppEnv> {
       const { type } = asked.action;
       const local = asked.local_library_id.toLowerCase();
       const remote = asked.remote_library_id.toLowerCase();
-      requireGrant(capability, { library: local, role: "owner" });
+      // It makes this service call an address, which only its operator may choose.
+      requireGrant(capability, { library: SERVICE_WIDE, role: "owner" });
       const { database } = await catalog.open(local);
       if (type === "CreateShared" || type === "MergeIntoRemote") {
         const message =
@@ -112,8 +109,8 @@ function joinRoutes(service: Service): Hono<AppEnv> {
       }
       const url = asked.remote_url.replace(/\/+$/, "");
       const token = remoteToken(c, asked.remote_token);
-      const found = await discover(url, token);
-      const remoteId = found["device_id"];
+      const found = await discoverRemote(service.fetch, { url, token });
+      const remoteId = found?.deviceId;
       const leader = asked.leader_device_id;
       if (typeof remoteId === "string" && leader !== remoteId && leader !== lease.deviceId) {
         throw invalid("leader_device_id", "Leader device must be either local or remote device");
@@ -121,7 +118,7 @@ function joinRoutes(service: Service): Hono<AppEnv> {
       const upstream = createUpstream({ url, libraryId: remote, token, fetch: service.fetch });
       let isRegistered = typeof remoteId === "string";
       if (typeof remoteId === "string") {
-        const name = typeof found["device_name"] === "string" ? found["device_name"] : remoteId;
+        const name = found?.deviceName ?? remoteId;
         await registerDevice(database, { id: remoteId, name }, clock.now());
         isRegistered = await upstream.register({ id: lease.deviceId, name: own.device_name }).then(
           () => true,

@@ -71,7 +71,7 @@ export function writeRoutes(service: Service): Hono<AppEnv> {
     );
     const { type } = registry.resource(change.resource_type);
     requireGrant(c.get("capability"), { library: library.state.id, role: "writer", type });
-    const context = { author: authorOf(c), mutationId: mutationOf(c, mutation_id) };
+    const context = { author: await authorOf(c, library), mutationId: mutationOf(c, mutation_id) };
     const receipt = await library.manager.commit(change, context);
     telemetry.count("commits", 1, { kind: "commit" });
     return answer(c.req.raw, commitAnswer(receipt, mutation_id));
@@ -91,7 +91,7 @@ export function writeRoutes(service: Service): Hono<AppEnv> {
       requireGrant(c.get("capability"), { library: library.state.id, role: "writer", type });
     }
     const context = {
-      author: authorOf(c),
+      author: await authorOf(c, library),
       mutationId: mutationOf(c, mutation_id),
       ...(operation === undefined ? {} : { operation }),
     };
@@ -114,7 +114,7 @@ export function writeRoutes(service: Service): Hono<AppEnv> {
       mode: query.mode,
       token: (query.token ?? createId()).toLowerCase(),
       hints: query.hints ?? {},
-      author: authorOf(c),
+      author: await authorOf(c, library),
       onError: query.on_error,
       records: readRecords(c.req.raw, limits, service.clock),
     });
@@ -140,7 +140,10 @@ export function writeRoutes(service: Service): Hono<AppEnv> {
       await authenticate(c, service);
       const library = await openFor(c, service, { role: "writer" });
       const { input, mutation_id } = parse(actionSchema, await readBody(c.req.raw, large));
-      const context = { author: authorOf(c), mutationId: mutationOf(c, mutation_id) };
+      const context = {
+        author: await authorOf(c, library),
+        mutationId: mutationOf(c, mutation_id),
+      };
       const receipt = await library.manager.runAction(c.req.param("name"), input, context);
       telemetry.count("commits", 1, { kind: "action" });
       return answer(c.req.raw, batchAnswer(receipt));
