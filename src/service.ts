@@ -16,6 +16,7 @@ import { createSetup } from "./library/setup.ts";
 import type { Setup } from "./library/setup.ts";
 import { createFollowing } from "./library/following.ts";
 import type { Following, FollowingOptions } from "./library/following.ts";
+import { SyncError } from "./protocol/errors.ts";
 import { openStandardBody } from "./stream/body.ts";
 import type { OpenBody } from "./stream/body.ts";
 import { createUpstream } from "./library/upstream.ts";
@@ -61,23 +62,9 @@ export interface ServiceOptions extends CatalogOptions, Omit<FollowingOptions, "
 /** How often a node learns what other nodes revoked. */
 const REVOCATION_POLL_MS = 2_000;
 
-/** Builds the service from its parts; `http/app.ts` puts the routes before it. */
-export async function createService(options: ServiceOptions): Promise<Service> {
-  const { clock, limits, telemetry } = options;
-  const credentials =
-    options.secret === undefined
-      ? null
-      : createNodeCredentials({ secret: options.secret, clock: options.clock });
-  const reach: Fetch = options.fetch ?? ((url, init) => fetch(url, init));
-  const { deviceId } = options.lease;
-  const openUpstream = createUpstream({ credentials, fetch: reach, deviceId });
-  const catalog = await openCatalog({ ...options, openUpstream });
-  const { database } = catalog;
-  const following = createFollowing({ ...options, catalog });
-  await following.resume();
-  const setup = createSetup({ ...options, catalog, fetch: reach });
-  await setup.resume();
-  const { secret } = options;
+/** What was revoked, here or on another node, as the catalog's database keeps it. */
+async function openRevocations(options: ServiceOptions, { database }: Catalog) {
+  const { clock, telemetry } = options;
   const revocations = createRevocations({
     clock,
     load: async (sinceMs) => {
@@ -95,14 +82,49 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     },
   });
   await revocations.refresh();
-  let isStopping = false;
-  const stopPolling = clock.every(REVOCATION_POLL_MS, () => {
+  const stop = clock.every(REVOCATION_POLL_MS, () => {
     revocations
       .refresh()
       .catch((error: unknown) =>
         telemetry.log("error", "Revocations could not be read.", { error }),
       );
   });
+  return { ...revocations, stop };
+}
+
+/** Writes to the catalog, and asks the open libraries how their writes do. @throws database_unavailable */
+async function assertReady(
+  { lease, clock }: ServiceOptions,
+  { database, libraries }: Catalog,
+): Promise<void> {
+  const sql = `INSERT INTO nodes (device_id, url, seen_at) VALUES (?, ?, ?)
+    ON CONFLICT (device_id) DO UPDATE SET url = excluded.url, seen_at = excluded.seen_at`;
+  await database.write([{ sql, args: [lease.deviceId, lease.nodeUrl, clock.now()] }]);
+  const stuck = libraries.filter(({ leadership }) => leadership.isStuck());
+  if (stuck.length === 0) return;
+  const ids = stuck.map(({ state }) => state.id).join(", ");
+  const detail = `These libraries' databases do not answer writes: ${ids}.`;
+  throw new SyncError("database_unavailable", { retryAfterSeconds: 1 }, { detail });
+}
+
+/** Builds the service from its parts; `http/app.ts` puts the routes before it. */
+export async function createService(options: ServiceOptions): Promise<Service> {
+  const { clock, limits } = options;
+  const credentials =
+    options.secret === undefined
+      ? null
+      : createNodeCredentials({ secret: options.secret, clock: options.clock });
+  const reach: Fetch = options.fetch ?? ((url, init) => fetch(url, init));
+  const { deviceId } = options.lease;
+  const openUpstream = createUpstream({ credentials, fetch: reach, deviceId });
+  const catalog = await openCatalog({ ...options, openUpstream });
+  const following = createFollowing({ ...options, catalog });
+  await following.resume();
+  const setup = createSetup({ ...options, catalog, fetch: reach });
+  await setup.resume();
+  const { secret } = options;
+  const revocations = await openRevocations(options, catalog);
+  let isStopping = false;
   const verifier = createTokenVerifier({
     clock,
     limits,
@@ -123,16 +145,11 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     revocations,
     tickets: createTickets({ clock, limits }),
     rateLimiter: createRateLimiter({ clock, limits }),
-    ready: async () => {
-      const sql = `INSERT INTO nodes (device_id, url, seen_at) VALUES (?, ?, ?)
-        ON CONFLICT (device_id) DO UPDATE SET url = excluded.url, seen_at = excluded.seen_at`;
-      const { nodeUrl } = options.lease;
-      await database.write([{ sql, args: [deviceId, nodeUrl, clock.now()] }]);
-    },
+    ready: () => assertReady(options, catalog),
     isStopping: () => isStopping,
     stop: async () => {
       isStopping = true;
-      stopPolling();
+      revocations.stop();
       await following.stop();
       await catalog.close();
     },

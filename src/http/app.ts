@@ -112,7 +112,7 @@ export function createApp(service: Service): Hono<AppEnv> {
     c.text(service.metrics(), 200, { "content-type": "text/plain; version=0.0.4" }),
   );
   app.route("/", replicaRoutes(service));
-  app.use("/v1/libraries/:library/*", toLeader(service));
+  app.use("/v1/libraries/:library/*", toLeader(service, app));
   app.route("/", writeRoutes(service));
   app.route("/", conflictRoutes(service));
   app.route("/", streamRoutes(service));

@@ -52,6 +52,11 @@ export function assertDepth(value: unknown, depth: number): void {
   for (const inner of Object.values(value)) assertDepth(inner, depth - 1);
 }
 
+const kept = new WeakMap<Request, Uint8Array>();
+
+/** The bytes of a small body that a route has read, should the request have to be sent again. */
+export const bytesOf = (request: Request): Uint8Array | undefined => kept.get(request);
+
 /** Reads a JSON or msgpack body by its `Content-Type`. @throws invalid_body, body_too_large */
 export async function readBody(
   request: Request,
@@ -59,6 +64,7 @@ export async function readBody(
 ): Promise<unknown> {
   const type = (request.headers.get("content-type") ?? "application/json").split(";")[0]?.trim();
   const bytes = await readBytes(request, limits.bytes);
+  kept.set(request, bytes);
   let value: unknown;
   try {
     if (type === MSGPACK) value = unpackr.unpack(bytes);

@@ -1,13 +1,13 @@
-import type { MiddlewareHandler } from "hono";
+import type { Hono, MiddlewareHandler } from "hono";
 import { proxy } from "hono/proxy";
 import { HOP_HEADER, MUTATION_HEADER, NODE_HEADER } from "../auth/node-credential.ts";
 import { createId } from "../base/id.ts";
 import type { Leader } from "../library/leadership.ts";
 import type { Library } from "../library/library.ts";
 import { mayWrite } from "../lease/lease.ts";
-import { SyncError } from "../protocol/errors.ts";
+import { SyncError, isSyncError } from "../protocol/errors.ts";
 import type { Service } from "../service.ts";
-import { readBytes } from "./body.ts";
+import { bytesOf, readBytes } from "./body.ts";
 import { authenticate, openFor } from "./context.ts";
 import type { AppContext, AppEnv } from "./context.ts";
 
@@ -16,25 +16,47 @@ import type { AppContext, AppEnv } from "./context.ts";
  *
  *   1. this node leads, or can take the lease: the request goes on to its route;
  *   2. another leads: the request goes there once, with the caller's verified capability;
- *   3. that node does not answer: wait until its lease has ended or another leads, then again.
+ *   3. that node is gone: wait until its lease has ended or another leads, then again;
+ *   4. it lives but is slow: 503 after a while, because what becomes of the request is not known;
+ *   5. this node stopped leading while the request waited here: from 1 again, once.
  *
  * A request may be sent twice in step 3, so each that has no mutation id gets one: it still takes
  * effect once (I5). A bulk body streams and cannot be sent again; its token lets the caller go on.
  *
  * @module
  */
-export function toLeader(service: Service): MiddlewareHandler<AppEnv> {
+export function toLeader(service: Service, app: Hono<AppEnv>): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     if (!isWrite(c.req.method, c.req.path)) return next();
     await authenticate(c, service);
     const library = await openFor(c, service, { role: "reader" });
     const { state } = library;
     // What a replica may not write itself, its follower has already taken care of.
-    if (state.isReplica || mayWrite(state, service.clock)) return next();
+    if (state.isReplica || mayWrite(state, service.clock)) {
+      await next();
+      return repeat(c, app);
+    }
     if (c.req.header(HOP_HEADER) !== undefined) throw notLeader(library);
     const answer = await settle(c, service, library);
     return answer ?? next();
   };
+}
+
+const AGAIN_HEADER = "x-syncline-again";
+
+/** Begins anew what this node could no longer write when its turn came: nothing of it was written. */
+async function repeat(c: AppContext, app: Hono<AppEnv>): Promise<void> {
+  if (!isSyncError(c.error, "not_leader")) return;
+  const body = bytesOf(c.req.raw);
+  const isSecond = [HOP_HEADER, AGAIN_HEADER].some((name) => c.req.header(name) !== undefined);
+  if (body === undefined || isSecond) return;
+  const { method, signal, url } = c.req.raw;
+  const headers = new Headers(c.req.raw.headers);
+  headers.set(AGAIN_HEADER, "1");
+  const init = { method, signal, headers, body: body as BodyInit };
+  c.error = undefined;
+  c.res = undefined;
+  c.res = await app.fetch(new Request(url, init));
 }
 
 /** How long a request outlives the leader's lease before it is given back to the caller. */
@@ -57,6 +79,13 @@ function notLeader({ state }: Library): SyncError {
     { leaderUrl: state.leaderUrl, epoch: state.epoch },
     { detail },
   );
+}
+
+function slowLeader(ms: number): SyncError {
+  const detail =
+    `The node that leads the library did not answer within ${ms} ms. Send the request again with ` +
+    "the same mutation_id: it takes effect once.";
+  return new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail });
 }
 
 /** The leader's answer, or null when this node has become the leader. @throws not_leader */
@@ -98,6 +127,12 @@ async function send(
   const url = `${leader.url?.replace(/\/$/, "") ?? ""}${pathname}${search}`;
   const lost = new AbortController();
   const stopWatching = watch(service, target, () => lost.abort());
+  let isLate = false;
+  const stopTimer = service.clock.every(service.limits.forwardMs, () => {
+    // A bulk lasts as long as it lasts; its own clock ends it.
+    isLate = !isStreamed;
+    if (isLate) lost.abort();
+  });
   try {
     const answer = await proxy(url, {
       raw: c.req.raw,
@@ -114,6 +149,7 @@ async function send(
     return null;
   } catch (error) {
     if (c.req.raw.signal.aborted) throw error;
+    if (isLate) throw slowLeader(service.limits.forwardMs);
     service.telemetry.log("debug", "The leader did not answer.", {
       library_id: library.state.id,
       leader_url: leader.url,
@@ -122,6 +158,7 @@ async function send(
     return null;
   } finally {
     stopWatching();
+    stopTimer();
   }
 }
 

@@ -29,6 +29,8 @@ export interface Catalog {
   release(id: string): Promise<void>;
   /** How many libraries are open now. */
   readonly openCount: number;
+  /** The libraries that are open now, without those that are being opened. */
+  readonly libraries: readonly Library[];
   close(): Promise<void>;
 }
 
@@ -49,6 +51,9 @@ export interface CatalogOptions {
   /** Deletes the database of that name, where the storage can. */
   readonly dropDatabase: (name: string) => Promise<void>;
 }
+
+/** How often a node learns which libraries another node deleted. */
+const LOOK_EVERY_MS = 1_000;
 
 export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog> {
   const { clock } = options;
@@ -75,6 +80,25 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
     return opening;
   };
 
+  /** Says goodbye to who listens to a library that is no more. */
+  const leave = async (id: string, name: string): Promise<void> => {
+    const opened = await pool.get(id);
+    opened?.announce("LibraryClosed", { id, name });
+    await pool.close(id);
+  };
+  const leaveDeleted = async (): Promise<void> => {
+    if (pool.ids.length === 0) return;
+    const sql = `SELECT id, name FROM libraries
+      WHERE state = 'deleted' AND id IN (SELECT value FROM json_each(?))`;
+    const [rows = []] = await database.read([{ sql, args: [JSON.stringify(pool.ids)] }]);
+    for (const [id, name] of rows as [string, string][]) await leave(id, name);
+  };
+  const stopLooking = clock.every(LOOK_EVERY_MS, () => {
+    leaveDeleted().catch((error: unknown) =>
+      options.telemetry.log("error", "Deleted libraries could not be left.", { error }),
+    );
+  });
+
   return {
     database,
     create: async ({ id = createId(), name, description = null }) => {
@@ -100,16 +124,18 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
       await database.write([
         { sql: "UPDATE libraries SET state = 'deleted' WHERE id = ?", args: [id] },
       ]);
-      const opened = await pool.get(id);
-      opened?.announce("LibraryClosed", { id, name });
-      await pool.close(id);
+      await leave(id, name);
       await options.dropDatabase(id);
     },
     release: (id) => pool.close(id),
     get openCount() {
-      return pool.size;
+      return pool.ids.length;
+    },
+    get libraries() {
+      return pool.libraries;
     },
     close: async () => {
+      stopLooking();
       await pool.closeAll();
       database.close();
     },

@@ -44,6 +44,8 @@ export interface Leadership {
   lose(): void;
   /** Renews the lease, or gives up at our deadline. Called every third of the lease. */
   renew(): Promise<void>;
+  /** True while the database has not answered for a while what this node writes about its lease. */
+  isStuck(): boolean;
 }
 
 export interface Leader {
@@ -66,13 +68,16 @@ export interface LeadershipOptions {
   readonly onMoved: () => void;
 }
 
-export function createLeadership(options: LeadershipOptions): Leadership {
-  const { database, state, lease, clock, telemetry, committer, publisher, relay, hub } = options;
-  const who = { deviceId: state.deviceId, clock };
+/** What this node sees of the library when it does not lead. */
+interface Observer {
+  adopt(fresh: LibraryState): void;
+  refresh(): Promise<void>;
+}
+
+function createObserver(options: LeadershipOptions): Observer {
+  const { database, state, clock, hub, relay, publisher } = options;
   let announcedEpoch = state.epoch;
-  let settling: Promise<Leader | null> | null = null;
   let refreshing: Promise<void> | null = null;
-  let isRenewing = false;
 
   const announce = (): void => {
     if (state.epoch <= announcedEpoch) return;
@@ -89,19 +94,49 @@ export function createLeadership(options: LeadershipOptions): Leadership {
     announce();
     options.onMoved();
   };
-
   const readFresh = async (): Promise<void> => {
-    const fresh = await readState(database, who);
+    const fresh = await readState(database, { deviceId: state.deviceId, clock });
     // Meanwhile this node may have taken the lease, or another read may have been quicker.
     if (fresh === null || isLeader(state) || fresh.head < state.head) return;
     adopt(fresh);
     if (hub.size === 0 && !relay.isRunning && hub.head < state.head) hub.publish([], state.head);
   };
-  const refresh = (): Promise<void> => {
-    if (isLeader(state) || state.isReplica) return Promise.resolve();
-    refreshing ??= readFresh().finally(() => (refreshing = null));
-    return refreshing;
+  return {
+    adopt,
+    refresh: () => {
+      if (isLeader(state) || state.isReplica) return Promise.resolve();
+      refreshing ??= readFresh().finally(() => (refreshing = null));
+      return refreshing;
+    },
   };
+}
+
+/** Whether the database answers writes: it may still read when it no longer does (readiness). */
+interface Pulse {
+  /** Runs a write about the lease, and notes when it is answered. */
+  feel<Result>(write: () => Promise<Result>): Promise<Result>;
+  isWeak(): boolean;
+}
+
+function createPulse({ clock, lease }: LeadershipOptions): Pulse {
+  /** Since when a write waits, or has failed without a later one that was answered. */
+  let since: number | null = null;
+  return {
+    feel: async (write) => {
+      since ??= clock.monotonic();
+      const result = await write();
+      since = null;
+      return result;
+    },
+    isWeak: () => since !== null && clock.monotonic() - since > lease.leaseMs / 3,
+  };
+}
+
+/** The lease itself: taken, renewed, given back, lost. */
+function createTenure(options: LeadershipOptions, observer: Observer) {
+  const { database, state, lease, clock, telemetry, committer, publisher, relay } = options;
+  const pulse = createPulse(options);
+  let isRenewing = false;
 
   const lose = (): void => {
     if (!isLeader(state)) return;
@@ -114,74 +149,83 @@ export function createLeadership(options: LeadershipOptions): Leadership {
       .then(() => publisher.settled())
       .then(() => (isLeader(state) ? undefined : relay.resume()));
   };
-
   const take = async (): Promise<boolean> => {
     const askedAt = clock.monotonic();
-    const [granted = []] = await database.write([acquireLease(lease)]);
+    const [granted = []] = await pulse.feel(() => database.write([acquireLease(lease)]));
     if (granted.length === 0) return false;
     await committer.drained();
     await relay.pause();
     await publisher.settled();
-    const fresh = await readState(database, who);
+    const fresh = await readState(database, { deviceId: state.deviceId, clock });
     if (fresh === null || fresh.epoch !== granted[0]?.[0]) {
       relay.resume();
       return false;
     }
     await relay.catchUp(fresh.head);
-    adopt(fresh);
+    observer.adopt(fresh);
     extendLease(state, lease.leaseMs, askedAt);
     telemetry.count("lease_changes", 1, { to: "taken" });
     await options.bulk.closeInterrupted();
     return true;
   };
+  const release = async (): Promise<void> => {
+    if (!isLeader(state)) return;
+    const { epoch } = state;
+    await committer.exclusive(async () => {
+      // From here on nothing is written; then others may.
+      state.leadsUntil = 0;
+      await publisher.settled();
+      await database.write([releaseLease(state.deviceId, epoch)]);
+      state.leaseEndsAt = clock.monotonic();
+    });
+    telemetry.count("lease_changes", 1, { to: "released" });
+    relay.resume();
+  };
+  const renew = async (): Promise<void> => {
+    if (!isLeader(state)) return;
+    if (!mayWrite(state, clock)) lose();
+    if (isRenewing || !isLeader(state)) return;
+    isRenewing = true;
+    const askedAt = clock.monotonic();
+    try {
+      const renewal = renewLease(lease, state.epoch);
+      const [rows = []] = await pulse.feel(() => database.write([renewal]));
+      if (rows.length === 0) lose();
+      else if (isLeader(state)) extendLease(state, lease.leaseMs, askedAt);
+    } finally {
+      isRenewing = false;
+    }
+  };
+  return { lose, take, release, renew, isStuck: () => pulse.isWeak() };
+}
+
+export function createLeadership(options: LeadershipOptions): Leadership {
+  const { state, clock } = options;
+  const observer = createObserver(options);
+  const { take, ...tenure } = createTenure(options, observer);
+  let settling: Promise<Leader | null> | null = null;
 
   const isHeldByOther = (): boolean =>
     state.leaderDeviceId !== state.deviceId && clock.monotonic() < state.leaseEndsAt;
   const leader = (): Leader => ({ url: state.leaderUrl, epoch: state.epoch });
   const settle = async (): Promise<Leader | null> => {
-    await refresh();
+    await observer.refresh();
     if (isHeldByOther()) return leader();
     if (await take()) return null;
-    await refresh();
+    await observer.refresh();
     return leader();
   };
-
   return {
+    ...tenure,
+    refresh: () => observer.refresh(),
+    // A lease that another node renews is written where this one's writes may still hang.
+    isStuck: () => tenure.isStuck() && !isHeldByOther(),
     lead: (isFresh = false) => {
       if (mayWrite(state, clock)) return Promise.resolve(null);
-      lose();
+      tenure.lose();
       if (state.isReplica || (!isFresh && isHeldByOther())) return Promise.resolve(leader());
       settling ??= settle().finally(() => (settling = null));
       return settling;
-    },
-    refresh,
-    lose,
-    release: async () => {
-      if (!isLeader(state)) return;
-      const { epoch } = state;
-      await committer.exclusive(async () => {
-        // From here on nothing is written; then others may.
-        state.leadsUntil = 0;
-        await publisher.settled();
-        await database.write([releaseLease(state.deviceId, epoch)]);
-        state.leaseEndsAt = clock.monotonic();
-      });
-      telemetry.count("lease_changes", 1, { to: "released" });
-      relay.resume();
-    },
-    renew: async () => {
-      if (!isLeader(state)) return;
-      if (!mayWrite(state, clock)) lose();
-      if (isRenewing || !isLeader(state)) return;
-      isRenewing = true;
-      const askedAt = clock.monotonic();
-      try {
-        const [rows = []] = await database.write([renewLease(lease, state.epoch)]);
-        if (rows.length === 0) lose();
-        else if (isLeader(state)) extendLease(state, lease.leaseMs, askedAt);
-      } finally {
-        isRenewing = false;
-      }
     },
   };
 }

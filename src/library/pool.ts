@@ -8,13 +8,16 @@ export interface Pool {
   /** The open library of that id, or the one that is being opened; marks it as used. */
   get(id: string): Promise<Library> | undefined;
   add(id: string, library: Promise<Library>): Promise<Library>;
-  readonly size: number;
+  readonly ids: readonly string[];
+  /** Those that are open, without those that are being opened; looking does not count as use. */
+  readonly libraries: readonly Library[];
   close(id: string): Promise<void>;
   closeAll(): Promise<void>;
 }
 
 interface Opened {
   readonly library: Promise<Library>;
+  settled: Library | null;
   usedAt: number;
 }
 
@@ -45,11 +48,15 @@ export function createPool(options: {
       surplus -= 1;
     }
   };
-  const stopTidying = clock.every(TIDY_EVERY_MS, () => {
-    tidy().catch((error: unknown) =>
-      telemetry.log("error", "An idle library could not be closed.", { error }),
-    );
-  });
+  let tidying: Promise<void> | null = null;
+  const startTidying = (): void => {
+    tidying ??= tidy()
+      .catch((error: unknown) =>
+        telemetry.log("error", "An idle library could not be closed.", { error }),
+      )
+      .finally(() => (tidying = null));
+  };
+  const stopTidying = clock.every(TIDY_EVERY_MS, startTidying);
   return {
     get: (id) => {
       const opened = open.get(id);
@@ -57,13 +64,21 @@ export function createPool(options: {
       return opened?.library;
     },
     add: (id, library) => {
-      open.set(id, { library, usedAt: clock.monotonic() });
-      library.catch(() => open.delete(id));
+      const opened: Opened = { library, settled: null, usedAt: clock.monotonic() };
+      open.set(id, opened);
+      library.then(
+        (settled) => (opened.settled = settled),
+        () => open.delete(id),
+      );
       telemetry.gauge("open_libraries", open.size);
+      if (open.size > limits.openLibraries) startTidying();
       return library;
     },
-    get size() {
-      return open.size;
+    get ids() {
+      return [...open.keys()];
+    },
+    get libraries() {
+      return [...open.values()].flatMap(({ settled }) => settled ?? []);
     },
     close,
     closeAll: async () => {

@@ -65,6 +65,8 @@ export interface Limits {
   readonly trimEveryMs: number;
   /** Milliseconds of one database call before it counts as lost. */
   readonly databaseMs: number;
+  /** Milliseconds that a request which was handed on waits for the leader's answer. */
+  readonly forwardMs: number;
 }
 
 const second = 1_000;
@@ -109,4 +111,5 @@ export const defaultLimits: Limits = {
   retentionMs: 30 * day,
   trimEveryMs: day,
   databaseMs: 10 * second,
+  forwardMs: 20 * second,
 };

@@ -158,3 +158,31 @@ test("reads on any node see what was written through any other, with min_sequenc
   await b.insert("later");
   expect((await waits).body.resources).toHaveLength(2);
 });
+
+test("a leader that lives but is slow: 503 after a limit of its own, and the mutation id makes a retry safe", async () => {
+  await using cluster = await createCluster({ limits: { forwardMs: 60 } });
+  const [, b] = cluster.nodes;
+  await b.library();
+  cluster.slow.add("a");
+  const [id, mutation_id] = [createId(), createId()];
+  const late = await b.insert("late", id, { mutation_id });
+  expect([late.status, late.body]).toMatchObject([503, { code: "overloaded", retry: "later" }]);
+  cluster.slow.clear();
+  expect((await b.insert("late", id, { mutation_id })).body).toMatchObject({ sequence: 1 });
+});
+
+test("a write that waits behind a release begins anew instead of being refused", async () => {
+  await using cluster = await createCluster();
+  const [a] = cluster.nodes;
+  const { committer } = await a.library();
+  const busy = Promise.withResolvers<void>();
+  const before = committer.exclusive(() => busy.promise);
+  const releasing = a.send("POST", `${cluster.at}/leader/release`);
+  while (committer.length < 1) await Bun.sleep(1);
+  const write = a.insert("behind it");
+  while (committer.length < 2) await Bun.sleep(1);
+  busy.resolve();
+  await before;
+  expect((await releasing).body.is_self).toBe(false);
+  expect((await write).body).toMatchObject({ sequence: 1, epoch: 2 });
+});

@@ -18,6 +18,7 @@ export async function createCluster(options: ClusterOptions = {}) {
   const directory = await mkdtemp(join(tmpdir(), "syncline-cluster-"));
   const token = await tokenFor([{ library: "*", role: "owner" }]);
   const cut = new Set<string>();
+  const slow = new Set<string>();
   const requests: { readonly from: string; readonly to: string; readonly path: string }[] = [];
   const apps = new Map<string, ReturnType<typeof createApp>>();
   let isLosing = false;
@@ -36,6 +37,11 @@ export async function createCluster(options: ClusterOptions = {}) {
         requests.push({ from: name, to: host, path: pathname });
         const app = apps.get(host);
         if (app === undefined || cut.has(host)) throw new TypeError(`${host} is unreachable`);
+        if (slow.has(host)) {
+          const { promise, reject } = Promise.withResolvers<never>();
+          init?.signal?.addEventListener("abort", () => reject(new TypeError("Aborted.")));
+          await promise;
+        }
         const answer = await app.request(url, init);
         if (!isLosing) return answer;
         isLosing = false;
@@ -82,6 +88,8 @@ export async function createCluster(options: ClusterOptions = {}) {
     /** Nodes that no other node reaches. */
     cut,
     requests,
+    /** Nodes that take requests of other nodes and do not answer. */
+    slow,
     /** The next request between nodes is carried out, but its answer never arrives. */
     loseNextAnswer: () => {
       isLosing = true;
