@@ -106,6 +106,85 @@ function sortByType(effects: readonly Effect[], ordered: readonly CompiledResour
   return effects.toSorted((left, right) => place(left) - place(right));
 }
 
+/** A group as it grows, submission by submission. */
+interface Growing {
+  readonly current: Map<string, Slot>;
+  /** Where each mutation id of this group stands. */
+  readonly seen: Map<string, number>;
+  readonly entries: LogEntry[];
+  readonly committed: CommittedEntry[];
+  readonly conflicts: StoredConflict[];
+  readonly extra: Statement[];
+}
+
+/** What a mutation id that is known, or stands earlier in the group, makes of a submission. */
+function planRepeat(
+  submissions: readonly Submission[],
+  index: number,
+  { known, seen }: { readonly known: Known; readonly seen: ReadonlyMap<string, number> },
+): Planned | null {
+  const { mutationId = null, fingerprint } = submissions[index] ?? {};
+  if (mutationId === null) return null;
+  const before = known.mutations.get(mutationId);
+  const twin = seen.get(mutationId);
+  const other =
+    before?.fingerprint ?? (twin === undefined ? undefined : submissions[twin]?.fingerprint);
+  // A follower that was promoted knows that the mutation happened, not what it said.
+  if (other !== undefined && other !== "" && other !== fingerprint) {
+    return { kind: "fail", error: new SyncError("mutation_reused", { mutationId }) };
+  }
+  if (before !== undefined) return { kind: "replay" };
+  return twin === undefined ? null : { kind: "same", as: twin };
+}
+
+/** Applies a new submission to the group. @throws what it is refused for, leaving no trace */
+function planNew(group: Growing, submission: Submission, context: GroupContext): Planned {
+  const { state, ordered, now } = context;
+  const { effects, resources, overlay } = draft(submission, group.current, now);
+  const transactionId = createId();
+  const sorted = sortByType(effects, ordered);
+  const base = {
+    epoch: state.epoch,
+    transactionId,
+    deviceId: submission.author.deviceId,
+    mutationId: submission.mutationId,
+    timestampMs: now,
+    operation: submission.operation,
+  };
+  const own = toEntries(sorted, base, state.head + group.entries.length + 1);
+  const receipt: Receipt = {
+    firstSequence: own[0]?.sequence ?? null,
+    lastSequence: own.at(-1)?.sequence ?? null,
+    epoch: state.epoch,
+    transactionId,
+    replayed: false,
+    resources,
+    ...(submission.output === undefined ? {} : { output: submission.output }),
+  };
+  for (const [key, slot] of overlay) group.current.set(key, slot);
+  for (const [at, entry] of own.entries()) {
+    const slot = sorted[at]?.slot;
+    if (slot !== undefined) group.committed.push({ entry, slot });
+    group.entries.push(entry);
+  }
+  group.extra.push(...rememberMutation(submission, receipt, now), ...(submission.also ?? []));
+  return own.length === 0
+    ? { kind: "unchanged", receipt }
+    : { kind: "write", entries: own, receipt };
+}
+
+/** Keeps what a refusal leaves: the conflict that waits, and the lasting answer of its mutation id. */
+function planRefusal(
+  group: Growing,
+  submission: Submission,
+  { error, now }: { readonly error: SyncError; readonly now: number },
+): { readonly planned: Planned; readonly isKept: boolean } {
+  if (error instanceof ManualConflict) group.conflicts.push(error.stored);
+  const refusal = rememberRefusal(submission, error, now);
+  group.extra.push(...refusal);
+  return { planned: { kind: "fail", error }, isKept: refusal.length > 0 };
+}
+
 /**
  * Decides what every submission of a group does, in their order, against the rows that were read,
  * and writes the one batch that does it. Pure but for the ids it mints.
@@ -115,85 +194,36 @@ export function planGroup(
   known: Known,
   context: GroupContext,
 ): GroupPlan {
-  const { state, ordered, now } = context;
-  const current = new Map(known.slots);
-  const seen = new Map<string, number>();
-  const entries: LogEntry[] = [];
-  const committed: CommittedEntry[] = [];
-  const conflicts: StoredConflict[] = [];
-  const extra: Statement[] = [];
-
-  const planOne = (submission: Submission, index: number): Planned => {
-    const { mutationId, fingerprint } = submission;
-    if (mutationId !== null) {
-      const before = known.mutations.get(mutationId);
-      const twin = seen.get(mutationId);
-      const other =
-        before?.fingerprint ?? (twin === undefined ? undefined : submissions[twin]?.fingerprint);
-      // A follower that was promoted knows that the mutation happened, not what it said.
-      if (other !== undefined && other !== "" && other !== fingerprint) {
-        return { kind: "fail", error: new SyncError("mutation_reused", { mutationId }) };
-      }
-      if (before !== undefined) return { kind: "replay" };
-      if (twin !== undefined) return { kind: "same", as: twin };
-    }
-    const { effects, resources, overlay } = draft(submission, current, now);
-    const transactionId = createId();
-    const first = state.head + entries.length + 1;
-    const sorted = sortByType(effects, ordered);
-    const own = toEntries(
-      sorted,
-      {
-        epoch: state.epoch,
-        transactionId,
-        deviceId: submission.author.deviceId,
-        mutationId,
-        timestampMs: now,
-        operation: submission.operation,
-      },
-      first,
-    );
-    const receipt: Receipt = {
-      firstSequence: own[0]?.sequence ?? null,
-      lastSequence: own.at(-1)?.sequence ?? null,
-      epoch: state.epoch,
-      transactionId,
-      replayed: false,
-      resources,
-      ...(submission.output === undefined ? {} : { output: submission.output }),
-    };
-    for (const [key, slot] of overlay) current.set(key, slot);
-    own.forEach((entry, at) => {
-      const slot = sorted[at]?.slot;
-      if (slot !== undefined) committed.push({ entry, slot });
-    });
-    entries.push(...own);
-    extra.push(...rememberMutation(submission, receipt, now), ...(submission.also ?? []));
-    if (mutationId !== null) seen.set(mutationId, index);
-    return own.length === 0
-      ? { kind: "unchanged", receipt }
-      : { kind: "write", entries: own, receipt };
+  const { state, now } = context;
+  const group: Growing = {
+    current: new Map(known.slots),
+    seen: new Map(),
+    entries: [],
+    committed: [],
+    conflicts: [],
+    extra: [],
   };
-
+  const { seen, entries, committed, conflicts } = group;
   const members = submissions.map((submission, index): Planned => {
+    const repeat = planRepeat(submissions, index, { known, seen });
+    if (repeat !== null) return repeat;
+    const { mutationId } = submission;
     try {
-      return planOne(submission, index);
+      const planned = planNew(group, submission, context);
+      if (mutationId !== null) seen.set(mutationId, index);
+      return planned;
     } catch (error) {
-      if (error instanceof ManualConflict) conflicts.push(error.stored);
       if (!isSyncError(error)) throw error;
-      const refusal = rememberRefusal(submission, error, now);
-      extra.push(...refusal);
-      if (refusal.length > 0 && submission.mutationId !== null)
-        seen.set(submission.mutationId, index);
-      return { kind: "fail", error };
+      const { planned, isKept } = planRefusal(group, submission, { error, now });
+      if (isKept && mutationId !== null) seen.set(mutationId, index);
+      return planned;
     }
   });
-  const rows = writeGroup({ before: known.slots, after: current, entries }, context);
-  const noted = [...extra, ...storeConflicts(conflicts, now)];
+  const rows = writeGroup({ before: known.slots, after: group.current, entries }, context);
+  const noted = [...group.extra, ...storeConflicts(conflicts, now)];
   // What changes no record stands behind the fence too: another epoch may know better.
   const fence = rows.length === 0 && noted.length > 0 ? [advanceHead(state, 0)] : [];
-  const statements = [...fence, ...rows, ...noted];
-  return { members, statements, entries, committed, conflicts };
+  return { members, statements: [...fence, ...rows, ...noted], entries, committed, conflicts };
 }
 
 function writeGroup(

@@ -1,5 +1,5 @@
 import type { Clock } from "../base/clock.ts";
-import type { BulkRecord } from "../commit/bulk.ts";
+import type { BulkRecord } from "../commit/bulk-request.ts";
 import { SyncError } from "../protocol/errors.ts";
 import { readValues } from "../stream/unpack.ts";
 

@@ -1,8 +1,8 @@
 import { Hono } from "hono";
 import { requireGrant } from "../../auth/capability.ts";
-import type { BulkReceipt } from "../../commit/bulk.ts";
+import type { BulkReceipt } from "../../commit/bulk-operation.ts";
 import type { ChangeRequest, Receipt } from "../../commit/change.ts";
-import type { ResilientReceipt } from "../../commit/manager.ts";
+import type { ResilientReceipt } from "../../commit/resilient.ts";
 import { createId } from "../../base/id.ts";
 import { actionSchema, batchSchema, bulkQuerySchema, commitSchema } from "../../protocol/commit.ts";
 import { SyncError } from "../../protocol/errors.ts";
@@ -56,13 +56,12 @@ function withType(c: AppContext, value: unknown): unknown {
   return { ...value, resource_type: type };
 }
 
-/** Commit, batch, bulk and actions. */
-export function writeRoutes(service: Service): Hono<AppEnv> {
+type Handler = (c: AppContext) => Promise<Response>;
+
+function createCommit(service: Service): Handler {
   const { limits, registry, telemetry } = service;
   const small = { bytes: limits.bodyBytes, depth: limits.nestingDepth };
-  const large = { bytes: limits.batchBodyBytes, depth: limits.nestingDepth };
-
-  const commit = async (c: AppContext): Promise<Response> => {
+  return async (c) => {
     await authenticate(c, service);
     const library = await openFor(c, service, { role: "writer" });
     const { mutation_id, ...change } = parse(
@@ -76,8 +75,12 @@ export function writeRoutes(service: Service): Hono<AppEnv> {
     telemetry.count("commits", 1, { kind: "commit" });
     return answer(c.req.raw, commitAnswer(receipt, mutation_id));
   };
+}
 
-  const batch = async (c: AppContext): Promise<Response> => {
+function createBatch(service: Service): Handler {
+  const { limits, registry, telemetry } = service;
+  const large = { bytes: limits.batchBodyBytes, depth: limits.nestingDepth };
+  return async (c) => {
     await authenticate(c, service);
     const library = await openFor(c, service, { role: "writer" });
     const body = (await readBody(c.req.raw, large)) as { changes?: unknown } | null;
@@ -103,8 +106,11 @@ export function writeRoutes(service: Service): Hono<AppEnv> {
     telemetry.count("commits", 1, { kind: "batch" });
     return answer(c.req.raw, batchAnswer(receipt));
   };
+}
 
-  const bulk = async (c: AppContext): Promise<Response> => {
+function createBulkUpload(service: Service): Handler {
+  const { limits, registry, telemetry } = service;
+  return async (c) => {
     await authenticate(c, service);
     const query = parse(bulkQuerySchema, withType(c, c.req.query()));
     const resource = registry.resource(query.resource_type);
@@ -121,6 +127,15 @@ export function writeRoutes(service: Service): Hono<AppEnv> {
     telemetry.count("commits", 1, { kind: "bulk" });
     return answer(c.req.raw, bulkAnswer(receipt));
   };
+}
+
+/** Commit, batch, bulk and actions. */
+export function writeRoutes(service: Service): Hono<AppEnv> {
+  const { limits, telemetry } = service;
+  const large = { bytes: limits.batchBodyBytes, depth: limits.nestingDepth };
+  const commit = createCommit(service);
+  const batch = createBatch(service);
+  const bulk = createBulkUpload(service);
 
   return new Hono<AppEnv>()
     .post("/v1/libraries/:library/commit", commit)

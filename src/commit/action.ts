@@ -1,0 +1,112 @@
+import { SyncError, isSyncError } from "../protocol/errors.ts";
+import type { Limits } from "../protocol/limits.ts";
+import { toWireResource } from "../resource/compile.ts";
+import type { CompiledResource } from "../resource/compile.ts";
+import type { ActionTx, AnyAction, Reader } from "../resource/define.ts";
+import type { Registry } from "../resource/registry.ts";
+import type { Database } from "../store/database.ts";
+import type { Author, Change, ChangeRequest, Receipt, Submission } from "./change.ts";
+import type { Committer } from "./committer.ts";
+import { loadSlots } from "./load.ts";
+import { rememberRefusal } from "./mutation.ts";
+import { applyChange, slotKey } from "./plan.ts";
+import type { Slot } from "./plan.ts";
+import { toChange, toSubmission } from "./submission.ts";
+import type { CommitContext } from "./submission.ts";
+import { validateInput } from "./validate.ts";
+
+export interface ActionOptions {
+  readonly database: Database;
+  readonly committer: Committer;
+  readonly registry: Registry;
+  readonly reader: Reader;
+  readonly limits: Limits;
+  readonly now: () => number;
+}
+
+async function withDeadline<Result>(work: Promise<Result>, ms: number): Promise<Result> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`The transaction took longer than ${ms} ms.`)), ms);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+/** Collects the changes of an action; its reads see them. */
+function createStage(options: ActionOptions, author: Author) {
+  const { database, registry, limits, reader } = options;
+  const changes: Change[] = [];
+  const slots = new Map<string, Slot>();
+  const slotOf = async (resource: CompiledResource, id: string): Promise<Slot> => {
+    const key = slotKey(resource.type, id);
+    const known = slots.get(key);
+    if (known !== undefined) return known;
+    const loaded = await loadSlots(database, [{ resource, id }]);
+    const slot = loaded.slots.get(key) ?? { resource, id, row: null, tombstone: 0 };
+    slots.set(key, slot);
+    return slot;
+  };
+  const stage = async (request: ChangeRequest): Promise<void> => {
+    const change = toChange(request, registry, limits);
+    const slot = await slotOf(change.resource, change.id);
+    const effect = applyChange(change, () => slot, { author, now: options.now() });
+    if (effect === null) return;
+    slots.set(slotKey(change.resource.type, change.id), effect.slot);
+    changes.push(change);
+  };
+  const tx: ActionTx = {
+    reader,
+    get: async (type, id) => {
+      const { resource, row } = await slotOf(registry.resource(type), id);
+      return row === null ? null : toWireResource(resource, row);
+    },
+    insert: (type, { id, ...data }) =>
+      stage({ resource_type: type, operation: "insert", id, data }),
+    update: (type, id, data) => stage({ resource_type: type, operation: "update", id, data }),
+    upsert: (type, { id, ...data }) =>
+      stage({ resource_type: type, operation: "upsert", id, data }),
+    delete: (type, id) => stage({ resource_type: type, operation: "delete", id }),
+  };
+  return { tx, changes };
+}
+
+function findAction(registry: Registry, name: string): AnyAction {
+  const action = registry.actions.get(name);
+  if (action !== undefined) return action;
+  const detail = `There is no action "${name}".`;
+  throw new SyncError("not_found", { what: name }, { detail });
+}
+
+/** Runs an action and commits what it asked for, from inside `exclusive`. */
+async function runStaged(
+  options: ActionOptions,
+  submission: Submission,
+  run: (tx: ActionTx) => Promise<unknown>,
+): Promise<Receipt> {
+  const { committer, database, limits } = options;
+  const { mutationId } = submission;
+  const known = await loadSlots(database, [], mutationId === null ? [] : [mutationId]);
+  // What has its answer does not run again: it would find its own work done (I5).
+  if (known.mutations.size > 0) return committer.commitNow(submission);
+  const { tx, changes } = createStage(options, submission.author);
+  const output = await withDeadline(run(tx), limits.transactionMs).catch(async (error: unknown) => {
+    const kept = isSyncError(error) ? rememberRefusal(submission, error, options.now()) : [];
+    if (kept.length > 0) await database.write(kept);
+    throw error;
+  });
+  return committer.commitNow({ ...submission, changes, output: output ?? null });
+}
+
+/** Runs a named server-side transaction. @throws not_found, invalid_record, every code of a change */
+export async function runAction(
+  options: ActionOptions,
+  { name, input }: { readonly name: string; readonly input: unknown },
+  context: CommitContext,
+): Promise<Receipt> {
+  const action = findAction(options.registry, name);
+  const valid: unknown = validateInput(action.input, input);
+  const submission = toSubmission([], { name, input }, { ...context, operation: "Update" });
+  return options.committer.exclusive(() =>
+    runStaged(options, submission, (tx) => action.run(tx, valid)),
+  );
+}

@@ -1,0 +1,152 @@
+import type { Clock } from "../base/clock.ts";
+import { advanceHead } from "../lease/lease.ts";
+import type { LibraryState } from "../lease/lease.ts";
+import { SyncError, isSyncError, toProblem, withIndex } from "../protocol/errors.ts";
+import type { Limits } from "../protocol/limits.ts";
+import type { Registry } from "../resource/registry.ts";
+import { guardOf, isRefused } from "../store/database.ts";
+import type { Database } from "../store/database.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
+import { saveOperation } from "./bulk-operation.ts";
+import type { BulkOperation } from "./bulk-operation.ts";
+import type { BulkRecord, BulkRequest } from "./bulk-request.ts";
+import { loadSlots } from "./load.ts";
+import { applyChange, slotKey } from "./plan.ts";
+import type { Slot } from "./plan.ts";
+import { toChange } from "./submission.ts";
+import { writeRows } from "./write.ts";
+import type { Transition } from "./write.ts";
+
+export interface ChunkOptions {
+  readonly database: Database;
+  readonly registry: Registry;
+  readonly state: LibraryState;
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly telemetry: Telemetry;
+}
+
+/** A record and its place in the stream. */
+export interface Numbered {
+  readonly index: number;
+  readonly record: BulkRecord;
+}
+
+/** What a chunk does to the operation and to the records it names. */
+interface Draft {
+  readonly next: BulkOperation;
+  readonly transitions: readonly Transition[];
+  /** The first bad record, when that must end the operation. */
+  readonly stopped: SyncError | null;
+}
+
+function applyRecord(
+  options: ChunkOptions,
+  record: BulkRecord,
+  { request, slots }: { readonly request: BulkRequest; readonly slots: Map<string, Slot> },
+): boolean {
+  const { registry, limits, clock } = options;
+  const { resource, mode, author } = request;
+  if (record instanceof SyncError) throw record;
+  if (typeof record["id"] !== "string" || !/^[0-9a-f-]{36}$/i.test(record["id"])) {
+    throw new SyncError("invalid_record", {
+      issues: [{ path: "id", message: "A UUID is needed." }],
+    });
+  }
+  const change = toChange(
+    { resource_type: resource.type, operation: mode, id: record["id"], data: record },
+    registry,
+    limits,
+  );
+  const key = slotKey(resource.type, change.id);
+  const lookup = () => slots.get(key) ?? { resource, id: change.id, row: null, tombstone: 0 };
+  const effect = applyChange(change, lookup, { author, now: clock.now() });
+  if (effect !== null) slots.set(key, effect.slot);
+  return effect !== null;
+}
+
+async function draftChunk(
+  options: ChunkOptions,
+  request: BulkRequest,
+  { operation, chunk }: { readonly operation: BulkOperation; readonly chunk: readonly Numbered[] },
+): Promise<Draft> {
+  const { resource } = request;
+  const next: BulkOperation = { ...operation, failures: [...operation.failures] };
+  const ids = chunk.flatMap(({ record }) =>
+    record instanceof SyncError || typeof record["id"] !== "string"
+      ? []
+      : [{ resource, id: record["id"].toLowerCase() }],
+  );
+  const { slots } = await loadSlots(options.database, ids);
+  const before = new Map(slots);
+  let stopped: SyncError | null = null;
+  for (const { index, record } of chunk) {
+    try {
+      if (applyRecord(options, record, { request, slots })) next.affectedCount += 1;
+      next.firstRecordId ??=
+        index === 0 && !(record instanceof SyncError) ? String(record["id"]) : null;
+    } catch (error) {
+      if (!isSyncError(error)) throw error;
+      if (request.onError === "stop") {
+        stopped = withIndex(error, index);
+        break;
+      }
+      next.failedCount += 1;
+      if (next.failures.length < options.limits.bulkFailures) {
+        next.failures.push({ index, problem: toProblem(withIndex(error, index)) });
+      }
+    }
+    next.receivedCount += 1;
+  }
+  const transitions = [...slots].flatMap(([key, after]) => {
+    const old = before.get(key);
+    return old === undefined || old === after ? [] : [{ before: old, after }];
+  });
+  return { next, transitions, stopped };
+}
+
+/** Writes one chunk in one transaction. Answers the first bad record when that must end it. */
+export async function writeChunk(
+  options: ChunkOptions,
+  request: BulkRequest,
+  work: { readonly operation: BulkOperation; readonly chunk: readonly Numbered[] },
+): Promise<SyncError | null> {
+  const { database, registry, state, clock, telemetry } = options;
+  const { operation, chunk } = work;
+  const { next, transitions, stopped } = await draftChunk(options, request, work);
+  const context = { ordered: registry.resources, sequence: state.head, now: clock.now() };
+  try {
+    await database.write([
+      advanceHead(state, 0),
+      ...writeRows(transitions, context),
+      saveOperation(next, clock.now()),
+    ]);
+  } catch (error) {
+    // A guard speaks of the whole library, not of one record.
+    if (!isRefused(error) || guardOf(error) !== null || chunk.length === 0) throw error;
+    return splitChunk(options, request, work);
+  }
+  Object.assign(operation, next);
+  telemetry.count("bulk_records", transitions.length);
+  return stopped;
+}
+
+/** The database refused the chunk for one record's sake: halve until it stands alone. */
+async function splitChunk(
+  options: ChunkOptions,
+  request: BulkRequest,
+  { operation, chunk }: { readonly operation: BulkOperation; readonly chunk: readonly Numbered[] },
+): Promise<SyncError | null> {
+  const [only] = chunk;
+  const write = (part: readonly Numbered[]) =>
+    writeChunk(options, request, { operation, chunk: part });
+  if (chunk.length === 1 && only !== undefined) {
+    const message = "The database refuses this record: a value is in use by another.";
+    const issues = [{ path: "", message }];
+    const error = new SyncError("invalid_record", { issues, index: only.index });
+    return request.onError === "stop" ? error : write([{ index: only.index, record: error }]);
+  }
+  const middle = chunk.length >> 1;
+  const first = await write(chunk.slice(0, middle));
+  return first ?? write(chunk.slice(middle));
+}

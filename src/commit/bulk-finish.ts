@@ -1,0 +1,73 @@
+import type { Clock } from "../base/clock.ts";
+import { createId } from "../base/id.ts";
+import { advanceHead } from "../lease/lease.ts";
+import type { LibraryState } from "../lease/lease.ts";
+import { BULK_MODEL_TYPE, appendEntries } from "../log/sync-log.ts";
+import type { LogEntry } from "../log/sync-log.ts";
+import type { Registry } from "../resource/registry.ts";
+import type { Database } from "../store/database.ts";
+import { saveOperation } from "./bulk-operation.ts";
+import type { BulkOperation } from "./bulk-operation.ts";
+import type { CommittedEntry } from "./group.ts";
+
+export interface FinishOptions {
+  readonly database: Database;
+  readonly registry: Registry;
+  readonly state: LibraryState;
+  readonly clock: Clock;
+  readonly onCommitted: (committed: readonly CommittedEntry[]) => void;
+}
+
+/** The one entry of an operation; `interrupted` says that it stands for a part only. */
+function toEntry(
+  { registry, state, clock }: FinishOptions,
+  operation: BulkOperation,
+  outcome: "complete" | "interrupted",
+): LogEntry {
+  const data = {
+    operation: operation.mode === "insert" ? "Import" : "Maintenance",
+    model: operation.resourceType,
+    mode: operation.mode,
+    token: operation.token,
+    affected_count: operation.affectedCount,
+    hints: JSON.parse(operation.hints) as Record<string, unknown>,
+    ...(outcome === "interrupted" ? { interrupted: true } : {}),
+  };
+  return {
+    sequence: state.head + 1,
+    epoch: state.epoch,
+    transactionId: createId(),
+    deviceId: operation.deviceId,
+    mutationId: null,
+    timestampMs: clock.now(),
+    domain: registry.find(operation.resourceType)?.domain ?? "metadata",
+    modelType: BULK_MODEL_TYPE,
+    recordId: operation.token,
+    changeType: "bulk_insert",
+    version: 1,
+    operation: null,
+    data,
+  };
+}
+
+/** Writes the operation's one entry and announces it. Must run alone with the database. */
+export async function finishBulk(
+  options: FinishOptions,
+  operation: BulkOperation,
+  outcome: "complete" | "interrupted",
+): Promise<void> {
+  const { database, registry, state, clock } = options;
+  const entry = toEntry(options, operation, outcome);
+  const done: BulkOperation = { ...operation, state: outcome, sequence: entry.sequence };
+  await database.write([
+    advanceHead(state, 1),
+    appendEntries([entry]),
+    saveOperation(done, clock.now()),
+  ]);
+  Object.assign(operation, done);
+  state.head += 1;
+  const resource = registry.find(operation.resourceType);
+  if (resource === undefined) return;
+  const slot = { resource, id: operation.token, row: null, tombstone: 0 };
+  options.onCommitted([{ entry, slot }]);
+}

@@ -1,0 +1,74 @@
+import { hash48 } from "../base/hash.ts";
+import { SyncError, isSyncError, withIndex } from "../protocol/errors.ts";
+import type { Limits } from "../protocol/limits.ts";
+import type { Registry } from "../resource/registry.ts";
+import type { Author, BatchOperation, Change, ChangeRequest, Submission } from "./change.ts";
+import { validateRecord } from "./validate.ts";
+
+export interface CommitContext {
+  readonly author: Author;
+  readonly mutationId?: string | null;
+}
+
+/** Who asks for a batch, and what kind of batch it is. */
+export interface BatchContext extends CommitContext {
+  readonly operation?: BatchOperation;
+}
+
+/** Names the resource, checks the record against its schema and its limits. */
+export function toChange(request: ChangeRequest, registry: Registry, limits: Limits): Change {
+  const resource = registry.resource(request.resource_type);
+  const { id: _id, version: _version, ...data } = request.data ?? {};
+  const bytes = JSON.stringify(data).length;
+  if (bytes > limits.recordBytes) {
+    throw new SyncError(
+      "body_too_large",
+      { limitBytes: limits.recordBytes },
+      {
+        detail: `The record has ${bytes} bytes; ${limits.recordBytes} are allowed.`,
+      },
+    );
+  }
+  const isFull = request.operation === "insert" || request.operation === "upsert";
+  return {
+    resource,
+    operation: request.operation,
+    id: request.id.toLowerCase(),
+    fields: isFull ? validateRecord(resource, data) : data,
+    expectedVersion: request.expected_version ?? null,
+    base: request.base ?? null,
+  };
+}
+
+/** The changes of a batch. @throws what one of them is refused for, with its `index` */
+export function toChanges(
+  requests: readonly ChangeRequest[],
+  registry: Registry,
+  limits: Limits,
+): Change[] {
+  return requests.map((request, index) => {
+    try {
+      return toChange(request, registry, limits);
+    } catch (error) {
+      throw isSyncError(error) ? withIndex(error, index) : error;
+    }
+  });
+}
+
+/** What the committer takes: the changes, and what tells a replay of `source` from another use of its id. */
+export function toSubmission(
+  changes: readonly Change[],
+  source: unknown,
+  context: CommitContext & { readonly operation?: BatchOperation | null },
+): Submission {
+  const text = JSON.stringify(source);
+  return {
+    changes,
+    author: context.author,
+    mutationId: context.mutationId ?? null,
+    fingerprint: `${hash48(text).toString(16)}-${text.length}`,
+    operation: context.operation ?? null,
+    keepsRefusal: true,
+    bytes: text.length + 256,
+  };
+}
