@@ -1,9 +1,23 @@
-import { v5, v7, validate } from "uuid";
+import { v5, validate } from "uuid";
 
-/** Mints a UUID (version 7: ids made later sort later, which keeps indexes dense). */
+let last = 0;
+
+/**
+ * Mints a UUID (version 7: ids made later sort later, which keeps indexes dense). Its time counts
+ * parts of a millisecond, so that the ids of one process rise however fast they are made.
+ */
 export function createId(): string {
-  return v7();
+  last = Math.max(last + 1, Date.now() * ticks);
+  const time = hex(Math.floor(last / ticks), 12);
+  const [a = 0, b = 0, c = 0, d = 0] = crypto.getRandomValues(new Uint16Array(4));
+  const tail = [(a & 0x3fff) | 0x8000, b, c, d].map((part) => hex(part, 4));
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${hex(last % ticks, 3)}-${tail[0]}-${tail.slice(1).join("")}`;
 }
+
+/** Steps of a millisecond; with more the time would soon be no safe integer. */
+const ticks = 1_024;
+
+const hex = (value: number, length: number): string => value.toString(16).padStart(length, "0");
 
 /** The same UUID (version 5) for the same URL, always and everywhere. */
 export function deriveId(url: string): string {

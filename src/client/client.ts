@@ -180,8 +180,8 @@ export function createClient<Source extends AnyRegistry = AnyRegistry>(
         problem = why;
         options.onProblem?.(why);
       } else if (state === "live") problem = null;
-      requests.setOpen(mayRead[state] && cache.cursor >= 0);
-      outbox.setActive(session.isLeader && mayWrite[state]);
+      requests.setOpen(mayRead(state) && cache.cursor >= 0);
+      outbox.setActive(session.isLeader && mayWrite(state));
       refresh();
     },
     onApplied: () => refresh(),

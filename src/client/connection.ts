@@ -1,7 +1,7 @@
 import { backoffMs } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
 import { createFrameReader } from "./frames.ts";
-import { transitions } from "./state.ts";
+import { nextState } from "./state.ts";
 import type { ConnectionEvent, ConnectionState } from "./state.ts";
 import type { ClientProblem, Transport } from "./transport.ts";
 import { createDecoder } from "./wire.ts";
@@ -55,7 +55,7 @@ export function createConnection(options: ConnectionOptions): Connection {
   let stuckAt: number | null | undefined;
 
   const dispatch = (event: ConnectionEvent, problem: ClientProblem | null = null): void => {
-    const next = transitions[state][event];
+    const next = nextState(state, event);
     const isAgain = next === "connecting" && (event === "restart" || event === "tokenSet");
     if (next === state && !isAgain) return;
     state = next;

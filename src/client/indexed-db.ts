@@ -1,20 +1,44 @@
-import { deleteDB, openDB } from "idb";
-import type { DBSchema, IDBPDatabase } from "idb";
 import type { QueuedMutation } from "./mutation.ts";
 import { recordKey } from "./persistence.ts";
-import type { Persistence, StoredMeta } from "./persistence.ts";
-import type { StoredQuery, StoredRecord } from "./snapshot.ts";
-
-interface Schema extends DBSchema {
-  meta: { key: string; value: StoredMeta };
-  records: { key: string; value: StoredRecord };
-  queries: { key: string; value: StoredQuery };
-  queue: { key: number; value: QueuedMutation; indexes: { id: string } };
-}
+import type { Persistence } from "./persistence.ts";
 
 /** The layout of the stores; a higher one drops the base and keeps the queue. */
 const layout = 1;
-const base = ["meta", "records", "queries"] as const;
+const base = ["meta", "records", "queries"];
+
+/** What a request answers. Awaited alone, it leaves its transaction open for the next request. */
+function answerOf<Value>(request: IDBRequest<Value>): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error ?? new Error("The request failed."));
+  });
+}
+
+/** Resolves when all of a transaction is stored, fails when nothing of it is. */
+function commit(tx: IDBTransaction): Promise<void> {
+  return new Promise((resolve, reject) => {
+    tx.oncomplete = () => resolve();
+    tx.onabort = () => reject(tx.error ?? new Error("The transaction was aborted."));
+  });
+}
+
+function layOut(db: IDBDatabase): void {
+  for (const store of base) {
+    if (db.objectStoreNames.contains(store)) db.deleteObjectStore(store);
+    db.createObjectStore(store);
+  }
+  if (db.objectStoreNames.contains("queue")) return;
+  db.createObjectStore("queue", { autoIncrement: true }).createIndex("id", "id", { unique: true });
+}
+
+async function openDatabase(name: string): Promise<IDBDatabase> {
+  const request = indexedDB.open(name, layout);
+  request.onupgradeneeded = () => layOut(request.result);
+  const db = await answerOf(request);
+  // Another tab signs out or brings a newer layout: give way.
+  db.onversionchange = () => db.close();
+  return db;
+}
 
 /**
  * Persistence in IndexedDB. One database a person and library: `name` should hold both, so that who
@@ -22,60 +46,58 @@ const base = ["meta", "records", "queries"] as const;
  */
 export function openIndexedDb(options: { readonly name: string }): Persistence {
   const name = `syncline:${options.name}`;
-  const opening: Promise<IDBPDatabase<Schema>> = openDB<Schema>(name, layout, {
-    upgrade: (db) => {
-      for (const store of base) {
-        if (db.objectStoreNames.contains(store)) db.deleteObjectStore(store);
-        db.createObjectStore(store);
-      }
-      if (db.objectStoreNames.contains("queue")) return;
-      db.createObjectStore("queue", { autoIncrement: true }).createIndex("id", "id", {
-        unique: true,
-      });
-    },
-    // Another tab signs out or brings a newer layout: give way.
-    blocking: () => void opening.then((db) => db.close()),
-  });
+  const opening = openDatabase(name);
   // Whoever uses it is told; nobody is told twice.
   opening.catch(() => {});
+
+  /** Changes the entry of a mutation, which keeps its place in the order. */
+  const change = async (
+    id: string,
+    work: (queue: IDBObjectStore, order: IDBValidKey | undefined) => void,
+  ): Promise<void> => {
+    const tx = (await opening).transaction("queue", "readwrite", { durability: "strict" });
+    const stored = commit(tx);
+    const queue = tx.objectStore("queue");
+    const lookup = queue.index("id").getKey(id);
+    lookup.onsuccess = () => work(queue, lookup.result);
+    await stored;
+  };
 
   return {
     load: async () => {
       const tx = (await opening).transaction(base);
       const [meta, records, queries] = await Promise.all([
-        tx.objectStore("meta").get("base"),
-        tx.objectStore("records").getAll(),
-        tx.objectStore("queries").getAll(),
+        answerOf<unknown>(tx.objectStore("meta").get("base")),
+        answerOf<unknown[]>(tx.objectStore("records").getAll()),
+        answerOf<unknown[]>(tx.objectStore("queries").getAll()),
       ]);
       return { meta, records, queries };
     },
-    loadQueue: async () => (await opening).getAll("queue"),
+    loadQueue: async () =>
+      answerOf<unknown[]>((await opening).transaction("queue").objectStore("queue").getAll()),
     save: async (step) => {
       const tx = (await opening).transaction(base, "readwrite", { durability: "relaxed" });
+      const stored = commit(tx);
       const records = tx.objectStore("records");
       const queries = tx.objectStore("queries");
-      const work: Promise<unknown>[] = step.isFresh ? [records.clear(), queries.clear()] : [];
-      for (const record of step.records) work.push(records.put(record, recordKey(record)));
-      for (const query of step.queries) work.push(queries.put(query, query.key.text));
-      for (const ref of step.droppedRecords) work.push(records.delete(recordKey(ref)));
-      for (const text of step.droppedQueries) work.push(queries.delete(text));
-      work.push(tx.objectStore("meta").put(step.meta, "base"), tx.done);
-      await Promise.all(work);
+      if (step.isFresh) for (const store of [records, queries]) store.clear();
+      for (const record of step.records) records.put(record, recordKey(record));
+      for (const query of step.queries) queries.put(query, query.key.text);
+      for (const ref of step.droppedRecords) records.delete(recordKey(ref));
+      for (const text of step.droppedQueries) queries.delete(text);
+      tx.objectStore("meta").put(step.meta, "base");
+      await stored;
     },
-    putMutation: async (mutation) => {
-      const tx = (await opening).transaction("queue", "readwrite", { durability: "strict" });
-      const order = await tx.store.index("id").getKey(mutation.id);
-      await Promise.all([tx.store.put(mutation, order), tx.done]);
-    },
-    dropMutation: async (id) => {
-      const tx = (await opening).transaction("queue", "readwrite", { durability: "strict" });
-      const order = await tx.store.index("id").getKey(id);
-      await Promise.all([order === undefined ? undefined : tx.store.delete(order), tx.done]);
-    },
+    putMutation: (mutation: QueuedMutation) =>
+      change(mutation.id, (queue, order) => void queue.put(mutation, order)),
+    dropMutation: (id) =>
+      change(id, (queue, order) => {
+        if (order !== undefined) queue.delete(order);
+      }),
     close: async () => (await opening).close(),
     destroy: async () => {
       (await opening).close();
-      await deleteDB(name);
+      await answerOf(indexedDB.deleteDatabase(name));
     },
   };
 }

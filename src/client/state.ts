@@ -40,61 +40,35 @@ export type ConnectionEvent =
   | "resume"
   | "close";
 
-type Row = Readonly<Record<ConnectionEvent, ConnectionState>>;
-
-const opening: Row = {
-  lead: "connecting",
-  opened: "catching-up",
-  caughtUp: "connecting",
-  restart: "connecting",
-  lost: "waiting",
-  due: "connecting",
-  denied: "needs-auth",
-  tokenSet: "connecting",
-  refused: "refused",
-  pause: "paused",
-  resume: "connecting",
-  close: "closed",
-};
-/** A row that stays where it is, but for what is named. */
-const stay = (state: ConnectionState, but: Partial<Row>): Row => ({
-  lead: state,
-  opened: state,
-  caughtUp: state,
-  restart: state,
-  lost: state,
-  due: state,
-  denied: state,
-  tokenSet: state,
-  refused: state,
-  pause: state,
-  resume: state,
-  close: "closed",
-  ...but,
-});
+/** Of a stream that stands. */
 const open = {
   restart: "connecting",
   lost: "waiting",
   denied: "needs-auth",
+  refused: "refused",
   pause: "paused",
 } as const;
+/** Of a service that will not be asked as things are. */
+const barred = { tokenSet: "connecting", pause: "paused" } as const;
 
-export const transitions: Readonly<Record<ConnectionState, Row>> = {
-  standby: stay("standby", { lead: "connecting" }),
-  connecting: opening,
-  "catching-up": stay("catching-up", { ...open, caughtUp: "live", refused: "refused" }),
-  live: stay("live", { ...open, refused: "refused" }),
-  waiting: stay("waiting", {
-    due: "connecting",
-    tokenSet: "connecting",
-    restart: "connecting",
-    pause: "paused",
-  }),
-  paused: stay("paused", { resume: "connecting" }),
-  "needs-auth": stay("needs-auth", { tokenSet: "connecting", pause: "paused" }),
-  refused: stay("refused", { tokenSet: "connecting", pause: "paused" }),
-  closed: stay("closed", {}),
+/** What each state leaves for; whatever is not named leaves it where it is. */
+const exits: Readonly<
+  Record<ConnectionState, Readonly<Partial<Record<ConnectionEvent, ConnectionState>>>>
+> = {
+  standby: { lead: "connecting" },
+  connecting: { ...open, opened: "catching-up" },
+  "catching-up": { ...open, caughtUp: "live" },
+  live: open,
+  waiting: { ...barred, due: "connecting", restart: "connecting" },
+  paused: { resume: "connecting" },
+  "needs-auth": barred,
+  refused: barred,
+  closed: {},
 };
+
+export function nextState(state: ConnectionState, event: ConnectionEvent): ConnectionState {
+  return event === "close" ? "closed" : (exits[state][event] ?? state);
+}
 
 /** The names of DESIGN section 10, for people who use the client. */
 export type PublicState =
@@ -118,20 +92,11 @@ export const publicStates: Readonly<Record<ConnectionState, PublicState>> = {
 };
 
 /** Whether the service may be asked: not before the stream stands, or changes would go unheard. */
-export const mayRead: Readonly<Record<ConnectionState, boolean>> = {
-  standby: false,
-  connecting: false,
-  "catching-up": true,
-  live: true,
-  waiting: false,
-  paused: false,
-  "needs-auth": false,
-  refused: false,
-  closed: false,
-};
+export function mayRead(state: ConnectionState): boolean {
+  return state === "live" || state === "catching-up";
+}
 
 /** Whether waiting mutations are sent. They need no stream; each attempt to connect is one for them. */
-export const mayWrite: Readonly<Record<ConnectionState, boolean>> = {
-  ...mayRead,
-  connecting: true,
-};
+export function mayWrite(state: ConnectionState): boolean {
+  return mayRead(state) || state === "connecting";
+}
