@@ -11,6 +11,8 @@ import type {
   TypedClient,
 } from "./api.ts";
 import { createCache } from "./cache.ts";
+import { createConflicts } from "./conflicts.ts";
+import type { Conflicts } from "./conflicts.ts";
 import { createEventFeed } from "./event-feed.ts";
 import { createFeed } from "./feed.ts";
 import { createJournal } from "./journal.ts";
@@ -68,6 +70,8 @@ export interface Client<Source extends AnyRegistry = AnyRegistry> extends TypedC
   synced(): Promise<void>;
   /** Resolves when the base has reached `sequence`. */
   waitFor(sequence: number): Promise<void>;
+  /** Late changes that a person decides. */
+  readonly conflicts: Conflicts;
   setOffline(isOffline: boolean): void;
   setToken(token: TokenSource): void;
   stats(): CacheStats;
@@ -116,6 +120,7 @@ export function createClient<Source extends AnyRegistry = AnyRegistry>(
   const fetchIt = options.fetch ?? ((url: string, init: RequestInit) => fetch(url, init));
   const transport = createTransport({ ...options, fetch: fetchIt });
   const cache = createCache({ rules });
+  const conflicts = createConflicts(transport);
   const events = createEventFeed();
   let problem: ClientProblem | null = null;
   let isClosed = false;
@@ -139,7 +144,10 @@ export function createClient<Source extends AnyRegistry = AnyRegistry>(
       requests.startAfresh();
       journal.startFresh();
     },
-    onEvent: (event) => events.push(event),
+    onEvent: (event) => {
+      if (event.kind.type === "ConflictDetected") conflicts.refresh();
+      events.push(event);
+    },
     onComplaint,
   });
   const journal = createJournal({
@@ -179,7 +187,10 @@ export function createClient<Source extends AnyRegistry = AnyRegistry>(
       if (why !== null) {
         problem = why;
         options.onProblem?.(why);
-      } else if (state === "live") problem = null;
+      } else if (state === "live") {
+        problem = null;
+        conflicts.refresh();
+      }
       requests.setOpen(mayRead(state) && cache.cursor >= 0);
       outbox.setActive(session.isLeader && mayWrite(state));
       refresh();
@@ -319,6 +330,7 @@ export function createClient<Source extends AnyRegistry = AnyRegistry>(
     batch: (changes: readonly Parameters<typeof toChange>[0][]) =>
       mutate({ kind: "batch", changes: changes.map(toChange) }),
     action: (name: string, input: Fields = {}) => mutate({ kind: "action", name, input }),
+    conflicts,
     status: status as Store<SyncStatus>,
     events: () => events.listen(),
     synced: () =>

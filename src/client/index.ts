@@ -5,6 +5,7 @@
  */
 export { createClient } from "./client.ts";
 export type { Client, ClientOptions } from "./client.ts";
+export type { Conflict, Conflicts, Resolution } from "./conflicts.ts";
 export type {
   BatchChange,
   MutationHandle,

@@ -9,16 +9,20 @@ const base = ["meta", "records", "queries"];
 /** What a request answers. Awaited alone, it leaves its transaction open for the next request. */
 function answerOf<Value>(request: IDBRequest<Value>): Promise<Value> {
   return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error ?? new Error("The request failed."));
+    request.addEventListener("success", () => resolve(request.result));
+    request.addEventListener("error", () =>
+      reject(request.error ?? new Error("The request failed.")),
+    );
   });
 }
 
 /** Resolves when all of a transaction is stored, fails when nothing of it is. */
 function commit(tx: IDBTransaction): Promise<void> {
   return new Promise((resolve, reject) => {
-    tx.oncomplete = () => resolve();
-    tx.onabort = () => reject(tx.error ?? new Error("The transaction was aborted."));
+    tx.addEventListener("complete", () => resolve());
+    tx.addEventListener("abort", () =>
+      reject(tx.error ?? new Error("The transaction was aborted.")),
+    );
   });
 }
 
@@ -33,10 +37,10 @@ function layOut(db: IDBDatabase): void {
 
 async function openDatabase(name: string): Promise<IDBDatabase> {
   const request = indexedDB.open(name, layout);
-  request.onupgradeneeded = () => layOut(request.result);
+  request.addEventListener("upgradeneeded", () => layOut(request.result));
   const db = await answerOf(request);
   // Another tab signs out or brings a newer layout: give way.
-  db.onversionchange = () => db.close();
+  db.addEventListener("versionchange", () => db.close());
   return db;
 }
 
@@ -59,7 +63,7 @@ export function openIndexedDb(options: { readonly name: string }): Persistence {
     const stored = commit(tx);
     const queue = tx.objectStore("queue");
     const lookup = queue.index("id").getKey(id);
-    lookup.onsuccess = () => work(queue, lookup.result);
+    lookup.addEventListener("success", () => work(queue, lookup.result));
     await stored;
   };
 
