@@ -209,15 +209,7 @@ export function createClient<Source extends AnyRegistry = AnyRegistry>(
     rejected: outbox.rejected,
     problem,
   });
-  const status = createStore<SyncStatus>({
-    connection: "connecting",
-    isPaused: false,
-    cursor: -1,
-    head: -1,
-    pendingCount: 0,
-    rejected: [],
-    problem: null,
-  });
+  const status = createStore(statusOf());
   const refresh = (): void => {
     const next = statusOf();
     const now = status.getSnapshot();
