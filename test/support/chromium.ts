@@ -5,6 +5,7 @@
  * @module
  */
 import { existsSync } from "node:fs";
+import { afterAll, test } from "bun:test";
 import process from "node:process";
 import { chromium } from "playwright-core";
 import type { Browser } from "playwright-core";
@@ -24,7 +25,7 @@ async function install(): Promise<boolean> {
 }
 
 /** Why there is no browser, or null when there is one. CI has no excuse: there the tests fail. */
-export async function missingBrowser(): Promise<string | null> {
+async function missingBrowser(): Promise<string | null> {
   if (existsSync(executablePath)) return null;
   const mayInstall = process.getuid?.() === 0 && Bun.which("apt-get") !== null;
   if (mayInstall && (await install())) return null;
@@ -33,6 +34,14 @@ export async function missingBrowser(): Promise<string | null> {
   return what;
 }
 
-export function openBrowser(): Promise<Browser> {
-  return chromium.launch({ executablePath, args: flags.split(" ") });
+/** One browser for the tests of a file. Without Chromium their titles say what to install. */
+export async function openBrowserTests() {
+  const missing = await missingBrowser();
+  const launched =
+    missing === null ? await chromium.launch({ executablePath, args: flags.split(" ") }) : null;
+  afterAll(async () => launched?.close());
+  return (title: string, run: (browser: Browser) => Promise<void>): void => {
+    if (launched === null) test.skip(`${title} (skipped: ${missing})`, () => {});
+    else test(title, () => run(launched), 120_000);
+  };
 }

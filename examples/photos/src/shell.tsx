@@ -52,7 +52,11 @@ function Frame(props: ShellProps) {
     <AppShell
       header={{ height: 60 }}
       navbar={{ width: 264, breakpoint: "sm", collapsed: { mobile: !isMenuOpen } }}
-      aside={{ width: 320, breakpoint: "md", collapsed: { desktop: !hasDetails, mobile: true } }}
+      aside={{
+        width: { sm: 250, lg: 320 },
+        breakpoint: "sm",
+        collapsed: { desktop: !hasDetails, mobile: true },
+      }}
       transitionDuration={0}
     >
       <AppShell.Header className="header">
@@ -74,7 +78,7 @@ function Frame(props: ShellProps) {
                 size="lg"
                 aria-label="Open a second device"
                 data-testid="second-device"
-                onClick={() => window.open(otherDevice(), "_blank", "popup,width=960,height=800")}
+                onClick={() => window.open(otherDevice(), "_blank", "popup,width=1100,height=800")}
               >
                 <AppWindow size={18} />
               </ActionIcon>
