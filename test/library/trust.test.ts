@@ -44,7 +44,7 @@ test("DOM-04: the token of a registered device acts as that device only, with th
   expect([moved.status, moved.body.reason]).toEqual([403, "other_device"]);
   // Revoked, it does not become a person who may name anybody.
   await world.send("DELETE", `${world.at}/devices/phone`);
-  expect(await write(rename, "phone", "desk")).toEqual([403, "other_device"]);
+  expect(await write(rename, "phone", "desk")).toEqual([401, "revoked"]);
 });
 
 test("SETUP-04: a service shows another address the token that was named for it, and no other", async () => {

@@ -83,6 +83,7 @@ story(
     await ben.at("album-item", "IMG 09.jpg").first().waitFor();
     await photos.agree(ada, ben, cleo);
 
+    await cleo.openFolder("Iceland");
     await cleo.openAlbum("Ring road");
     await cleo.untilKept();
     await cleo.context.setOffline(true);
@@ -116,8 +117,12 @@ story(
     await cleo.at("album-item").nth(1).getByTestId("remove-item").click();
     await cleo.at("album-item").nth(4).waitFor({ state: "detached" });
     await cleo.status({ pending: 3 });
+    await cleo.openFolder("Iceland");
+    await cleo.renameFile("IMG 12.jpg", "IMG 12, deleted meanwhile.jpg");
+    await cleo.status({ pending: 4 });
 
     await cleo.context.setOffline(false);
+    await cleo.page.getByText("This was taken back").waitFor();
     await photos.agree(ada, ben, cleo);
     expect(await ada.albums()).toEqual(await cleo.albums());
   },

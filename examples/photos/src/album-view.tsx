@@ -25,7 +25,7 @@ import { useClient, useQuery, useRecord } from "./sync.ts";
 import type { RecordOf } from "../../../src/index.ts";
 import { Thumb } from "./thumb.tsx";
 import { count } from "./format.ts";
-import { Empty, Page } from "./views.tsx";
+import { Empty, Missing, Page } from "./views.tsx";
 
 type ItemRecord = RecordOf<App, "album_item">;
 
@@ -33,7 +33,7 @@ type ItemRecord = RecordOf<App, "album_item">;
 export function AlbumView({ id }: { id: string }) {
   const client = useClient();
   const album = useRecord("album", id);
-  const { data: items } = useQuery("album.items", { albumId: id });
+  const { data: items, error } = useQuery("album.items", { albumId: id });
   const sensors = useSensors(
     useSensor(PointerSensor, { activationConstraint: { distance: 6 } }),
     useSensor(KeyboardSensor, { coordinateGetter: sortableKeyboardCoordinates }),
@@ -61,13 +61,15 @@ export function AlbumView({ id }: { id: string }) {
         .filter(Boolean)
         .join("  ·  ")}
     >
-      {items?.length === 0 ? (
+      {items === null ? (
+        <Missing error={error} />
+      ) : items.length === 0 ? (
         <Empty text="Select photos in a folder and add them to this album." />
       ) : (
         <DndContext sensors={sensors} collisionDetection={closestCenter} onDragEnd={onDragEnd}>
           <SortableContext items={ids} strategy={rectSortingStrategy}>
             <div className="scroller sortable" data-testid="album-grid">
-              {items?.map((item) => (
+              {items.map((item) => (
                 <ItemCard
                   key={item.id}
                   item={item}

@@ -58,24 +58,27 @@ export function Files(props: {
   look: "list" | "grid";
 }) {
   const { data, error, empty, look } = props;
-  const { connection } = useSyncStatus();
-  if (data === null && error !== null) return <Empty text={explain(error)} />;
-  if (data === null && connection === "offline") {
-    return <Empty text="This has not been here before. It comes with the next connection." />;
-  }
-  if (data === null) {
-    return (
-      <Center flex={1}>
-        <Loader type="dots" />
-      </Center>
-    );
-  }
+  if (data === null) return <Missing error={error} />;
   if (data.length === 0) return <Empty text={empty} />;
   return (
     <>
       {look === "list" ? <FileTable files={data} /> : <FileGrid files={data} />}
       <SelectionBar files={data} />
     </>
+  );
+}
+
+/** In place of an answer that has not come. */
+export function Missing({ error }: { error: unknown }) {
+  const { connection } = useSyncStatus();
+  if (error !== null) return <Empty text={explain(error)} />;
+  if (connection === "offline") {
+    return <Empty text="This has not been here before. It comes with the next connection." />;
+  }
+  return (
+    <Center flex={1}>
+      <Loader type="dots" />
+    </Center>
   );
 }
 
