@@ -75,7 +75,7 @@ interface Observer {
 }
 
 function createObserver(options: LeadershipOptions): Observer {
-  const { database, state, clock, hub, relay, publisher } = options;
+  const { database, state, clock, committer, hub, relay, publisher } = options;
   let announcedEpoch = state.epoch;
   let refreshing: Promise<void> | null = null;
 
@@ -95,6 +95,8 @@ function createObserver(options: LeadershipOptions): Observer {
     options.onMoved();
   };
   const readFresh = async (): Promise<void> => {
+    // What this node wrote as it lost the lease counts itself, once.
+    await committer.drained();
     const fresh = await readState(database, { deviceId: state.deviceId, clock });
     // Meanwhile this node may have taken the lease, or another read may have been quicker.
     if (fresh === null || isLeader(state) || fresh.head < state.head) return;
@@ -217,7 +219,11 @@ export function createLeadership(options: LeadershipOptions): Leadership {
   };
   return {
     ...tenure,
-    refresh: () => observer.refresh(),
+    refresh: () => {
+      // A leader that slept past its lease does not know what was written meanwhile.
+      if (isLeader(state) && !mayWrite(state, clock)) tenure.lose();
+      return observer.refresh();
+    },
     // A lease that another node renews is written where this one's writes may still hang.
     isStuck: () => tenure.isStuck() && !isHeldByOther(),
     lead: (isFresh = false) => {
