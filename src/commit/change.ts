@@ -25,6 +25,8 @@ export interface Change {
   readonly fields: Fields;
   readonly expectedVersion: number | null;
   readonly base: Fields | null;
+  /** Approximate bytes of what was sent. */
+  readonly bytes: number;
 }
 
 /** Who writes. */
@@ -41,7 +43,7 @@ export interface Submission {
   readonly changes: readonly Change[];
   readonly author: Author;
   readonly mutationId: string | null;
-  /** Tells a replay from another use of the same mutation id. */
+  /** Tells a replay from another use of the same mutation id; empty without one. */
   readonly fingerprint: string;
   readonly operation: BatchOperation | null;
   /** Whether a refusal is the lasting answer of the mutation id. */

@@ -219,7 +219,7 @@ export function planGroup(
       return planned;
     }
   });
-  const rows = writeGroup({ before: known.slots, after: group.current, entries }, context);
+  const rows = writeGroup({ before: known.slots, after: group.current, committed }, context);
   const noted = [...group.extra, ...storeConflicts(conflicts, now)];
   // What changes no record stands behind the fence too: another epoch may know better.
   const fence = rows.length === 0 && noted.length > 0 ? [advanceHead(state, 0)] : [];
@@ -230,22 +230,25 @@ function writeGroup(
   change: {
     readonly before: ReadonlyMap<string, Slot>;
     readonly after: ReadonlyMap<string, Slot>;
-    readonly entries: readonly LogEntry[];
+    readonly committed: readonly CommittedEntry[];
   },
   { state, ordered, now }: GroupContext,
 ): (Statement | RowsStatement)[] {
-  const { before, after, entries } = change;
+  const { before, after, committed } = change;
+  const entries = committed.map(({ entry }) => entry);
   if (entries.length === 0) return [];
   const transitions = [...after].flatMap(([key, slot]) => {
     const old = before.get(key);
     return old === undefined || old === slot ? [] : [{ before: old, after: slot }];
   });
+  const json = entries.map(({ data }) => (data === null ? null : JSON.stringify(data)));
+  const texts = new Map(committed.map(({ slot }, at) => [slot, json[at] ?? null]));
   const deleted = entries.filter((entry) => entry.changeType === "delete");
   const sequence = state.head + entries.length;
   return [
     advanceHead(state, entries.length),
-    ...writeRows(transitions, { ordered, sequence, now }),
-    appendEntries(entries),
+    ...writeRows(transitions, { ordered, sequence, now, texts }),
+    appendEntries(entries, json),
     ...(deleted.length === 0
       ? []
       : [

@@ -18,10 +18,39 @@ export interface Known {
   readonly mutations: Map<string, KnownMutation>;
 }
 
-const SELECT_TOMBSTONES = `SELECT -1, json_array(model_type, record_id, version) FROM tombstones
-  WHERE (model_type, record_id) IN (SELECT value->>0, value->>1 FROM json_each(?))`;
-const SELECT_MUTATIONS = `SELECT -2, json_array(mutation_id, fingerprint, first_sequence, last_sequence, answer)
-  FROM mutations WHERE mutation_id IN (SELECT value FROM json_each(?))`;
+const TOMBSTONES = "SELECT -1, json_array(model_type, record_id, version) FROM tombstones";
+const MUTATIONS = `SELECT -2, json_array(mutation_id, fingerprint, first_sequence, last_sequence, answer)
+  FROM mutations`;
+
+/** One id is looked up as it is: a table of one row costs more than the lookup. */
+function selectRecords(
+  { sql, type }: CompiledResource,
+  ids: ReadonlySet<string>,
+  place: number,
+): Statement[] {
+  const [only = ""] = ids;
+  const [rows, matches, key] =
+    ids.size === 1
+      ? [sql.selectById, "= ?", only]
+      : [sql.selectByIds, "IN (SELECT value FROM json_each(?))", JSON.stringify([...ids])];
+  return [
+    { sql: rows.replace("SELECT ", `SELECT ${place}, `), args: [key] },
+    { sql: `${TOMBSTONES} WHERE model_type = ? AND record_id ${matches}`, args: [type, key] },
+  ];
+}
+
+function selectMutations(ids: readonly string[]): Statement[] {
+  if (ids.length === 0) return [];
+  const [only = ""] = ids;
+  return ids.length === 1
+    ? [{ sql: `${MUTATIONS} WHERE mutation_id = ?`, args: [only] }]
+    : [
+        {
+          sql: `${MUTATIONS} WHERE mutation_id IN (SELECT value FROM json_each(?))`,
+          args: [JSON.stringify(ids)],
+        },
+      ];
+}
 
 /** Reads the named records, their tombstones and the mutations: one statement, one round trip. */
 export async function loadSlots(
@@ -38,17 +67,10 @@ export async function loadSlots(
     slots.set(slotKey(resource.type, id), { resource, id, row: null, tombstone: 0 });
   }
   const groups = [...byType.values()];
-  const parts: Statement[] = groups.map(({ resource, ids }, index) => ({
-    sql: resource.sql.selectByIds.replace("SELECT ", `SELECT ${index}, `),
-    args: [JSON.stringify([...ids])],
-  }));
-  if (groups.length > 0) {
-    const pairs = groups.flatMap(({ resource, ids }) => [...ids].map((id) => [resource.type, id]));
-    parts.push({ sql: SELECT_TOMBSTONES, args: [JSON.stringify(pairs)] });
-  }
-  if (mutationIds.length > 0) {
-    parts.push({ sql: SELECT_MUTATIONS, args: [JSON.stringify(mutationIds)] });
-  }
+  const parts = [
+    ...groups.flatMap(({ resource, ids }, index) => selectRecords(resource, ids, index)),
+    ...selectMutations(mutationIds),
+  ];
   const sql = parts.map((part) => part.sql).join(" UNION ALL ");
   const [rows = []] =
     parts.length === 0

@@ -15,20 +15,33 @@ export interface BatchContext extends CommitContext {
   readonly operation?: BatchOperation;
 }
 
+/** The characters of a value as JSON, each escape counted as one. */
+function sizeOf(value: unknown): number {
+  if (typeof value === "string") return value.length + 2;
+  if (typeof value !== "object" || value === null) return 24;
+  let size = 2;
+  for (const key in value) size += key.length + 4 + sizeOf((value as Record<string, unknown>)[key]);
+  return size;
+}
+
+/** An escape has at most this many characters. */
+const ESCAPE = 6;
+
+/** Approximate bytes of a record. Only one near the limit is written out to be measured. @throws body_too_large */
+function measure(data: Readonly<Record<string, unknown>>, limitBytes: number): number {
+  const size = sizeOf(data);
+  if (size * ESCAPE <= limitBytes) return size;
+  const bytes = JSON.stringify(data).length;
+  if (bytes <= limitBytes) return bytes;
+  const detail = `The record has ${bytes} bytes; ${limitBytes} are allowed.`;
+  throw new SyncError("body_too_large", { limitBytes }, { detail });
+}
+
 /** Names the resource, checks the record against its schema and its limits. */
 export function toChange(request: ChangeRequest, registry: Registry, limits: Limits): Change {
   const resource = registry.resource(request.resource_type);
   const { id: _id, version: _version, ...data } = request.data ?? {};
-  const bytes = JSON.stringify(data).length;
-  if (bytes > limits.recordBytes) {
-    throw new SyncError(
-      "body_too_large",
-      { limitBytes: limits.recordBytes },
-      {
-        detail: `The record has ${bytes} bytes; ${limits.recordBytes} are allowed.`,
-      },
-    );
-  }
+  const bytes = measure(data, limits.recordBytes);
   const isFull = request.operation === "insert" || request.operation === "upsert";
   return {
     resource,
@@ -37,6 +50,7 @@ export function toChange(request: ChangeRequest, registry: Registry, limits: Lim
     fields: isFull ? validateRecord(resource, data) : data,
     expectedVersion: request.expected_version ?? null,
     base: request.base ?? null,
+    bytes,
   };
 }
 
@@ -61,14 +75,16 @@ export function toSubmission(
   source: unknown,
   context: CommitContext & { readonly operation?: BatchOperation | null },
 ): Submission {
-  const text = JSON.stringify(source);
+  // Only a mutation can be sent twice.
+  const isMutation = typeof context.mutationId === "string";
+  const text = isMutation ? JSON.stringify(source) : null;
   return {
     changes,
     author: context.author,
     mutationId: context.mutationId ?? null,
-    fingerprint: `${hash48(text).toString(16)}-${text.length}`,
+    fingerprint: text === null ? "" : `${hash48(text).toString(16)}-${text.length}`,
     operation: context.operation ?? null,
     keepsRefusal: true,
-    bytes: text.length + 256,
+    bytes: changes.reduce((sum, { bytes }) => sum + bytes, 256),
   };
 }

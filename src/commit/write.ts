@@ -1,4 +1,5 @@
 import { HASH_MASK, hash48 } from "../base/hash.ts";
+import { insertValues } from "../resource/insert.ts";
 import type { RowsStatement, Statement } from "../store/database.ts";
 import { encodeRow, toFields } from "../resource/compile.ts";
 import type { CompiledResource, Row } from "../resource/compile.ts";
@@ -10,34 +11,42 @@ export interface Transition {
   readonly after: Slot;
 }
 
-/** What a record adds to the checksum of its type: its id, its version and its fields. */
-export function recordHash(resource: CompiledResource, row: Row): number {
-  const fields = JSON.stringify(toFields(resource, row));
+/** What a record adds to the checksum of its type: its id, its version and its fields, as `text` when it is known. */
+export function recordHash(resource: CompiledResource, row: Row, text?: string | null): number {
+  const fields = text ?? JSON.stringify(toFields(resource, row));
   return hash48(`${row["id"] as string}:${row["version"] as number}:${fields}`);
 }
 
 const MOVE_SUM = `ON CONFLICT (resource_type) DO UPDATE SET count = count + excluded.count,
   sum = (sum + excluded.sum) & ${HASH_MASK}`;
 const INSERT_SUM = "INSERT INTO checksums (resource_type, count, sum)";
+const SUM_VALUES = insertValues({
+  into: INSERT_SUM,
+  row: `(?, ?, CAST(? AS INTEGER) & ${HASH_MASK})`,
+  end: MOVE_SUM,
+});
 
 /** Moves the sums of the types that a transaction touched. */
 export function updateChecksums(
   deltas: ReadonlyMap<string, { count: number; sum: number }>,
 ): RowsStatement {
   return {
-    each: `${INSERT_SUM} VALUES (?, ?, CAST(? AS INTEGER) & ${HASH_MASK}) ${MOVE_SUM}`,
+    values: SUM_VALUES,
     all: `${INSERT_SUM} SELECT value->>0, value->>1, (value->>2) & ${HASH_MASK} FROM json_each(?)
       WHERE true ${MOVE_SUM}`,
     rows: [...deltas].map(([type, { count, sum }]) => [type, count, sum]),
   };
 }
 
-function sumDeltas(transitions: readonly Transition[]) {
+/** The fields of a slot as JSON, where that has been written already. */
+export type Texts = ReadonlyMap<Slot, string | null>;
+
+function sumDeltas(transitions: readonly Transition[], texts: Texts | undefined) {
   const deltas = new Map<string, { count: number; sum: number }>();
   for (const { before, after } of transitions) {
     const { resource } = after;
     const delta = deltas.get(resource.type) ?? { count: 0, sum: 0 };
-    const added = after.row === null ? 0 : recordHash(resource, after.row);
+    const added = after.row === null ? 0 : recordHash(resource, after.row, texts?.get(after));
     const removed = before.row === null ? 0 : recordHash(resource, before.row);
     delta.count += (after.row === null ? 0 : 1) - (before.row === null ? 0 : 1);
     // The remainder keeps the sum exact however many records a transaction has.
@@ -57,6 +66,7 @@ export function writeRows(
     readonly ordered: readonly CompiledResource[];
     readonly sequence: number;
     readonly now: number;
+    readonly texts?: Texts;
   },
 ): (Statement | RowsStatement)[] {
   const upserts = new Map<string, (string | number | null)[][]>();
@@ -79,7 +89,7 @@ export function writeRows(
   const statements: (Statement | RowsStatement)[] = [];
   for (const { type, sql } of context.ordered) {
     const rows = upserts.get(type);
-    if (rows !== undefined) statements.push({ each: sql.upsertOne, all: sql.upsert, rows });
+    if (rows !== undefined) statements.push({ values: sql.upsertValues, all: sql.upsert, rows });
   }
   for (const { type, sql } of context.ordered.toReversed()) {
     const ids = deletes.get(type);
@@ -87,7 +97,8 @@ export function writeRows(
   }
   if (buried.length > 0) statements.push({ sql: BURY, args: [JSON.stringify(buried)] });
   if (revived.length > 0) statements.push({ sql: REVIVE, args: [JSON.stringify(revived)] });
-  if (transitions.length > 0) statements.push(updateChecksums(sumDeltas(transitions)));
+  if (transitions.length > 0)
+    statements.push(updateChecksums(sumDeltas(transitions, context.texts)));
   return statements;
 }
 

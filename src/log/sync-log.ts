@@ -1,3 +1,4 @@
+import { insertValues } from "../resource/insert.ts";
 import type { Rows, RowsStatement, Statement } from "../store/database.ts";
 
 export type ChangeType = "insert" | "update" | "delete" | "bulk_insert";
@@ -25,13 +26,19 @@ export interface LogEntry {
 
 const INSERT = `INSERT INTO sync_log (sequence, epoch, timestamp_ms, transaction_id, device_id, mutation_id, domain,
   model_type, record_id, change_type, version, operation, data)`;
-const INSERT_ONE = `${INSERT} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+const INSERT_VALUES = insertValues({
+  into: INSERT,
+  row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+});
 const INSERT_ALL = `${INSERT} SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6,
   value->>7, value->>8, value->>9, value->>10, value->>11, value->>12 FROM json_each(?)`;
 
-/** Appends entries. */
-export function appendEntries(entries: readonly LogEntry[]): RowsStatement {
-  const rows = entries.map((entry) => [
+/** Appends entries. `json` has the text of each one's data where it is known. */
+export function appendEntries(
+  entries: readonly LogEntry[],
+  json: readonly (string | null)[] = [],
+): RowsStatement {
+  const rows = entries.map((entry, index) => [
     entry.sequence,
     entry.epoch,
     entry.timestampMs,
@@ -44,9 +51,9 @@ export function appendEntries(entries: readonly LogEntry[]): RowsStatement {
     entry.changeType,
     entry.version,
     entry.operation,
-    entry.data === null ? null : JSON.stringify(entry.data),
+    entry.data === null ? null : (json[index] ?? JSON.stringify(entry.data)),
   ]);
-  return { each: INSERT_ONE, all: INSERT_ALL, rows };
+  return { values: INSERT_VALUES, all: INSERT_ALL, rows };
 }
 
 const COLUMNS = `json_array(sequence, epoch, transaction_id, device_id, mutation_id, timestamp_ms, domain, model_type,

@@ -3,6 +3,7 @@ import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 import { renameKeys, toSnakeCase } from "../base/case.ts";
 import type { WireResource } from "../protocol/errors.ts";
 import type { AnyResource, ConflictRule, Domain, FieldMerge } from "./define.ts";
+import { insertValues } from "./insert.ts";
 import { localColumns } from "./table.ts";
 
 type ColumnKind = "plain" | "boolean" | "json";
@@ -34,11 +35,13 @@ export interface CompiledResource {
   /** True when clients see exactly the synced columns, so that the log holds all they need. */
   readonly isPlain: boolean;
   readonly sql: {
+    /** Reads the row of one id; as `selectByIds`, which takes a JSON array of ids, one JSON array a row. */
+    readonly selectById: string;
     readonly selectByIds: string;
     /** Writes many rows, from a JSON array of arrays. */
     readonly upsert: string;
-    /** Writes one row, from one parameter a column. */
-    readonly upsertOne: string;
+    /** Writes as many rows, from one parameter a column. */
+    readonly upsertValues: (count: number) => string;
     readonly deleteByIds: string;
     readonly page: string;
   };
@@ -81,7 +84,12 @@ function writeSql(tableName: string, columns: readonly Column[]): CompiledResour
   const onConflict = `ON CONFLICT("id") DO UPDATE SET ${updates.join(", ")}`;
   return {
     upsert: `${insert} ${fromJson} ${onConflict}`,
-    upsertOne: `${insert} VALUES (${names.map(() => "?").join(", ")}) ${onConflict}`,
+    upsertValues: insertValues({
+      into: insert,
+      row: `(${names.map(() => "?").join(", ")})`,
+      end: onConflict,
+    }),
+    selectById: `SELECT ${row} FROM ${table} WHERE "id" = ?`,
     selectByIds: `SELECT ${row} FROM ${table} WHERE "id" IN (SELECT value FROM json_each(?))`,
     deleteByIds: `DELETE FROM ${table} WHERE "id" IN (SELECT value FROM json_each(?))`,
     page: `SELECT ${row} FROM ${table} WHERE "id" > ? ORDER BY "id" LIMIT ?`,
@@ -169,7 +177,7 @@ export function decodeRow(resource: CompiledResource, json: string): Row {
   return row;
 }
 
-/** A row as the array that `upsert` and `upsertOne` take. */
+/** A row as the array that `upsert` and `upsertValues` take. */
 export function encodeRow(resource: CompiledResource, row: Row): (string | number | null)[] {
   return resource.columns.map(({ name, kind }) => {
     const value = row[name] ?? null;

@@ -13,7 +13,7 @@ import { createClient } from "@libsql/client";
 import type { InStatement, InValue, ResultSet, Row, Transaction } from "@libsql/client";
 import Native from "libsql";
 import { toRows } from "../store/database.ts";
-import type { DatabaseClient } from "../store/database.ts";
+import type { DatabaseClient, RowsStatement, Statement } from "../store/database.ts";
 
 /** Statements kept prepared by one connection; those of a commit are a few dozen. */
 const STATEMENTS_MAX = 200;
@@ -61,6 +61,19 @@ function toResult(rows: readonly unknown[]): ResultSet {
     lastInsertRowid: undefined,
     toJSON: () => rows,
   };
+}
+
+/** Rows that one statement binds: each call into the driver costs as much as a row does. */
+const ROWS_PER_STATEMENT = [64, 8, 1] as const;
+
+/** As few statements as write these rows, of the few shapes that stay prepared. */
+function* toInserts({ values, rows }: RowsStatement): Generator<Statement> {
+  let at = 0;
+  for (const size of ROWS_PER_STATEMENT) {
+    for (; at + size <= rows.length; at += size) {
+      yield { sql: values(size), args: rows.slice(at, at + size).flat() };
+    }
+  }
 }
 
 function openConnection(path: string) {
@@ -159,7 +172,7 @@ export function createFileClient(url: string): DatabaseClient {
       connection.atomic("BEGIN IMMEDIATE", () =>
         writes.map((write) => {
           if ("sql" in write) return toRows(connection.execute(write));
-          for (const args of write.rows) connection.execute({ sql: write.each, args });
+          for (const { sql, args } of toInserts(write)) connection.execute({ sql, args });
           return [];
         }),
       ),

@@ -11,14 +11,14 @@ export interface Statement {
   readonly args: InValue[];
 }
 
-/** One statement for many rows: `each` binds one row, `all` reads them from one JSON array of arrays. */
+/** Many rows: `values` binds that many, `all` reads them all from one JSON array of arrays. */
 export interface RowsStatement {
-  readonly each: string;
+  readonly values: (count: number) => string;
   readonly all: string;
   readonly rows: readonly InValue[][];
 }
 
-/** The form that takes one round trip, for whoever cannot run `each` cheaply. */
+/** The form that takes one round trip, for whoever cannot bind them cheaply. */
 export function toStatement(write: Statement | RowsStatement): Statement {
   return "rows" in write ? { sql: write.all, args: [JSON.stringify(write.rows)] } : write;
 }
@@ -44,7 +44,7 @@ export interface DatabaseClient extends Pick<
   Client,
   "execute" | "batch" | "transaction" | "reconnect" | "close"
 > {
-  /** Writes all or nothing, row by row: for drivers that keep their statements prepared. */
+  /** Writes all or nothing, rows bound as values: for drivers that keep their statements prepared. */
   readonly writeRows?: (statements: readonly (Statement | RowsStatement)[]) => Promise<Rows[]>;
 }
 

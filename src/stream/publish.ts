@@ -44,7 +44,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
     const { head } = state;
     const context = { libraryId: state.id, after: head - entries.length };
     const isPlain = committed.every(({ slot }) => slot.resource.definition.build === undefined);
-    if (isPlain && unpublishedCount === 0) {
+    if (unpublishedCount === 0 && hub.size === 0) {
+      // Nobody listens: the log has it for whoever comes.
+      hub.publish([], head);
+    } else if (isPlain && unpublishedCount === 0) {
       const rendered = committed.map(({ entry, slot }) => ({
         entry,
         resource: slot.row === null ? null : toWireResource(slot.resource, slot.row),

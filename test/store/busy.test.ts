@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { createClient } from "@libsql/client";
 import { systemClock } from "../../src/base/clock.ts";
 import { defaultLimits } from "../../src/protocol/limits.ts";
+import { insertValues } from "../../src/resource/insert.ts";
 import { createFileClient } from "../../src/runtime/file-client.ts";
 import { openDatabase } from "../../src/store/database.ts";
 import type { DatabaseOptions } from "../../src/store/database.ts";
@@ -93,10 +94,12 @@ for (const [name, client] of Object.entries(clients)) {
   });
 }
 
+const values = insertValues({ into: "INSERT INTO t", row: "(?)" });
+
 test("a transaction that fails half-way leaves nothing, and its connection goes on", async () => {
   await using file = await openFile(({ url }) => createFileClient(url), 1_000);
   await file.insert(1);
-  const twice = { each: "INSERT INTO t VALUES (?)", all: "", rows: [[2], [1]] };
+  const twice = { values, all: "", rows: [[2], [1]] };
   await expect(file.database.write([twice])).rejects.toThrow("UNIQUE constraint failed");
   await expect(
     file.database.transaction(async (tx) => {
@@ -106,7 +109,7 @@ test("a transaction that fails half-way leaves nothing, and its connection goes 
   ).rejects.toThrow("changed my mind");
   await file.insert(4);
   const many = Array.from({ length: 250 }, (_, index) => [index + 100]);
-  await file.database.write([{ each: "INSERT INTO t VALUES (?)", all: "", rows: many }]);
+  await file.database.write([{ values, all: "", rows: many }]);
   const [rows = []] = await file.database.read([{ sql: "SELECT x FROM t ORDER BY x", args: [] }]);
   expect(rows.map((row) => row[0])).toEqual([1, 4, ...many.map(([x]) => x)]);
   file.database.close();

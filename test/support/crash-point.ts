@@ -9,7 +9,7 @@ import type { Database, RowsStatement, Statement } from "../../src/store/databas
 import { createWorld } from "./world.ts";
 
 type Write = Statement | RowsStatement;
-const sqlOf = (write: Write) => ("rows" in write ? write.each : write.sql);
+const sqlOf = (write: Write) => ("rows" in write ? write.values(1) : write.sql);
 const has = (writes: readonly Write[], text: string) =>
   writes.some((write) => sqlOf(write).includes(text));
 
@@ -56,7 +56,7 @@ function die(): never {
 function deadly(writes: readonly Write[]): readonly Write[] {
   const at = writes.findIndex((write) => /(INTO|FROM) sync_log/.test(sqlOf(write)));
   return writes.toSpliced(at, 1, {
-    each: "",
+    values: () => "",
     all: "",
     get rows(): never {
       return die();
