@@ -31,11 +31,30 @@ export interface Feed {
   readonly head: number;
 }
 
+/** How many of these frames may be applied: an event waits for the others of its transaction. */
+function countWhole(frames: readonly StreamFrame[]): number {
+  let whole = 0;
+  let end = 0;
+  for (const [index, frame] of frames.entries()) {
+    let at = 0;
+    if (frame.kind === "skip") at = frame.sequence;
+    else if (frame.kind === "heartbeat") at = frame.head;
+    else if (frame.kind === "reset") at = Infinity;
+    else if (frame.kind === "event" && frame.change !== null) {
+      at = frame.change.sequence;
+      end = Math.max(end, at + (frame.event.envelope.rest ?? 0));
+    }
+    if (at >= end) [whole, end] = [index + 1, 0];
+  }
+  return whole;
+}
+
 export function createFeed(options: FeedOptions): Feed {
   const { cache } = options;
   let identity: Identity | null = null;
   let isLost = false;
   let head = 0;
+  let held: readonly StreamFrame[] = [];
 
   const start = (at: number, next: Identity): void => {
     identity = next;
@@ -95,8 +114,13 @@ export function createFeed(options: FeedOptions): Feed {
   };
 
   return {
-    apply: (frames) => {
+    apply: (given) => {
       let outcome: "applied" | "gap" = "applied";
+      // A new stream begins before what was held.
+      const isAnew = given[0]?.kind === "hello";
+      const all = isAnew ? given : [...held, ...given];
+      const frames = all.slice(0, countWhole(all));
+      held = all.slice(frames.length);
       cache.batch(() => {
         for (const frame of frames) {
           outcome = applyOne(frame);

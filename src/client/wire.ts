@@ -19,6 +19,8 @@ export interface ClientEvent {
     readonly libraryId: string;
     readonly sequence?: number;
     readonly span?: number;
+    /** Positions of the same transaction that follow; left out at its last event. */
+    readonly rest?: number;
     readonly epoch: number;
     readonly transactionId?: string;
     readonly mutationId?: string;

@@ -10,6 +10,8 @@ export interface WireEvent {
     readonly library_id: string;
     readonly sequence?: number;
     readonly span?: number;
+    /** Positions of the transaction after this event; left out at its last, so in most events. */
+    readonly rest?: number;
     readonly epoch: number;
     readonly transaction_id?: string;
     readonly mutation_id?: string;
@@ -84,13 +86,16 @@ function kindOf(run: readonly RenderedEntry[]): WireEvent["kind"] {
 
 /**
  * The events of entries in order: one a transaction and type. `span` counts the positions since the
- * event before, so that a client sees a gap by arithmetic.
+ * event before, so that a client sees a gap by arithmetic; `rest` tells whether a transaction is whole.
  */
 export function toEvents(
   rendered: readonly RenderedEntry[],
   context: { readonly libraryId: string; readonly after: number },
 ): StreamEvent[] {
   const events: StreamEvent[] = [];
+  const ends = new Map(
+    rendered.map(({ entry: { transactionId, sequence } }) => [transactionId, sequence]),
+  );
   let covered = context.after;
   for (let start = 0; start < rendered.length;) {
     const head = rendered[start]?.entry;
@@ -101,6 +106,7 @@ export function toEvents(
     while (isSame(rendered[end]?.entry)) end += 1;
     const run = rendered.slice(start, end);
     const sequence = run.at(-1)?.entry.sequence ?? head.sequence;
+    const rest = (ends.get(head.transactionId) ?? sequence) - sequence;
     events.push({
       sequence,
       type: head.modelType === BULK_MODEL_TYPE ? String(head.data?.["model"]) : head.modelType,
@@ -111,6 +117,7 @@ export function toEvents(
           library_id: context.libraryId,
           sequence,
           span: sequence - covered,
+          ...(rest > 0 ? { rest } : {}),
           epoch: head.epoch,
           transaction_id: head.transactionId,
           ...(head.mutationId === null ? {} : { mutation_id: head.mutationId }),
