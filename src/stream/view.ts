@@ -41,6 +41,9 @@ function createView({ format, types, codec, chunkBytes }: ViewOptions): View {
       if (frame === undefined) break;
       position = frame.event.sequence;
       if (types !== null && !types.has(frame.event.type)) continue;
+      // What a filter or the log left out before it, or this event would look like a gap.
+      const start = position - (frame.event.wire.envelope.span ?? 1);
+      if (sent < start) parts.push(codec.encodeSkip(start, format));
       const made = frame.bytes(format);
       parts.push(made);
       bytes += made.length;

@@ -111,7 +111,7 @@ export async function runSubscriber(
           events.push({ sequence: Number(position), span: Number(position) - cursor, records: [] });
           cursor = Number(position);
         }
-        if (data === null || !/^Resource/.test(event ?? "")) continue;
+        if (data === null || event?.startsWith("Resource") !== true) continue;
         const { envelope, kind } = JSON.parse(data);
         if (event !== "ResourceChanged") world.complaints.push(`an event nobody caused: ${data}`);
         const { id, version, value } = kind.data.resource;

@@ -23,6 +23,7 @@ export interface RunOptions {
 }
 
 export interface RunOutcome {
+  readonly name: string;
   readonly broken: readonly string[];
   readonly summary: string;
   readonly world: ClusterWorld;
@@ -86,8 +87,20 @@ export async function runCluster(options: RunOptions): Promise<RunOutcome> {
     world.writes.map(({ record }) => record).filter((record) => !isRegister.has(record)),
   );
   const broken = await judge(world, lines);
-  const counts = [...world.counts].toSorted().map(([what, times]) => `${what} ${times}`);
-  return { broken, summary: `${variant}, seed ${seed}: ${counts.join(", ")}`, world };
+  const counts = [...world.counts]
+    .map(([what, times]) => `${what} ${times}`)
+    .toSorted((a, b) => (a < b ? -1 : 1));
+  const summary = `${variant}, seed ${seed}: ${counts.join(", ")}`;
+  return { name: `${variant}-${seed}`, broken, summary, world };
+}
+
+/** Writes down what the clients saw. Answers what to tell of a broken run. */
+export async function saveHistory({ name, broken, world }: RunOutcome): Promise<string> {
+  const path = `.cache/jepsen-${name}.json`;
+  const { writes, reads, subscribers } = world;
+  await Bun.write(path, JSON.stringify({ broken, writes, reads, subscribers }));
+  const shown = [...broken.slice(0, 20), ...broken.slice(-1)].join("\n");
+  return `${shown}\n${broken.length} in all; ${path} has the history`;
 }
 
 /** Waits until a service has all that was written. */

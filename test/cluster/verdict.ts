@@ -84,5 +84,6 @@ export async function judge(world: ClusterWorld, lines: Set<string>): Promise<st
   const broken = [...world.complaints, ...findAnomalies(world), ...judgeLines(world, lines)];
   for await (const sentence of judgeLog(world)) broken.push(sentence);
   for await (const sentence of judgeReplicas(world)) broken.push(sentence);
+  if (broken.length > 0) broken.push(`the follower said: ${world.follower?.said() ?? "nothing"}`);
   return broken;
 }

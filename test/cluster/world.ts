@@ -66,7 +66,7 @@ export async function ask(
   body?: unknown,
 ): Promise<Answer | null> {
   try {
-    const response = await fetch(`${url}`, {
+    const response = await fetch(url, {
       headers: world.nodes.headers,
       signal: AbortSignal.timeout(ATTEMPT_MS),
       ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),

@@ -18,6 +18,8 @@ export interface CliProcess {
   readonly pid: number;
   kill(signal: NodeJS.Signals): void;
   readonly exited: Promise<number>;
+  /** The last things it said. */
+  said(): string;
 }
 
 /** Starts `syncline WORDS` and resolves when it says where it listens; so the port is its own. */
@@ -54,13 +56,15 @@ export async function startCli(
     if (url === undefined) continue;
     // What it says later is read too, because a process ends when nobody listens to it.
     void (async () => {
-      while (!(await lines.read()).done);
+      for (let part = await lines.read(); !part.done; part = await lines.read())
+        text = (text + decoder.decode(part.value, { stream: true })).slice(-1_000);
     })();
     return {
       url,
       pid: child.pid,
       kill: (signal) => child.kill(signal),
       exited: child.exited,
+      said: () => text,
     };
   }
   throw new Error(`syncline ${words.join(" ")} did not start: ${text}`);
