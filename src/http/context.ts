@@ -73,6 +73,16 @@ export async function openFor(
   return library;
 }
 
+/**
+ * True when the library has no such position. The database decides: it holds a commit before the
+ * leader has its answer, and the answer may be lost.
+ */
+export async function isBeyondHead({ state, database }: Library, cursor: number): Promise<boolean> {
+  if (cursor <= state.head) return false;
+  const [rows = []] = await database.read([{ sql: "SELECT head FROM library", args: [] }]);
+  return cursor > Number(rows[0]?.[0] ?? 0);
+}
+
 /** The types the caller may see, narrowed by `?types=`; null for all. */
 export function visibleTypes(
   c: AppContext,

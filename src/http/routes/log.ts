@@ -5,7 +5,14 @@ import type { LogEntry } from "../../log/sync-log.ts";
 import { SyncError } from "../../protocol/errors.ts";
 import type { Service } from "../../service.ts";
 import { answer } from "../body.ts";
-import { authenticate, openFor, readInteger, readLimit, visibleTypes } from "../context.ts";
+import {
+  authenticate,
+  isBeyondHead,
+  openFor,
+  readInteger,
+  readLimit,
+  visibleTypes,
+} from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 
 function toWireEntry(entry: LogEntry) {
@@ -45,7 +52,8 @@ async function readLog(c: AppContext, service: Service): Promise<Response> {
   const { limits } = service;
   const after = readInteger(c.req.query("after") ?? "0", "after");
   const asked = c.req.query("history_id");
-  if (after > state.head || (asked !== undefined && asked !== state.historyId)) {
+  const isOther = asked !== undefined && asked !== state.historyId;
+  if (isOther || (await isBeyondHead(library, after))) {
     throw new SyncError("history_changed", { historyId: state.historyId, head: state.head });
   }
   if (after < state.oldestSequence - 1) {
@@ -58,14 +66,15 @@ async function readLog(c: AppContext, service: Service): Promise<Response> {
     entries: readLimit(c, service),
     bytes: limits.pageBytes,
   });
+  const end = entries.at(-1)?.sequence ?? after;
   const types = visibleTypes(c, service, state.id);
   const typeOf = (entry: LogEntry) =>
     entry.modelType === BULK_MODEL_TYPE ? String(entry.data?.["model"]) : entry.modelType;
   return answer(c.req.raw, {
     entries: entries.filter((entry) => types?.has(typeOf(entry)) ?? true).map(toWireEntry),
-    has_more: (entries.at(-1)?.sequence ?? after) < state.head,
-    next_after: entries.at(-1)?.sequence ?? after,
-    head: state.head,
+    has_more: end < state.head,
+    next_after: end,
+    head: Math.max(end, state.head),
     oldest_sequence: state.oldestSequence,
     epoch: state.epoch,
     history_id: state.historyId,

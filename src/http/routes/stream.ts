@@ -6,7 +6,7 @@ import type { Service } from "../../service.ts";
 import type { Format } from "../../stream/codec.ts";
 import { HOP_HEADER } from "../../auth/node-credential.ts";
 import { isLeader } from "../../lease/lease.ts";
-import { authenticate, openFor, readInteger, visibleTypes } from "../context.ts";
+import { authenticate, isBeyondHead, openFor, readInteger, visibleTypes } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 
 const EVENTS_MSGPACK = "application/vnd.syncline.events+msgpack";
@@ -27,7 +27,10 @@ function formatOf(c: AppContext): Format {
 }
 
 /** Where the stream begins, and why it must begin afresh if the asked-for place is gone. */
-function startOf(c: AppContext, library: Library): { cursor: number; reset: string | null } {
+async function startOf(
+  c: AppContext,
+  library: Library,
+): Promise<{ cursor: number; reset: string | null }> {
   const { oldestSequence, historyId } = library.state;
   // On a node that follows, the hub may be behind the head that the database names.
   const { head } = library.hub;
@@ -37,7 +40,7 @@ function startOf(c: AppContext, library: Library): { cursor: number; reset: stri
     return { cursor: head, reset: "history_changed" };
   if (asked === undefined || asked === "") return { cursor: head, reset: null };
   const cursor = readInteger(asked, "after");
-  if (cursor > library.state.head) return { cursor: head, reset: "history_changed" };
+  if (await isBeyondHead(library, cursor)) return { cursor: head, reset: "history_changed" };
   if (cursor < oldestSequence - 1) return { cursor: head, reset: "cursor_expired" };
   return { cursor, reset: null };
 }
@@ -102,7 +105,7 @@ export function streamRoutes(service: Service): Hono<AppEnv> {
       throw new SyncError("not_leader", { leaderUrl, epoch });
     }
     const format = formatOf(c);
-    const { cursor, reset } = startOf(c, library);
+    const { cursor, reset } = await startOf(c, library);
     const capability = c.get("capability");
     const types = visibleTypes(c, service, library.state.id);
     const { raw } = c.req;
