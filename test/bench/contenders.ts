@@ -102,10 +102,10 @@ export async function openNaive(): Promise<Contender> {
 }
 
 /** The bound of fan-out (`shared-bytes.ts`). */
-export async function openSharedBytes(frameBytes: number): Promise<Contender> {
+export async function openSharedBytes(frameBytes: number, isDurable: boolean): Promise<Contender> {
   const folder = await openFolder();
   const child = openChild<SharedBytesCalls>("shared-bytes.ts");
-  const port = await child.call("listen", { directory: folder.path, frameBytes });
+  const port = await child.call("listen", { directory: folder.path, frameBytes, isDurable });
   return {
     pid: child.pid,
     target: { port, token: "none", library: "only" },

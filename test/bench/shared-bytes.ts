@@ -1,7 +1,7 @@
 /**
- * The bound of fan-out: plain Bun.serve, one batch of the bare driver, then one shared Uint8Array
- * enqueued to the ReadableStream of each subscriber. Nothing durable that speaks SSE from standard
- * streams can do less.
+ * The bound of fan-out: plain Bun.serve, and one shared Uint8Array enqueued to the ReadableStream of
+ * each subscriber. Nothing that speaks SSE from standard streams can do less. The durable variant
+ * writes one batch of the bare driver before.
  *
  * @module
  */
@@ -17,7 +17,7 @@ const headers = {
   "Cache-Control": "no-store, no-transform",
 };
 
-function createServer(db: Client, frameBytes: number): Bun.Server<undefined> {
+function createServer(db: Client | null, frameBytes: number): Bun.Server<undefined> {
   const subscribers = new Set<ReadableStreamDefaultController<Uint8Array>>();
   let sequence = 0;
 
@@ -38,7 +38,7 @@ function createServer(db: Client, frameBytes: number): Bun.Server<undefined> {
   const publish = async (request: Request): Promise<Response> => {
     await request.text();
     const album = { id: createUuid(), name: "Iceland, day after day" };
-    await db.batch(toStatements({ ...album, description: albumDescription }), "write");
+    await db?.batch(toStatements({ ...album, description: albumDescription }), "write");
     sequence += 1;
     const head = `id: ${sequence}\nevent: ResourceChanged\ndata: `;
     const frame = encoder.encode(`${head.padEnd(frameBytes - 2, "A")}\n\n`);
@@ -57,8 +57,12 @@ function createServer(db: Client, frameBytes: number): Bun.Server<undefined> {
 
 const calls = {
   /** Starts the server, whose frames have `frameBytes`; resolves to its port. */
-  listen: async (input: { directory: string; frameBytes: number }): Promise<number> => {
-    const db = await openDatabase(`${input.directory}/bound.db`);
+  listen: async (input: {
+    directory: string;
+    frameBytes: number;
+    isDurable: boolean;
+  }): Promise<number> => {
+    const db = input.isDurable ? await openDatabase(`${input.directory}/bound.db`) : null;
     return createServer(db, input.frameBytes).port ?? 0;
   },
 };

@@ -51,18 +51,23 @@ async function readFrameBytes({ target }: Contender): Promise<number> {
 export async function measureFanOut({ rounds, subscriberCount }: Settings): Promise<Figure[]> {
   await using service = await openService();
   await using naive = await openNaive();
-  await using bound = await openSharedBytes(await readFrameBytes(service));
+  const frameBytes = await readFrameBytes(service);
+  await using bound = await openSharedBytes(frameBytes, false);
+  await using durable = await openSharedBytes(frameBytes, true);
   await using forService = openLoad();
   await using forNaive = openLoad();
   await using forBound = openLoad();
+  await using forDurable = openLoad();
   const audiences = {
     service: await gather(service, forService, subscriberCount),
     bound: await gather(bound, forBound, subscriberCount),
+    durable: await gather(durable, forDurable, subscriberCount),
     naive: await gather(naive, forNaive, subscriberCount),
   };
   const results = await interleave(rounds, {
     service: audiences.service.run,
     bound: audiences.bound.run,
+    durable: audiences.durable.run,
     naive: audiences.naive.run,
   });
   const pick = (name: keyof typeof results, key: keyof Round) =>
@@ -74,9 +79,11 @@ export async function measureFanOut({ rounds, subscriberCount }: Settings): Prom
     values: pick("service", "cpuMs"),
   };
   const late = { name: `p95 ${to}`, unit: "ms", values: pick("service", "p95Ms") };
-  const shared = "driver commit, one shared chunk";
+  const shared = "one shared chunk, nothing written";
+  const committed = "driver commit, one shared chunk";
   return [
     toFigure({ ...cpu, bound: shared, boundValues: pick("bound", "cpuMs"), aim: atMost(1.3) }),
+    toFigure({ ...cpu, bound: committed, boundValues: pick("durable", "cpuMs") }),
     toFigure({
       ...cpu,
       bound: "naive server",
@@ -84,6 +91,7 @@ export async function measureFanOut({ rounds, subscriberCount }: Settings): Prom
       aim: atMost(0.7),
     }),
     toFigure({ ...late, bound: shared, boundValues: pick("bound", "p95Ms"), aim: atMost(1.3) }),
+    toFigure({ ...late, bound: committed, boundValues: pick("durable", "p95Ms") }),
     toFigure({ ...late, bound: "naive server", boundValues: pick("naive", "p95Ms") }),
     toFigure({
       name: "memory of a subscriber",
