@@ -1,4 +1,5 @@
 import { Unpackr } from "msgpackr/unpack";
+import type { Clock } from "../base/clock.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { WireResource } from "../protocol/errors.ts";
 import { pack } from "../stream/codec.ts";
@@ -24,8 +25,15 @@ function invalid(message: string, cause?: unknown): SyncError {
   );
 }
 
-/** Reads a body into memory, as far as it may go. @throws body_too_large */
-export async function readBytes(request: Request, limitBytes: number): Promise<Uint8Array> {
+/** What a body may cost. */
+export interface BodyLimits {
+  readonly bytes: number;
+  readonly depth: number;
+  /** How long it may take to arrive; where nobody is told, the runtime's own limit ends it. */
+  readonly timeout?: { readonly ms: number; readonly clock: Clock };
+}
+
+async function collect(request: Request, limitBytes: number): Promise<Uint8Array> {
   const declared = Number(request.headers.get("content-length") ?? Number.NaN);
   if (declared > limitBytes) throw tooLarge(limitBytes);
   if (declared >= 0) return new Uint8Array(await request.arrayBuffer());
@@ -45,6 +53,21 @@ export async function readBytes(request: Request, limitBytes: number): Promise<U
   return bytes;
 }
 
+/** Reads a body into memory, as far and as long as it may go. @throws body_too_large, invalid_body */
+export async function readBytes(
+  request: Request,
+  { bytes, timeout }: Pick<BodyLimits, "bytes" | "timeout">,
+): Promise<Uint8Array> {
+  const whole = collect(request, bytes);
+  if (timeout === undefined) return whole;
+  const { ms, clock } = timeout;
+  const late = Promise.withResolvers<never>();
+  const stop = clock.every(ms, () =>
+    late.reject(invalid(`The body did not arrive within ${ms} ms; send it again.`)),
+  );
+  return Promise.race([whole, late.promise]).finally(stop);
+}
+
 /** Refuses nesting that would cost more to walk than it can be worth. */
 export function assertDepth(value: unknown, depth: number): void {
   if (typeof value !== "object" || value === null) return;
@@ -58,12 +81,9 @@ const kept = new WeakMap<Request, Uint8Array>();
 export const bytesOf = (request: Request): Uint8Array | undefined => kept.get(request);
 
 /** Reads a JSON or msgpack body by its `Content-Type`. @throws invalid_body, body_too_large */
-export async function readBody(
-  request: Request,
-  limits: { readonly bytes: number; readonly depth: number },
-): Promise<unknown> {
+export async function readBody(request: Request, limits: BodyLimits): Promise<unknown> {
   const type = (request.headers.get("content-type") ?? "application/json").split(";")[0]?.trim();
-  const bytes = await readBytes(request, limits.bytes);
+  const bytes = await readBytes(request, limits);
   kept.set(request, bytes);
   let value: unknown;
   try {

@@ -7,6 +7,7 @@ import type { Author } from "../commit/change.ts";
 import type { Library } from "../library/library.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { Service } from "../service.ts";
+import type { BodyLimits } from "./body.ts";
 import type { Span } from "../telemetry/telemetry.ts";
 import type * as v from "valibot";
 import { safeParse } from "valibot";
@@ -34,6 +35,11 @@ export function parse<Schema extends v.GenericSchema>(
     first === undefined ? "The request is not valid." : `${first.path}: ${first.message}`;
   const index = at === undefined ? {} : { index: Number(at) };
   throw new SyncError("invalid_body", { issues, ...index }, { detail });
+}
+
+/** What a body of this service may cost; a small one unless said otherwise. */
+export function bodyLimits({ limits, clock }: Service, bytes = limits.bodyBytes): BodyLimits {
+  return { bytes, depth: limits.nestingDepth, timeout: { ms: limits.bodyTimeoutMs, clock } };
 }
 
 /** Who asks, by token. @throws unauthorized, rate_limited */

@@ -8,7 +8,7 @@ import { mayWrite } from "../lease/lease.ts";
 import { SyncError, isSyncError } from "../protocol/errors.ts";
 import type { Service } from "../service.ts";
 import { bytesOf, readBytes } from "./body.ts";
-import { authenticate, openFor } from "./context.ts";
+import { authenticate, bodyLimits, openFor } from "./context.ts";
 import type { AppContext, AppEnv } from "./context.ts";
 
 /**
@@ -109,7 +109,7 @@ async function settle(c: AppContext, service: Service, library: Library): Promis
 
 /** Keeps the body, so that it can be sent again or be read by this node's own route. */
 async function keepBody(c: AppContext, service: Service): Promise<void> {
-  const bytes = await readBytes(c.req.raw, service.limits.batchBodyBytes);
+  const bytes = await readBytes(c.req.raw, bodyLimits(service, service.limits.batchBodyBytes));
   const headers = new Headers(c.req.raw.headers);
   if (!headers.has(MUTATION_HEADER)) headers.set(MUTATION_HEADER, createId());
   const { method, signal, url } = c.req.raw;

@@ -14,7 +14,8 @@ export async function serve(options: ServeOptions): Promise<Running> {
     hostname: config.HOST,
     port: config.PORT,
     maxRequestBodySize: limits.bulkBodyBytes,
-    idleTimeout: Math.round(limits.bodyTimeoutMs / 1_000),
+    // Later than our own answer to a body that does not arrive.
+    idleTimeout: Math.min(255, Math.round(limits.bodyTimeoutMs / 1_000) + 5),
     fetch: (request, bunServer) => {
       // Streams and bulk uploads last as long as they last; their own clocks end them.
       if (/\/(events|bulk|snapshot)(\?|$)/.test(request.url)) bunServer.timeout(request, 0);

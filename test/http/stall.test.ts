@@ -2,6 +2,8 @@ import { expect, test } from "bun:test";
 import { createId } from "../../src/base/id.ts";
 import { createWorld } from "../support/world.ts";
 
+const encoder = new TextEncoder();
+
 test("BULK-01, I9: an upload that stalls is answered, announced as interrupted, and goes on by its token", async () => {
   await using world = await createWorld({ limits: { bulkChunk: 2, bulkStallMs: 50 } });
   const token = createId();
@@ -20,8 +22,7 @@ test("BULK-01, I9: an upload that stalls is answered, announced as interrupted, 
     return { status: response.status, body: (await response.json()) as Record<string, unknown> };
   };
   const stalling = new ReadableStream<Uint8Array>({
-    start: (controller) =>
-      controller.enqueue(new TextEncoder().encode(`${lines.slice(0, 3).join("\n")}\n`)),
+    start: (controller) => controller.enqueue(encoder.encode(`${lines.slice(0, 3).join("\n")}\n`)),
   });
   const stalled = await upload(stalling);
   expect([stalled.status, stalled.body["code"]]).toEqual([400, "invalid_body"]);
@@ -31,4 +32,20 @@ test("BULK-01, I9: an upload that stalls is answered, announced as interrupted, 
   expect(await world.count("SELECT count(*) FROM tags")).toBe(2);
   const whole = await upload(lines.join("\n"));
   expect(whole.body).toMatchObject({ state: "complete", affected_count: 5, sequence: 2 });
+});
+
+test("I10: a small body that does not arrive is answered, and changes nothing", async () => {
+  await using world = await createWorld({ limits: { bodyTimeoutMs: 50 } });
+  const start = encoder.encode('{"resource_type":"tag","operation":"insert",');
+  const response = await world.app.request(`${world.at}/commit`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${world.token}`, "content-type": "application/json" },
+    body: new ReadableStream<Uint8Array>({ start: (controller) => controller.enqueue(start) }),
+  });
+  expect(response.status).toBe(400);
+  expect(await response.json()).toMatchObject({
+    code: "invalid_body",
+    detail: "The body did not arrive within 50 ms; send it again.",
+  });
+  expect(await world.sequences()).toEqual([]);
 });

@@ -5,7 +5,15 @@ import type { OpenConflict } from "../../commit/conflicts.ts";
 import { resolveSchema } from "../../protocol/commit.ts";
 import type { Service } from "../../service.ts";
 import { answer, readBody } from "../body.ts";
-import { authenticate, authorOf, openFor, parse, readLimit, visibleTypes } from "../context.ts";
+import {
+  authenticate,
+  authorOf,
+  bodyLimits,
+  openFor,
+  parse,
+  readLimit,
+  visibleTypes,
+} from "../context.ts";
 import type { AppEnv } from "../context.ts";
 
 function describe(conflict: OpenConflict) {
@@ -25,7 +33,7 @@ function describe(conflict: OpenConflict) {
 
 /** Late changes of `manual` resources: which wait, and what a person decides (CONF-12). */
 export function conflictRoutes(service: Service): Hono<AppEnv> {
-  const body = { bytes: service.limits.bodyBytes, depth: service.limits.nestingDepth };
+  const body = bodyLimits(service);
   return new Hono<AppEnv>()
     .get("/v1/libraries/:library/conflicts", async (c) => {
       await authenticate(c, service);

@@ -14,7 +14,7 @@ import { SyncError } from "../../protocol/errors.ts";
 import { deviceSchema, positionSchema } from "../../protocol/setup.ts";
 import type { Service } from "../../service.ts";
 import { answer, readBody } from "../body.ts";
-import { assertActsAs, authenticate, openFor, parse } from "../context.ts";
+import { assertActsAs, authenticate, bodyLimits, openFor, parse } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 
 const toTime = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
@@ -39,8 +39,8 @@ function assertSelf(capability: Capability, libraryId: string, deviceId: string)
 
 /** The devices of a library, and how far each of them is. */
 export function deviceRoutes(service: Service): Hono<AppEnv> {
-  const { limits, clock } = service;
-  const body = { bytes: limits.bodyBytes, depth: limits.nestingDepth };
+  const { clock } = service;
+  const body = bodyLimits(service);
 
   const register = async (c: AppContext): Promise<Response> => {
     const capability = await authenticate(c, service);

@@ -6,7 +6,7 @@ import type { LibraryState } from "../../lease/lease.ts";
 import { librarySchema, revocationSchema } from "../../protocol/commit.ts";
 import type { Service } from "../../service.ts";
 import { answer, readBody } from "../body.ts";
-import { authenticate, openFor, parse, readLimit } from "../context.ts";
+import { authenticate, bodyLimits, openFor, parse, readLimit } from "../context.ts";
 import type { AppEnv } from "../context.ts";
 
 function describe(state: LibraryState) {
@@ -35,8 +35,8 @@ function describeLeader(state: LibraryState, clock: Clock) {
 
 /** Creating, listing, reading and deleting libraries, who leads them, and revoking tokens. */
 export function libraryRoutes(service: Service): Hono<AppEnv> {
-  const { catalog, limits, clock } = service;
-  const body = { bytes: limits.bodyBytes, depth: limits.nestingDepth };
+  const { catalog, clock } = service;
+  const body = bodyLimits(service);
   return new Hono<AppEnv>()
     .post("/v1/libraries", async (c) => {
       const capability = await authenticate(c, service);

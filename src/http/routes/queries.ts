@@ -11,7 +11,7 @@ import type { AnyQuery } from "../../resource/define.ts";
 import type { Service } from "../../service.ts";
 import { fetchByIds } from "../../stream/render.ts";
 import { answer, readBody } from "../body.ts";
-import { authenticate, openFor, parse } from "../context.ts";
+import { authenticate, bodyLimits, openFor, parse } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 
 function readInput(c: AppContext): unknown {
@@ -83,8 +83,7 @@ async function runQuery(c: AppContext, service: Service, given: unknown): Promis
 
 /** The plugins' queries, by POST or by GET. */
 export function queryRoutes(service: Service): Hono<AppEnv> {
-  const { limits } = service;
-  const body = { bytes: limits.bodyBytes, depth: limits.nestingDepth };
+  const body = bodyLimits(service);
   return new Hono<AppEnv>()
     .post("/v1/libraries/:library/query/:name", async (c) => {
       await authenticate(c, service);

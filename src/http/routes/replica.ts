@@ -8,7 +8,7 @@ import { SyncError } from "../../protocol/errors.ts";
 import { followSchema, resumeSchema } from "../../protocol/setup.ts";
 import type { Service } from "../../service.ts";
 import { answer, readBody } from "../body.ts";
-import { authenticate, openFor, parse } from "../context.ts";
+import { authenticate, bodyLimits, openFor, parse } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 
 const WRITE =
@@ -75,7 +75,7 @@ function createGate(service: Service) {
   };
 
   const forward = async (c: AppContext, follower: Follower, write: Write): Promise<Response> => {
-    const read = { bytes: limits.batchBodyBytes, depth: limits.nestingDepth };
+    const read = bodyLimits(service, limits.batchBodyBytes);
     const request = toRequest(write, await readBody(c.req.raw, read));
     const libraryId = (c.req.param("library") ?? "").toLowerCase();
     for (const type of typesOf(request)) {
@@ -158,8 +158,8 @@ async function describe(follower: Follower) {
 
 /** Following a leader elsewhere: beginning, watching, going on, and taking over. */
 export function replicaRoutes(service: Service): Hono<AppEnv> {
-  const { following, limits } = service;
-  const small = { bytes: limits.bodyBytes, depth: limits.nestingDepth };
+  const { following } = service;
+  const small = bodyLimits(service);
   const followerOf = (c: AppContext): Follower => {
     const id = (c.req.param("library") ?? "").toLowerCase();
     const follower = following.find(id);

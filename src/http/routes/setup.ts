@@ -8,7 +8,7 @@ import { SyncError, isSyncError } from "../../protocol/errors.ts";
 import { confirmSchema, joinSchema, pairSchema, setupSchema } from "../../protocol/setup.ts";
 import type { Service } from "../../service.ts";
 import { answer, readBody } from "../body.ts";
-import { authenticate, parse } from "../context.ts";
+import { authenticate, bodyLimits, parse } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 
 const TOKEN_SECONDS = 90 * 86_400;
@@ -28,8 +28,8 @@ function remoteToken(c: AppContext, named?: string): string {
 }
 
 function pairingRoutes(service: Service): Hono<AppEnv> {
-  const { limits, clock, catalog, mint } = service;
-  const small = { bytes: limits.bodyBytes, depth: limits.nestingDepth };
+  const { clock, catalog, mint } = service;
+  const small = bodyLimits(service);
   const pairing = createPairing({ clock });
   return new Hono<AppEnv>()
     .post("/v1/pairing/codes", async (c) => {
@@ -71,8 +71,8 @@ function pairingRoutes(service: Service): Hono<AppEnv> {
 
 /** Discovering another service, and joining a library of ours with one of its own. */
 function joinRoutes(service: Service): Hono<AppEnv> {
-  const { limits, clock, catalog, registry, lease, setup } = service;
-  const small = { bytes: limits.bodyBytes, depth: limits.nestingDepth };
+  const { clock, catalog, registry, lease, setup } = service;
+  const small = bodyLimits(service);
   const own = { device_id: lease.deviceId, device_name: lease.nodeUrl ?? lease.deviceId };
 
   return new Hono<AppEnv>()

@@ -8,7 +8,7 @@ import { actionSchema, batchSchema, bulkQuerySchema, commitSchema } from "../../
 import { SyncError } from "../../protocol/errors.ts";
 import type { Service } from "../../service.ts";
 import { answer, readBody } from "../body.ts";
-import { authenticate, authorOf, mutationOf, openFor, parse } from "../context.ts";
+import { authenticate, authorOf, bodyLimits, mutationOf, openFor, parse } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 import { readRecords } from "../records.ts";
 
@@ -59,8 +59,8 @@ function withType(c: AppContext, value: unknown): unknown {
 type Handler = (c: AppContext) => Promise<Response>;
 
 function createCommit(service: Service): Handler {
-  const { limits, registry, telemetry } = service;
-  const small = { bytes: limits.bodyBytes, depth: limits.nestingDepth };
+  const { registry, telemetry } = service;
+  const small = bodyLimits(service);
   return async (c) => {
     await authenticate(c, service);
     const library = await openFor(c, service, { role: "writer" });
@@ -79,7 +79,7 @@ function createCommit(service: Service): Handler {
 
 function createBatch(service: Service): Handler {
   const { limits, registry, telemetry } = service;
-  const large = { bytes: limits.batchBodyBytes, depth: limits.nestingDepth };
+  const large = bodyLimits(service, limits.batchBodyBytes);
   return async (c) => {
     await authenticate(c, service);
     const library = await openFor(c, service, { role: "writer" });
@@ -132,7 +132,7 @@ function createBulkUpload(service: Service): Handler {
 /** Commit, batch, bulk and actions. */
 export function writeRoutes(service: Service): Hono<AppEnv> {
   const { limits, telemetry } = service;
-  const large = { bytes: limits.batchBodyBytes, depth: limits.nestingDepth };
+  const large = bodyLimits(service, limits.batchBodyBytes);
   const commit = createCommit(service);
   const batch = createBatch(service);
   const bulk = createBulkUpload(service);
