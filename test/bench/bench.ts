@@ -1,6 +1,7 @@
 /**
  * Measures the service against bounds and against a naive server, in the same minutes on the same
  * machine: `bun run bench`, or `bun run bench NAME…` for some parts. Only ratios of one run count.
+ * With `--peers` it also compares the client caches that people could pick instead.
  *
  * @module
  */
@@ -14,7 +15,8 @@ import { measureCommits } from "./parts/commits.ts";
 import { measureFanOut, measureNeverReaders } from "./parts/fan-out.ts";
 import { measureLatency } from "./parts/latency.ts";
 import { measureStart } from "./parts/start.ts";
-import { formatTable, readResults, writeReadme, writeResults } from "./report.ts";
+import { comparePeers } from "./parts/peers.ts";
+import { formatRows, formatTable, readResults, writeReadme, writeResults } from "./report.ts";
 
 const parts: Readonly<Record<string, Part>> = {
   commits: measureCommits,
@@ -35,6 +37,7 @@ const { values: flags, positionals } = parseArgs({
     bulk: { type: "string", default: "200000" },
     subscribers: { type: "string", default: "1000" },
     readme: { type: "boolean", default: false },
+    peers: { type: "boolean", default: false },
   },
 });
 const settings = {
@@ -45,7 +48,7 @@ const settings = {
 const unknown = positionals.find((name) => parts[name] === undefined);
 if (unknown !== undefined || !Object.values(settings).every((value) => value >= 1)) {
   process.stderr.write(
-    `Usage: bun run bench [${Object.keys(parts).join(" | ")}]… [--rounds N] [--bulk N] [--subscribers N] [--readme]\n`,
+    `Usage: bun run bench [${Object.keys(parts).join(" | ")}]… [--rounds N] [--bulk N] [--subscribers N] [--peers] [--readme]\n`,
   );
   process.exit(2);
 }
@@ -57,5 +60,11 @@ for (const [name, measure] of Object.entries(parts)) {
   results = { ...results, [name]: { machine: describeMachine(), figures } };
   await writeResults(results);
   process.stdout.write(`${name}\n\n${formatTable(figures)}\n\n`);
+}
+if (flags.peers) {
+  const comparison = await comparePeers(settings);
+  results = { ...results, peers: { machine: describeMachine(), figures: [], comparison } };
+  await writeResults(results);
+  process.stdout.write(`peers\n\n${formatRows(comparison.head, comparison.rows)}\n\n`);
 }
 if (flags.readme) await writeReadme(results);

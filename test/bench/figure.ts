@@ -79,6 +79,12 @@ export async function interleave<Name extends string, Result>(
   return results;
 }
 
+/** A table of its own, for what has many contenders. */
+export interface Comparison {
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
 /** What a part may vary. */
 export interface Settings {
   readonly rounds: number;

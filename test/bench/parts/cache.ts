@@ -1,7 +1,14 @@
 import { createBare } from "../cache/bare.ts";
 import { createOurs } from "../cache/ours.ts";
 import { createTable } from "../cache/rows.ts";
-import { measureHeap, timeBatch, timeHydrate, timeOptimistic, timeUpdates } from "../cache/run.ts";
+import {
+  measureGrowth,
+  measureHeap,
+  timeBatch,
+  timeHydrate,
+  timeOptimistic,
+  timeUpdates,
+} from "../cache/run.ts";
 import { atMost, interleave, toFigure } from "../figure.ts";
 import type { Contender } from "../cache/contender.ts";
 import type { Aim, Figure, Settings } from "../figure.ts";
@@ -11,12 +18,12 @@ const bound = "bare Map, owners inline";
 async function compare(
   figure: { readonly name: string; readonly unit: string; readonly aim?: Aim },
   settings: Settings,
-  measure: (create: () => Contender) => number,
+  measure: (create: () => Contender) => Promise<number>,
 ): Promise<Figure[]> {
   const { ours, inline, sets } = await interleave(settings.rounds, {
-    ours: async () => measure(() => createOurs()),
-    inline: async () => measure(() => createBare(false)),
-    sets: async () => measure(() => createBare(true)),
+    ours: () => measure(() => createOurs()),
+    inline: () => measure(() => createBare(false)),
+    sets: () => measure(() => createBare(true)),
   });
   const { aim: _, ...rest } = figure;
   return [
@@ -25,12 +32,10 @@ async function compare(
   ];
 }
 
-async function measureGrowth({ rounds }: Settings): Promise<Figure> {
-  const [few, many] = [createTable(10, 10), createTable(10_000, 10)];
-  const growth = (create: () => Contender) => timeUpdates(create, many) / timeUpdates(create, few);
+async function compareGrowth({ rounds }: Settings): Promise<Figure> {
   const { ours, inline } = await interleave(rounds, {
-    ours: async () => growth(() => createOurs({ records: 1_000_000, queries: 100_000 })),
-    inline: async () => growth(() => createBare(false)),
+    ours: () => measureGrowth(() => createOurs({ records: 1_000_000, queries: 100_000 })),
+    inline: () => measureGrowth(() => createBare(false)),
   });
   const name = "growth of one event's cost, 10 to 10,000 live queries";
   return toFigure({ name, unit: "×", values: ours, bound, boundValues: inline, aim: atMost(1.2) });
@@ -45,7 +50,7 @@ export async function measureCache(settings: Settings): Promise<Figure[]> {
   );
   return [
     ...[update, updateSets].filter((figure) => figure !== undefined),
-    await measureGrowth(settings),
+    await compareGrowth(settings),
     ...(await compare(
       { name: "hydrate 10,000 rows", unit: "ms", aim: atMost(3) },
       settings,
