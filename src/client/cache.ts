@@ -1,9 +1,16 @@
-import { advance, applyEvent, confirm, putAnswer, putRecords, start } from "./incoming.ts";
+import {
+  advance,
+  applyEvent,
+  confirm,
+  putAnswer,
+  putMissing,
+  putRecords,
+  start,
+} from "./incoming.ts";
 import { markDirty, newStep } from "./nodes.ts";
 import { addPending, dropPending, pendingOf } from "./overlay.ts";
 import { queryOf } from "./queries.ts";
 import { lookup, readQuery, readRecord, stats, subscribeQuery, subscribeRecord } from "./reads.ts";
-import { deleteBase } from "./records.ts";
 import { expire, invalidate } from "./selection.ts";
 import { run } from "./step.ts";
 import { dump, load, storedQuery, storedRecord } from "./stored.ts";
@@ -138,10 +145,8 @@ export function createCache(options: CacheOptions): Cache {
     applyEvent: (event) => step(() => applyEvent(state, event)),
     advance: (sequence) => step(() => advance(state, sequence)),
     putAnswer: (key, answer, now) => step(() => putAnswer(state, key, { answer, now })),
-    putRecords: (records, sequence) =>
-      step(() => void putRecords(state, records, { sequence, isEvent: false })),
-    putMissing: (ref, sequence) =>
-      step(() => void deleteBase(state, { ...ref, version: 0 }, { sequence, isEvent: false })),
+    putRecords: (records, sequence) => step(() => putRecords(state, records, sequence)),
+    putMissing: (ref, sequence) => step(() => putMissing(state, ref, sequence)),
     failQuery: (key, problem) =>
       step(() => {
         const query = queryOf(state, key);

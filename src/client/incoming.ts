@@ -1,10 +1,11 @@
 import { dropPending, pendingOf, settle } from "./overlay.ts";
-import { isWatched, touch } from "./nodes.ts";
+import { isWatched, nodeOf, touch, typeOf } from "./nodes.ts";
 import { invalidateQuery, putList, queryOf } from "./queries.ts";
 import { deleteBase, doubtType, putBase, touchBase } from "./records.ts";
 import type { CacheState, RecordNode } from "./nodes.ts";
 import type { QueryKey } from "./query-key.ts";
-import type { ChangeEvent, TypedRecord } from "./record.ts";
+import type { ChangeEvent, RecordRef, TypedRecord } from "./record.ts";
+import type { Arrival } from "./records.ts";
 import type { Answer } from "./snapshot.ts";
 
 /** After a reset: what is known stays visible, but anything that comes is newer. */
@@ -56,10 +57,10 @@ export function applyEvent(state: CacheState, event: ChangeEvent): "applied" | "
     const seen = pending.transactionId;
     if (seen !== null && seen !== transactionId) dropPending(state, pending);
   }
-  const at = { sequence, isEvent: true };
-  const nodes = event.changed.map((changed) => putBase(state, changed, at).node);
+  const at = { state, sequence, isEvent: true };
+  const { nodes } = putAll(at, event.changed);
   // After the changed ones: a record that was deleted and made anew in one transaction exists.
-  for (const deleted of event.deleted) nodes.push(deleteBase(state, deleted, at));
+  for (const deleted of event.deleted) nodes.push(putGone(at, deleted));
   for (const touched of event.touched) touchBase(state, touched, sequence);
   if (event.bulk !== undefined) doubtType(state, event.bulk, sequence);
   const own = pendingOf(state, event.mutationId);
@@ -70,19 +71,42 @@ export function applyEvent(state: CacheState, event: ChangeEvent): "applied" | "
   return "applied";
 }
 
+const none: ReadonlySet<RecordNode> = new Set();
+
+/** Answers the nodes of the records, in their order, and those that are known to be newer. */
+function putAll(
+  at: Arrival,
+  records: readonly TypedRecord[],
+): { readonly nodes: RecordNode[]; readonly overtaken: ReadonlySet<RecordNode> } {
+  const { state } = at;
+  const nodes: RecordNode[] = [];
+  let overtaken: Set<RecordNode> | null = null;
+  let type = null;
+  for (const { type: name, record } of records) {
+    if (type === null || type.name !== name) type = typeOf(state, name);
+    const node = nodeOf(state, type, record.id);
+    nodes.push(node);
+    if (!putBase(at, node, record)) (overtaken ??= new Set()).add(node);
+  }
+  return { nodes, overtaken: overtaken ?? none };
+}
+
+function putGone(at: Arrival, { type, id, version }: RecordRef & { version: number }): RecordNode {
+  const node = nodeOf(at.state, typeOf(at.state, type), id);
+  deleteBase(at, node, version);
+  return node;
+}
+
 export function putRecords(
   state: CacheState,
   records: readonly TypedRecord[],
-  at: { readonly sequence: number; readonly isEvent: boolean },
-): { readonly taken: RecordNode[]; readonly overtaken: Set<RecordNode> } {
-  const taken: RecordNode[] = [];
-  const overtaken = new Set<RecordNode>();
-  for (const typed of records) {
-    const { node, isTaken } = putBase(state, typed, at);
-    if (isTaken) taken.push(node);
-    else overtaken.add(node);
-  }
-  return { taken, overtaken };
+  sequence: number,
+): void {
+  putAll({ state, sequence, isEvent: false }, records);
+}
+
+export function putMissing(state: CacheState, ref: RecordRef, sequence: number): void {
+  putGone({ state, sequence, isEvent: false }, { ...ref, version: 0 });
 }
 
 export function putAnswer(
@@ -92,11 +116,8 @@ export function putAnswer(
 ): void {
   const { answer } = given;
   const query = queryOf(state, key);
-  const { overtaken } = putRecords(state, answer.records, {
-    sequence: answer.sequence,
-    isEvent: false,
-  });
-  putList(state, query, { ...given, overtaken });
+  const at = { state, sequence: answer.sequence, isEvent: false };
+  putList(state, query, { ...given, ...putAll(at, answer.records) });
 }
 
 export function confirm(
@@ -108,13 +129,11 @@ export function confirm(
   },
 ): void {
   const { sequence } = reply;
-  const { taken, overtaken } = putRecords(state, reply.records, {
-    sequence: sequence ?? state.cursor,
-    isEvent: sequence !== null,
-  });
+  const at = { state, sequence: sequence ?? state.cursor, isEvent: sequence !== null };
+  const { nodes } = putAll(at, reply.records);
   const pending = pendingOf(state, reply.id);
   if (pending === undefined) return;
   if (sequence === null) return dropPending(state, pending);
   pending.sequence = sequence;
-  settle(pending, [...taken, ...overtaken]);
+  settle(pending, nodes);
 }

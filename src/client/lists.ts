@@ -1,5 +1,5 @@
 import { addOwner, markDirty, owns, removeOwner, viewOf } from "./nodes.ts";
-import type { CacheState, QueryNode, RecordNode, TypeStore } from "./nodes.ts";
+import type { CacheState, QueryNode, RecordNode, RuleIndex, TypeStore } from "./nodes.ts";
 import type { ClientRecord } from "./record.ts";
 import type { QueryRule } from "./rules.ts";
 
@@ -25,16 +25,14 @@ export function bucketOf(
   return bucket;
 }
 
-/** Visits the lists with a rule that `record` may belong to. */
-export function eachListFor(
-  type: TypeStore,
+const noLists: readonly QueryNode[] = [];
+
+/** The lists of a rule that `record` may belong to. */
+export function listsFor(
+  { partition, lists }: RuleIndex,
   record: ClientRecord,
-  visit: (query: QueryNode) => void,
-): void {
-  for (const { partition, lists } of type.rules.values()) {
-    const bucket = lists.get(bucketOf(partition, record));
-    if (bucket !== undefined) for (const query of bucket) visit(query);
-  }
+): readonly QueryNode[] {
+  return lists.get(bucketOf(partition, record)) ?? noLists;
 }
 
 export function fits(state: CacheState, query: QueryNode, record: ClientRecord): boolean {
@@ -209,7 +207,7 @@ export function dataOf(state: CacheState, query: QueryNode): readonly unknown[] 
   query.changed = [];
   query.shown = list;
   // Few changes in place are patched: looking at every record costs more than copying the array.
-  if (changed !== null && list === shown && changed.length * 4 <= list.length)
+  if (changed !== null && list === shown && changed.length * 16 <= list.length)
     return patch(list, old, changed);
   const data = list.map(viewOf);
   if (old.length !== data.length) return data;
@@ -217,25 +215,24 @@ export function dataOf(state: CacheState, query: QueryNode): readonly unknown[] 
   return old;
 }
 
-/** After a view changed: which lists show it, or showed it before. */
-export function markLists(
-  state: CacheState,
-  node: RecordNode,
-  views: readonly (ClientRecord | null)[],
-): void {
-  const { owners, type } = node;
-  const mark = (query: QueryNode) => {
-    if (query.changed !== null && query.changed.push(node) > query.base.length)
-      query.changed = null;
-    markDirty(state, query);
-  };
-  if (Array.isArray(owners)) for (const query of owners) mark(query);
-  else if (owners !== null) mark(owners);
-  for (const view of views) {
-    if (view === null) continue;
-    eachListFor(type, view, (query) => {
+function markMember(state: CacheState, query: QueryNode, node: RecordNode): void {
+  if (query.changed !== null && query.changed.push(node) > query.base.length) query.changed = null;
+  markDirty(state, query);
+}
+
+/** After a base changed: the lists that hold it. */
+export function markOwners(state: CacheState, node: RecordNode): void {
+  const { owners } = node;
+  if (Array.isArray(owners)) for (const query of owners) markMember(state, query, node);
+  else if (owners !== null) markMember(state, owners, node);
+}
+
+/** After a view changed: also the lists that only a pending mutation makes it part of. */
+export function markLists(state: CacheState, node: RecordNode, view: ClientRecord): void {
+  for (const index of node.type.rules.values()) {
+    for (const query of listsFor(index, view)) {
       if (!query.isDirty && fits(state, query, view)) markDirty(state, query);
-    });
+    }
   }
 }
 

@@ -177,12 +177,14 @@ function watchTypes(state: CacheState, query: QueryNode): void {
 interface GivenAnswer {
   readonly answer: Answer;
   readonly now: number;
+  /** The nodes of its records, in their order. */
+  readonly nodes: readonly RecordNode[];
   /** Records of it that are known to be newer than it says. */
   readonly overtaken: ReadonlySet<RecordNode>;
 }
 
 function replaceList(state: CacheState, query: QueryNode, given: GivenAnswer): void {
-  const { answer, now } = given;
+  const { answer, now, nodes } = given;
   const { type } = query;
   query.expiresAt = now + answer.ttlMs;
   query.sequence = answer.sequence;
@@ -195,11 +197,15 @@ function replaceList(state: CacheState, query: QueryNode, given: GivenAnswer): v
     query.values = isEqual(query.values, answer.data) ? query.values : answer.data;
     return;
   }
-  const members = answer.data.map((id) => type.nodes.get(String(id)));
+  // Most often the records stand where their ids do, and need not be looked up.
+  const members = answer.data.map((id, at) => {
+    const node = nodes[at];
+    return node !== undefined && node.id === id && node.type === type
+      ? node
+      : type.nodes.get(String(id));
+  });
   setMembers(query, members.filter(isAlive));
-  query.included = answer.records
-    .filter(({ type: name }) => name !== type.name)
-    .flatMap(({ type: name, record }) => typeOf(state, name).nodes.get(record.id) ?? []);
+  query.included = nodes.filter((node) => node.type !== type);
   // Members that did not come along are a miss, not a shorter list (CACHE-08).
   if (members.some((node) => node === undefined || node.sequence < 0)) query.isStale = true;
   else if (!query.isComplete && query.base.length < members.length)

@@ -1,10 +1,18 @@
 import { share } from "./equality.ts";
-import { eachListFor } from "./lists.ts";
-import { isWatched, nodeOf, owns, touch, typeOf, weigh } from "./nodes.ts";
+import { listsFor } from "./lists.ts";
+import { isWatched, owns, touch, typeOf, weigh } from "./nodes.ts";
 import { markStale, placeIn } from "./queries.ts";
 import type { BaseChange } from "./lists.ts";
 import type { CacheState, QueryNode, RecordNode, TypeStore } from "./nodes.ts";
-import type { ClientRecord, RecordRef, TypedRecord } from "./record.ts";
+import type { ClientRecord, RecordRef } from "./record.ts";
+
+/** What is said of records that come together: made once for all of them. */
+export interface Arrival {
+  readonly state: CacheState;
+  readonly sequence: number;
+  /** They come from an event or a reply, so they changed at that sequence. */
+  readonly isEvent: boolean;
+}
 
 /**
  * Whether a record of the server is newer than what is held. Versions rise with every change of a
@@ -17,20 +25,21 @@ function isNewer(node: RecordNode, version: number, sequence: number): boolean {
   return version > node.version || (version === node.version && sequence > node.sequence);
 }
 
+function placeInOwner(state: CacheState, query: QueryNode, change: BaseChange): void {
+  if (query.sequence < change.sequence || change.node.base === null) placeIn(state, query, change);
+}
+
 /** Every list of the type finds the place of a changed record, unless its answer already knew. */
 function placeEverywhere(state: CacheState, change: BaseChange): void {
   const { node, sequence } = change;
   const { owners, type, base } = node;
-  const visit = (query: QueryNode) => {
-    if (query.sequence < sequence || base === null) placeIn(state, query, change);
-  };
-  if (Array.isArray(owners)) for (const query of owners) visit(query);
-  else if (owners !== null) visit(owners);
-  if (base !== null) {
-    eachListFor(type, base, (query) => {
-      if (query.sequence >= sequence || owns(query, node)) return;
-      placeIn(state, query, change);
-    });
+  if (Array.isArray(owners)) for (const query of owners) placeInOwner(state, query, change);
+  else if (owners !== null) placeInOwner(state, owners, change);
+  if (base === null) return;
+  for (const index of type.rules.values()) {
+    for (const query of listsFor(index, base)) {
+      if (query.sequence < sequence && !owns(query, node)) placeIn(state, query, change);
+    }
   }
 }
 
@@ -41,18 +50,17 @@ function markPlainStale(state: CacheState, type: TypeStore, sequence: number): v
 interface NewBase {
   readonly base: ClientRecord | null;
   readonly version: number;
-  readonly sequence: number;
-  /** It comes from an event or a reply, so it changed at that sequence. */
-  readonly isEvent: boolean;
 }
 
-function replaceBase(state: CacheState, node: RecordNode, next: NewBase): void {
+function replaceBase(at: Arrival, node: RecordNode, { base, version }: NewBase): void {
+  const { state, sequence, isEvent } = at;
   const { type, base: before } = node;
-  const { base, version, sequence } = next;
-  const isChange = next.isEvent || (node.sequence >= 0 && version !== node.version);
+  const isChange = isEvent || (node.sequence >= 0 && version !== node.version);
   // Also when it was unknown: that there is none is news.
   if (base !== before || node.sequence < 0) {
-    touch(state, node);
+    // Nothing shows a record that is new here, and a list that takes it in says so itself.
+    const isShown = before !== null || node.sequence >= 0 || node.extra !== null;
+    if (isShown || state.step.hadPending) touch(state, node);
     weigh(state, base);
   }
   node.used = Math.max(node.used, state.tick - 1);
@@ -69,44 +77,29 @@ function replaceBase(state: CacheState, node: RecordNode, next: NewBase): void {
 }
 
 /** An event of what a reply or an answer told before: lists that are older still have to hear of it. */
-function announce(state: CacheState, node: RecordNode, sequence: number): void {
+function announce({ state, sequence }: Arrival, node: RecordNode): void {
   node.type.changedAt = Math.max(node.type.changedAt, sequence);
   placeEverywhere(state, { node, before: node.base, sequence });
   markPlainStale(state, node.type, sequence);
 }
 
-/** Takes a record of the server; answers its node, or null when a newer one is held. */
-export function putBase(
-  state: CacheState,
-  { type: name, record }: TypedRecord,
-  at: { readonly sequence: number; readonly isEvent: boolean },
-): { readonly node: RecordNode; readonly isTaken: boolean } {
-  const node = nodeOf(state, typeOf(state, name), record.id);
+/** Takes a record of the server; answers false when a newer one is held. */
+export function putBase(at: Arrival, node: RecordNode, record: ClientRecord): boolean {
   const { version } = record;
   if (!isNewer(node, version, at.sequence)) {
-    if (at.isEvent) announce(state, node, at.sequence);
-    return { node, isTaken: version === node.version };
+    if (at.isEvent) announce(at, node);
+    return version === node.version;
   }
-  replaceBase(state, node, { base: share(node.base, record), version, ...at });
-  return { node, isTaken: true };
+  replaceBase(at, node, { base: share(node.base, record), version });
+  return true;
 }
 
 /** A deletion; `version` 0 when it is not known, then the sequence decides. */
-export function deleteBase(
-  state: CacheState,
-  ref: RecordRef & { readonly version: number },
-  at: { readonly sequence: number; readonly isEvent: boolean },
-): RecordNode {
-  const node = nodeOf(state, typeOf(state, ref.type), ref.id);
-  const isNews = ref.version > 0 ? ref.version > node.version : at.sequence > node.sequence;
-  if (!isNews) {
-    if (at.isEvent) announce(state, node, at.sequence);
-    return node;
-  }
+export function deleteBase(at: Arrival, node: RecordNode, version: number): void {
+  const isNews = version > 0 ? version > node.version : at.sequence > node.sequence;
   // Without a version nothing that is older by sequence may revive it.
-  const version = ref.version > 0 ? ref.version : Number.MAX_SAFE_INTEGER;
-  replaceBase(state, node, { base: null, version, ...at });
-  return node;
+  if (isNews) replaceBase(at, node, { base: null, version: version || Number.MAX_SAFE_INTEGER });
+  else if (at.isEvent) announce(at, node);
 }
 
 /** A record changed in a way that did not travel: whatever may show it is stale. */

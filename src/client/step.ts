@@ -1,6 +1,6 @@
 import { isEqual } from "./equality.ts";
 import { evictQueries, evictRecords } from "./eviction.ts";
-import { markLists } from "./lists.ts";
+import { markLists, markOwners } from "./lists.ts";
 import { isWatched, markDirty, newStep, viewOf } from "./nodes.ts";
 import { dropIfEmpty, keepIdentity, replay } from "./overlay.ts";
 import { refresh } from "./queries.ts";
@@ -34,13 +34,15 @@ function settleViews(state: CacheState, step: Step): RecordNode[] {
     if (isWatched(node)) watched.push(node);
     if (!step.hadPending) {
       // Equal bases were recognised when they came.
-      if (before !== now) markLists(state, node, []);
+      if (before !== now) markOwners(state, node);
       continue;
     }
     const isSame = before === now || (before !== null && isEqual(before, now));
     if (isSame && before !== null) keepIdentity(node, before);
     // A layer that is gone may leave the record as it was, yet its lists are the base's again.
-    markLists(state, node, isSame ? [now] : [before, now]);
+    markOwners(state, node);
+    if (!isSame && before !== null) markLists(state, node, before);
+    if (now !== null) markLists(state, node, now);
   }
   return watched;
 }
