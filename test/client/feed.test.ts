@@ -48,7 +48,7 @@ const hello: StreamFrame = {
   hello: { protocol: 1, historyId, registryHash, head: 5, oldestSequence: 1, epoch: 1, types: [] },
 };
 
-test("TM-11: a transaction over several types is told once, however its events are cut", () => {
+test("a transaction over several types is told once, however its events are cut", () => {
   fc.assert(
     fc.property(fc.array(fc.nat(2), { maxLength: 6 }), (cuts) => {
       const { cache, feed, events, calls } = createFed();
