@@ -8,8 +8,9 @@
  *
  * @module
  */
+import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
-import { createClient } from "@libsql/client";
+import type * as Libsql from "@libsql/client";
 import type { InStatement, InValue, ResultSet, Row, Transaction } from "@libsql/client";
 import Native from "libsql";
 import { toRows } from "../store/database.ts";
@@ -192,5 +193,8 @@ export function createDatabaseClient(config: {
   readonly concurrency: number;
 }): DatabaseClient {
   const isFile = config.url.startsWith("file:") && !config.url.includes(":memory:");
-  return isFile ? createFileClient(config.url) : createClient({ ...config });
+  if (isFile) return createFileClient(config.url);
+  // Loaded only here, because it costs every start on files a twentieth of a second.
+  const { createClient } = createRequire(import.meta.url)("@libsql/client") as typeof Libsql;
+  return createClient({ ...config });
 }
