@@ -90,11 +90,14 @@ const closed: ClientProblem = {
 /** How often answers past their time are looked for. */
 const expiryMs = 5_000;
 
-/** Calls back when the browser says that the network is back. */
-function hearNetwork(onBack: () => void): () => void {
+/** Calls back when the browser says that the network is back, or gone. */
+function hearNetwork(onChange: (isThere: boolean) => void): () => void {
   if (typeof globalThis.addEventListener !== "function") return () => {};
-  globalThis.addEventListener("online", onBack);
-  return () => globalThis.removeEventListener("online", onBack);
+  const tell = ({ type }: Event): void => onChange(type === "online");
+  for (const type of ["online", "offline"]) globalThis.addEventListener(type, tell);
+  return () => {
+    for (const type of ["online", "offline"]) globalThis.removeEventListener(type, tell);
+  };
 }
 
 /** A batch of the public API: the id of a new record may stand in its data, or be minted. */
@@ -253,7 +256,7 @@ export function createClient<Source extends AnyRegistry = AnyRegistry>(
   };
   const ready = open();
   const stopExpiring = clock.every(expiryMs, () => cache.expire(clock.now()));
-  const stopHearing = hearNetwork(() => session.wake());
+  const stopHearing = hearNetwork((isThere) => session.hearNetwork(isThere));
 
   /** Ends this tab. `forget`: what is on disk goes too, so nothing is stored any more. */
   const stop = async (forget?: () => Promise<void>): Promise<void> => {

@@ -58,8 +58,8 @@ export interface Session {
   post(message: OutboxMessage | { readonly kind: "signedOut" }): void;
   setPaused(isPaused: boolean): void;
   setToken(token: TokenSource): void;
-  /** The browser says that the network is back. */
-  wake(): void;
+  /** What the browser says. An open stream would seem alive until it was silent for too long. */
+  hearNetwork(isThere: boolean): void;
   close(): void;
   readonly state: ConnectionState;
   readonly isLeader: boolean;
@@ -192,7 +192,7 @@ export function createSession(options: SessionOptions): Session {
       if (typeof token === "string") post({ kind: "token", token });
       connection.dispatch("tokenSet");
     },
-    wake: () => connection.dispatch("due"),
+    hearNetwork: (isThere) => connection.dispatch(isThere ? "due" : "lost"),
     close: () => {
       connection.dispatch("close");
       giveUp();

@@ -49,6 +49,8 @@ async function build(): Promise<void> {
   const vite = join(root, "node_modules/vite/bin/vite.js");
   const run = Bun.spawn([process.execPath, vite, "build", source, "--logLevel", "error"], {
     cwd: root,
+    // Whatever this process is: Vite would build for it, without the service worker.
+    env: { ...process.env, NODE_ENV: "production" },
     stdout: "ignore",
     stderr: "pipe",
   });

@@ -202,6 +202,26 @@ test("C10: bytes that are no msgpack, twice at one position, begin afresh instea
   expect(opened).toBeLessThanOrEqual(3);
 });
 
+test("C8: a browser that says it is offline is believed at once, though the stream still seems open", async () => {
+  await using world = await createClientWorld();
+  let isThere = true;
+  const client = world.open({
+    fetch: async (url, init) => {
+      if (!isThere) throw new TypeError("Failed to fetch");
+      return world.direct(url, init);
+    },
+  });
+  await until(client.status, live);
+  isThere = false;
+  globalThis.dispatchEvent(new Event("offline"));
+  expect(client.status.getSnapshot().connection).toBe("offline");
+  const { done } = client.insert("album", { name: "waits" });
+  isThere = true;
+  globalThis.dispatchEvent(new Event("online"));
+  expect((await done).sequence).toBe(1);
+  await until(client.status, live);
+});
+
 test("C11: a service that ends and comes back is found again, and a client that missed it catches up", async () => {
   await using world = await createClientWorld();
   const client = world.open();

@@ -87,6 +87,7 @@ story(
     await cleo.openAlbum("Ring road");
     await cleo.untilKept();
     await cleo.context.setOffline(true);
+    await cleo.status({ connection: "offline" });
     await cleo.renameAlbum("Ring road, by bus");
     await cleo.createAlbum("Written on the bus");
     await cleo.status({ pending: 2 });

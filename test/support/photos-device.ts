@@ -178,7 +178,11 @@ export async function openDevice(browser: Browser, link: string) {
     openWindow: async () => openWindow(page.url()),
     held: (question: Question, other: Page = page) => other.evaluate(readHeld, question),
     /** Resolves once the worker holds the page, so that it opens without the service. */
-    untilKept: () => page.evaluate(() => navigator.serviceWorker.ready.then(() => {})),
+    untilKept: () =>
+      page.waitForFunction(async () => {
+        const registration = await navigator.serviceWorker.getRegistration();
+        return registration?.active?.state === "activated";
+      }),
   };
 }
 
