@@ -11,7 +11,7 @@ import type { Answer } from "./snapshot.ts";
 /** After a reset: what is known stays visible, but anything that comes is newer. */
 function forgetVersions(state: CacheState): void {
   for (const type of state.types.values()) {
-    type.forgottenAt = type.changedAt = type.learnedAt = 0;
+    type.forgottenAt = type.changedAt = type.learnedAt = type.doubtedBefore = 0;
     for (const node of type.nodes.values()) {
       if (isWatched(node)) {
         touch(state, node);
@@ -71,8 +71,6 @@ export function applyEvent(state: CacheState, event: ChangeEvent): "applied" | "
   return "applied";
 }
 
-const none: ReadonlySet<RecordNode> = new Set();
-
 /** Answers the nodes of the records, in their order, and those that are known to be newer. */
 function putAll(
   at: Arrival,
@@ -80,15 +78,15 @@ function putAll(
 ): { readonly nodes: RecordNode[]; readonly overtaken: ReadonlySet<RecordNode> } {
   const { state } = at;
   const nodes: RecordNode[] = [];
-  let overtaken: Set<RecordNode> | null = null;
+  const overtaken = new Set<RecordNode>();
   let type = null;
   for (const { type: name, record } of records) {
     if (type === null || type.name !== name) type = typeOf(state, name);
     const node = nodeOf(state, type, record.id);
     nodes.push(node);
-    if (!putBase(at, node, record)) (overtaken ??= new Set()).add(node);
+    if (!putBase(at, node, record)) overtaken.add(node);
   }
-  return { nodes, overtaken: overtaken ?? none };
+  return { nodes, overtaken };
 }
 
 function putGone(at: Arrival, { type, id, version }: RecordRef & { version: number }): RecordNode {

@@ -1,4 +1,4 @@
-import { addOwner, markDirty, owns, removeOwner, viewOf } from "./nodes.ts";
+import { addOwner, markDirty, owns, ownersOf, removeOwner, viewOf } from "./nodes.ts";
 import type { CacheState, QueryNode, RecordNode, RuleIndex, TypeStore } from "./nodes.ts";
 import type { ClientRecord } from "./record.ts";
 import type { QueryRule } from "./rules.ts";
@@ -25,14 +25,12 @@ export function bucketOf(
   return bucket;
 }
 
-const noLists: readonly QueryNode[] = [];
-
 /** The lists of a rule that `record` may belong to. */
 export function listsFor(
   { partition, lists }: RuleIndex,
   record: ClientRecord,
 ): readonly QueryNode[] {
-  return lists.get(bucketOf(partition, record)) ?? noLists;
+  return lists.get(bucketOf(partition, record)) ?? [];
 }
 
 export function fits(state: CacheState, query: QueryNode, record: ClientRecord): boolean {
@@ -215,16 +213,13 @@ export function dataOf(state: CacheState, query: QueryNode): readonly unknown[] 
   return old;
 }
 
-function markMember(state: CacheState, query: QueryNode, node: RecordNode): void {
-  if (query.changed !== null && query.changed.push(node) > query.base.length) query.changed = null;
-  markDirty(state, query);
-}
-
 /** After a base changed: the lists that hold it. */
 export function markOwners(state: CacheState, node: RecordNode): void {
-  const { owners } = node;
-  if (Array.isArray(owners)) for (const query of owners) markMember(state, query, node);
-  else if (owners !== null) markMember(state, owners, node);
+  for (const query of ownersOf(node)) {
+    if (query.changed !== null && query.changed.push(node) > query.base.length)
+      query.changed = null;
+    markDirty(state, query);
+  }
 }
 
 /** After a view changed: also the lists that only a pending mutation makes it part of. */

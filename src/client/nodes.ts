@@ -179,6 +179,11 @@ export function viewOf(node: RecordNode): ClientRecord | null {
   return top === undefined ? node.base : top.record;
 }
 
+/** Whether its base is what the server has, as far as anybody heard. */
+export function isKnown({ sequence, type }: RecordNode): boolean {
+  return sequence >= type.doubtedBefore;
+}
+
 export function isWatched({ extra }: RecordNode): boolean {
   return extra !== null && extra.listeners.length > 0;
 }
@@ -227,6 +232,12 @@ export function markDirty(state: CacheState, query: QueryNode): void {
   if (query.isDirty) return;
   query.isDirty = true;
   state.step.queries.push(query);
+}
+
+const nobody: readonly QueryNode[] = [];
+
+export function ownersOf({ owners }: RecordNode): readonly QueryNode[] {
+  return owners === null ? nobody : Array.isArray(owners) ? owners : [owners];
 }
 
 export function owns(query: QueryNode, node: RecordNode): boolean {

@@ -1,4 +1,4 @@
-import { dropNode, extraOf, isWatched, nodeOf, touch, typeOf } from "./nodes.ts";
+import { dropNode, extraOf, isKnown, isWatched, nodeOf, touch, typeOf } from "./nodes.ts";
 import type { CacheState, Layer, Pending, RecordNode } from "./nodes.ts";
 import type { ClientRecord } from "./record.ts";
 import type { Draft, Mutation } from "./rules.ts";
@@ -132,7 +132,7 @@ export function dropPending(state: CacheState, pending: Pending): void {
   state.pending = state.pending.filter((other) => other !== pending);
   for (const node of strip(state, pending)) {
     state.rebased.add(node);
-    if (node.sequence < 0 && isWatched(node)) state.step.unknown.push(node);
+    if (!isKnown(node) && isWatched(node)) state.step.unknown.push(node);
   }
   for (const node of pending.nodes) dropIfEmpty(state, node);
 }

@@ -1,9 +1,9 @@
 import { share } from "./equality.ts";
 import { listsFor } from "./lists.ts";
-import { isWatched, owns, touch, typeOf, weigh } from "./nodes.ts";
+import { isWatched, owns, ownersOf, touch, typeOf, weigh } from "./nodes.ts";
 import { markStale, placeIn } from "./queries.ts";
 import type { BaseChange } from "./lists.ts";
-import type { CacheState, QueryNode, RecordNode, TypeStore } from "./nodes.ts";
+import type { CacheState, RecordNode, TypeStore } from "./nodes.ts";
 import type { ClientRecord, RecordRef } from "./record.ts";
 
 /** What is said of records that come together: made once for all of them. */
@@ -25,16 +25,13 @@ function isNewer(node: RecordNode, version: number, sequence: number): boolean {
   return version > node.version || (version === node.version && sequence > node.sequence);
 }
 
-function placeInOwner(state: CacheState, query: QueryNode, change: BaseChange): void {
-  if (query.sequence < change.sequence || change.node.base === null) placeIn(state, query, change);
-}
-
 /** Every list of the type finds the place of a changed record, unless its answer already knew. */
 function placeEverywhere(state: CacheState, change: BaseChange): void {
   const { node, sequence } = change;
-  const { owners, type, base } = node;
-  if (Array.isArray(owners)) for (const query of owners) placeInOwner(state, query, change);
-  else if (owners !== null) placeInOwner(state, owners, change);
+  const { type, base } = node;
+  for (const query of ownersOf(node)) {
+    if (query.sequence < sequence || base === null) placeIn(state, query, change);
+  }
   if (base === null) return;
   for (const index of type.rules.values()) {
     for (const query of listsFor(index, base)) {

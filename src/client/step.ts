@@ -1,7 +1,7 @@
 import { isEqual } from "./equality.ts";
 import { evictQueries, evictRecords } from "./eviction.ts";
 import { markLists, markOwners } from "./lists.ts";
-import { isWatched, markDirty, newStep, viewOf } from "./nodes.ts";
+import { isKnown, isWatched, markDirty, newStep, viewOf } from "./nodes.ts";
 import { dropIfEmpty, keepIdentity, replay } from "./overlay.ts";
 import { refresh } from "./queries.ts";
 import type { CacheState, Listener, RecordNode, Step } from "./nodes.ts";
@@ -10,14 +10,14 @@ import type { RecordSnapshot } from "./snapshot.ts";
 
 /** The snapshot of a record; the old one when nothing changed. */
 export function snapshotOf(node: RecordNode): RecordSnapshot {
-  const { extra, type, sequence } = node;
+  const { extra } = node;
   const data = viewOf(node);
   const isPending = extra !== null && extra.layers.length > 0;
-  const isKnown = sequence >= 0 && sequence >= type.doubtedBefore;
+  const known = isKnown(node);
   const old = extra?.snapshot;
-  if (old != null && old.data === data && old.isPending === isPending && old.isKnown === isKnown)
+  if (old != null && old.data === data && old.isPending === isPending && old.isKnown === known)
     return old;
-  const snapshot = { data, isPending, isKnown };
+  const snapshot = { data, isPending, isKnown: known };
   if (extra !== null) extra.snapshot = snapshot;
   return snapshot;
 }

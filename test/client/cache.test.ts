@@ -261,3 +261,22 @@ test("a list without an order keeps showing a new record while its place is aske
     expect(large.snapshot().isStale).toBe(false);
   }
 });
+
+test("a refused record is asked for when a bulk came in the meantime (CACHE-17, OPT-03)", () => {
+  const { cache, asked } = createWorld();
+  cache.subscribeRecord("file", "a", () => {});
+  cache.putMissing({ type: "file", id: "a" }, 5);
+  asked();
+  cache.mutate({ id: "m", apply: (draft) => draft.insert("file", file("a")) });
+  cache.applyEvent(event(6, { bulk: { type: "file", scopes: [] } }));
+  cache.reject("m");
+  expect(asked()).toEqual(["file:a"]);
+});
+
+test("a bulk of a history that is gone casts no doubt on the next one (CACHE-17)", () => {
+  const { cache } = createWorld();
+  cache.applyEvent(event(6, { bulk: { type: "file", scopes: [] } }));
+  cache.start(1);
+  cache.putRecords([{ type: "file", record: file("a") }], 1);
+  expect(cache.record("file", "a")).toMatchObject({ isKnown: true, data: file("a") });
+});
