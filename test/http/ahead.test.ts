@@ -6,6 +6,7 @@
  * database is asked before a cursor is called one of another history.
  */
 import { expect, test } from "bun:test";
+import { createId } from "../../src/base/id.ts";
 import { readFrames } from "../support/events.ts";
 import { createWorld } from "../support/world.ts";
 
@@ -18,6 +19,11 @@ test("I6, I7: a cursor that only the database has reached yet is of this history
   expect((await log(1)).body).toMatchObject({ head: 2, next_after: 2, has_more: false });
   expect((await log(2)).body).toMatchObject({ entries: [], head: 2, next_after: 2 });
   expect([(await log(3)).status, (await log(3)).body.code]).toEqual([410, "history_changed"]);
+  // A follower tells the leader what it has; this made it stop as well.
+  const acknowledge = (sequence: number) =>
+    world.send("POST", `${world.at}/positions`, { device_id: createId(), sequence, epoch: 1 });
+  expect((await acknowledge(2)).status).toBe(200);
+  expect((await acknowledge(3)).status).toBe(410);
   const second = async (after: number) => {
     const response = await world.app.request(`${world.at}/events?encoding=json&after=${after}`, {
       headers: { authorization: `Bearer ${world.token}` },

@@ -14,7 +14,14 @@ import { SyncError } from "../../protocol/errors.ts";
 import { deviceSchema, positionSchema } from "../../protocol/setup.ts";
 import type { Service } from "../../service.ts";
 import { answer, readBody } from "../body.ts";
-import { assertActsAs, authenticate, bodyLimits, openFor, parse } from "../context.ts";
+import {
+  assertActsAs,
+  authenticate,
+  bodyLimits,
+  isBeyondHead,
+  openFor,
+  parse,
+} from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 
 const toTime = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
@@ -109,7 +116,7 @@ export function deviceRoutes(service: Service): Hono<AppEnv> {
       const isWriter = allows(capability, { library: state.id, role: "writer" });
       if (!isWriter) assertSelf(capability, state.id, device_id);
       await assertActsAs(c, library, device_id);
-      if (sequence > state.head) {
+      if (await isBeyondHead(library, sequence)) {
         throw new SyncError("history_changed", { historyId: state.historyId, head: state.head });
       }
       await acknowledge(database, { deviceId: device_id, sequence, epoch }, clock.now());
