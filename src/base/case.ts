@@ -27,6 +27,9 @@ export function renameKeys(
   rename: (name: string) => string,
 ): Record<string, unknown> {
   const renamed: Record<string, unknown> = {};
-  for (const key of Object.keys(record)) renamed[rename(key)] = record[key];
+  for (const key of Object.keys(record)) {
+    // Assigned, it would be the prototype of what is returned.
+    if (key !== "__proto__") renamed[rename(key)] = record[key];
+  }
   return renamed;
 }

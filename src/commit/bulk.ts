@@ -5,6 +5,8 @@ import { writeChunk } from "./bulk-chunk.ts";
 import type { Numbered } from "./bulk-chunk.ts";
 import { finishBulk } from "./bulk-finish.ts";
 import type { FinishOptions } from "./bulk-finish.ts";
+import { createBulkProgress } from "./bulk-progress.ts";
+import type { ProgressOptions } from "./bulk-progress.ts";
 import { findOperation, listRunning, saveOperation, toReceipt } from "./bulk-operation.ts";
 import type { BulkOperation, BulkReceipt } from "./bulk-operation.ts";
 import type { BulkRequest } from "./bulk-request.ts";
@@ -18,7 +20,7 @@ export interface Bulk {
   closeInterrupted(): Promise<void>;
 }
 
-export interface BulkOptions extends FinishOptions {
+export interface BulkOptions extends FinishOptions, ProgressOptions {
   readonly committer: Committer;
   readonly limits: Limits;
   readonly telemetry: Telemetry;
@@ -84,16 +86,20 @@ export function createBulk(options: BulkOptions): Bulk {
 
   const write = async (request: BulkRequest, operation: BulkOperation): Promise<BulkReceipt> => {
     operation.state = "running";
+    const progress = createBulkProgress(options, operation);
     try {
       await committer.exclusive(() => database.write([saveOperation(operation, clock.now())]));
       for await (const chunk of toChunks(request, operation, limits.bulkChunk)) {
         const work = { operation, chunk };
         const stopped = await committer.exclusive(() => writeChunk(options, request, work));
-        if (stopped === null) continue;
-        await finish(operation, "interrupted");
-        throw stopped;
+        if (stopped !== null) {
+          await finish(operation, "interrupted");
+          throw stopped;
+        }
+        if (chunk.length === limits.bulkChunk) progress.moved();
       }
       await finish(operation, "complete");
+      progress.ended();
       return toReceipt(operation, false);
     } catch (error) {
       if (operation.state === "running") await finish(operation, "interrupted").catch(() => {});

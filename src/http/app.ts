@@ -7,7 +7,7 @@ import { PROTOCOL_FLOOR } from "../protocol/version.ts";
 import type { Service } from "../service.ts";
 import { answer } from "./body.ts";
 import { readInteger } from "./context.ts";
-import type { AppEnv } from "./context.ts";
+import type { AppContext, AppEnv } from "./context.ts";
 import { toLeader } from "./forward.ts";
 import { deviceRoutes } from "./routes/devices.ts";
 import { conflictRoutes } from "./routes/conflicts.ts";
@@ -21,8 +21,9 @@ import { streamRoutes } from "./routes/stream.ts";
 import { writeRoutes } from "./routes/writes.ts";
 
 /** The only place that turns errors into responses. */
-function toResponse(error: unknown, request: Request, service: Service): Response {
-  const requestId = createId();
+function toResponse(error: unknown, c: AppContext, service: Service): Response {
+  const request = c.req.raw;
+  const requestId = c.get("requestId");
   const path = new URL(request.url).pathname;
   let known: SyncError;
   if (isSyncError(error)) known = error;
@@ -62,31 +63,40 @@ function assertSpoken(protocol: number): void {
   throw new SyncError("protocol_too_old", { protocol: PROTOCOL_FLOOR }, { detail });
 }
 
+/** Browsers of these origins may ask; "*" lets every origin ask, for each needs a token anyway. */
+function allowOrigins(origins: readonly string[]) {
+  return cors({
+    origin: origins.includes("*") ? "*" : [...origins],
+    allowMethods: ["GET", "HEAD", "POST", "DELETE"],
+    allowHeaders: [
+      "authorization",
+      "content-type",
+      "content-encoding",
+      "if-none-match",
+      "last-event-id",
+      "traceparent",
+      "x-device-id",
+      "x-request-id",
+      "x-syncline-protocol",
+    ],
+    exposeHeaders: ["etag", "retry-after", "x-request-id"],
+    maxAge: 600,
+  });
+}
+
 /** The HTTP contract (API.md) over a service. */
 export function createApp(service: Service): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
-  if (service.corsOrigins.length > 0) {
-    app.use(
-      "*",
-      cors({
-        origin: [...service.corsOrigins],
-        allowHeaders: [
-          "authorization",
-          "content-type",
-          "x-device-id",
-          "last-event-id",
-          "x-syncline-protocol",
-        ],
-        exposeHeaders: ["etag", "retry-after"],
-        maxAge: 600,
-      }),
-    );
-  }
+  if (service.corsOrigins.length > 0) app.use("*", allowOrigins(service.corsOrigins));
   app.use("*", async (c, next) => {
+    const named = c.req.header("x-request-id");
+    const requestId = named !== undefined && /^[\w.:-]{1,128}$/.test(named) ? named : createId();
+    c.set("requestId", requestId);
     const started = service.clock.monotonic();
     const span = service.telemetry.span("http.request", { method: c.req.method, path: c.req.path });
     c.set("span", span);
     await next();
+    if (named !== undefined || !c.res.ok) c.res.headers.set("x-request-id", requestId);
     const labels = { method: c.req.method, status: c.res.status };
     service.telemetry.count("requests", 1, labels);
     service.telemetry.observe(
@@ -126,8 +136,8 @@ export function createApp(service: Service): Hono<AppEnv> {
     const { pathname } = new URL(c.req.url);
     const what = `${c.req.method} ${pathname}`;
     const error = new SyncError("not_found", { what }, { detail: `There is no route ${what}.` });
-    return toResponse(error, c.req.raw, service);
+    return toResponse(error, c, service);
   });
-  app.onError((error, c) => toResponse(error, c.req.raw, service));
+  app.onError((error, c) => toResponse(error, c, service));
   return app;
 }

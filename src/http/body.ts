@@ -68,11 +68,13 @@ export async function readBytes(
   return Promise.race([whole, late.promise]).finally(stop);
 }
 
-/** Refuses nesting that would cost more to walk than it can be worth. */
-export function assertDepth(value: unknown, depth: number): void {
+/** Refuses nesting that would cost more to walk than it can be worth, and names that are no field's. */
+export function assertShape(value: unknown, depth: number): void {
   if (typeof value !== "object" || value === null) return;
   if (depth === 0) throw invalid("The body nests too deeply.");
-  for (const inner of Object.values(value)) assertDepth(inner, depth - 1);
+  // Whoever copied such a field by assignment would give the copy another prototype.
+  if (Object.hasOwn(value, "__proto__")) throw invalid('No field may be named "__proto__".');
+  for (const inner of Object.values(value)) assertShape(inner, depth - 1);
 }
 
 const kept = new WeakMap<Request, Uint8Array>();
@@ -100,7 +102,7 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<un
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw invalid("The body must be one object.");
   }
-  assertDepth(value, limits.depth);
+  assertShape(value, limits.depth);
   return value;
 }
 

@@ -17,6 +17,8 @@ export interface AppEnv extends Env {
 }
 export type AppContext = Context<AppEnv>;
 
+const MESSAGE_CHARACTERS = 300;
+
 /** Checks a body or a query string against its schema. @throws invalid_body with the issues */
 export function parse<Schema extends v.GenericSchema>(
   schema: Schema,
@@ -26,7 +28,8 @@ export function parse<Schema extends v.GenericSchema>(
   if (result.success) return result.output;
   const issues = result.issues.map((issue) => ({
     path: (issue.path ?? []).map((part) => String(part.key)).join("."),
-    message: issue.message,
+    // It quotes what was received, however long that is.
+    message: issue.message.slice(0, MESSAGE_CHARACTERS),
   }));
   const [first] = issues;
   // A batch is told which of its changes cannot be read, as it is told which one is refused.

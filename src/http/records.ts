@@ -1,7 +1,9 @@
 import type { Clock } from "../base/clock.ts";
 import type { BulkRecord } from "../commit/bulk-request.ts";
 import { SyncError } from "../protocol/errors.ts";
+import type { Limits } from "../protocol/limits.ts";
 import { readValues } from "../stream/unpack.ts";
+import { assertShape } from "./body.ts";
 
 export const RECORDS_MSGPACK = "application/vnd.syncline.records+msgpack";
 export const RECORDS_NDJSON = "application/x-ndjson";
@@ -15,23 +17,34 @@ function badBody(message: string, cause?: unknown): SyncError {
   return new SyncError("invalid_body", { issues }, { detail: message, cause });
 }
 
-function toRecord(value: unknown): BulkRecord {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : badRecord("A record is a map of fields.");
-}
-
-function parseLine(line: string): BulkRecord {
+function toRecord(value: unknown, depth: number): BulkRecord {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return badRecord("A record is a map of fields.");
+  }
   try {
-    return toRecord(JSON.parse(line));
+    assertShape(value, depth);
+    return value as Record<string, unknown>;
   } catch (error) {
-    return badRecord("The line is not valid JSON.", error);
+    return badRecord(error instanceof SyncError ? error.message : "Not a record.", error);
   }
 }
 
+function parseLine(line: string, depth: number): BulkRecord {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch (error) {
+    return badRecord("The line is not valid JSON.", error);
+  }
+  return toRecord(value, depth);
+}
+
+/** How large and how deep a record may be. */
+type RecordLimits = Pick<Limits, "recordBytes" | "nestingDepth">;
+
 async function* readLines(
   body: AsyncIterable<Uint8Array>,
-  recordBytes: number,
+  { recordBytes, nestingDepth }: RecordLimits,
 ): AsyncGenerator<BulkRecord> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   const decode = (part?: Uint8Array): string => {
@@ -48,20 +61,20 @@ async function* readLines(
     rest = lines.pop() ?? "";
     if (rest.length > recordBytes * 2)
       throw new SyncError("body_too_large", { limitBytes: recordBytes });
-    for (const line of lines) if (line.trim() !== "") yield parseLine(line);
+    for (const line of lines) if (line.trim() !== "") yield parseLine(line, nestingDepth);
   }
   rest += decode();
-  if (rest.trim() !== "") yield parseLine(rest);
+  if (rest.trim() !== "") yield parseLine(rest, nestingDepth);
 }
 
 async function* readMaps(
   body: AsyncIterable<Uint8Array>,
-  recordBytes: number,
+  { recordBytes, nestingDepth }: RecordLimits,
 ): AsyncGenerator<BulkRecord> {
   let waiting = 0;
   try {
     for await (const { values, restBytes } of readValues(body)) {
-      for (const value of values) yield toRecord(value);
+      for (const value of values) yield toRecord(value, nestingDepth);
       waiting = restBytes;
       if (waiting > recordBytes * 2)
         throw new SyncError("body_too_large", { limitBytes: recordBytes });
@@ -101,7 +114,7 @@ async function* untilStalled(
 /** Reads the records of a bulk body as they arrive; never the body whole. @throws invalid_body, body_too_large */
 export function readRecords(
   request: Request,
-  limits: { recordBytes: number; bulkBodyBytes: number; bulkStallMs: number },
+  limits: RecordLimits & Pick<Limits, "bulkBodyBytes" | "bulkStallMs">,
   clock: Clock,
 ): AsyncIterable<BulkRecord> {
   const type = (request.headers.get("content-type") ?? "").split(";")[0]?.trim();
@@ -134,7 +147,5 @@ export function readRecords(
       yield part;
     }
   };
-  return type === RECORDS_NDJSON
-    ? readLines(bounded(), limits.recordBytes)
-    : readMaps(bounded(), limits.recordBytes);
+  return type === RECORDS_NDJSON ? readLines(bounded(), limits) : readMaps(bounded(), limits);
 }

@@ -115,6 +115,7 @@ export async function openLibrary(options: LibraryOptions): Promise<Library> {
   const hub = createHub({ ...options, head: state.head, codec, readLog, onFirst });
   const publisher = createPublisher({ ...options, hub, state, render });
   const relay = createRelay({ ...options, hub, state, readLog, refresh, onMoved });
+  const announce: Library["announce"] = (type, data) => publisher.announce(type, data);
   const onCommitted: typeof publisher.publish = (plan) => {
     publisher.publish(plan);
     arrivals.moved();
@@ -127,7 +128,12 @@ export async function openLibrary(options: LibraryOptions): Promise<Library> {
   const ordered = registry.resources;
   const onFenced = (): void => leadership.lose();
   const committer = createCommitter({ ...shared, ordered, onCommitted, onFenced });
-  const bulk = createBulk({ ...shared, committer, onCommitted: onEntries });
+  const bulk = createBulk({
+    ...shared,
+    committer,
+    onCommitted: onEntries,
+    announce,
+  });
   const manager = createManager({ ...shared, committer, onCommitted: onEntries });
   const leadership: Leadership = createLeadership({
     ...shared,
@@ -151,7 +157,7 @@ export async function openLibrary(options: LibraryOptions): Promise<Library> {
     hub,
     leadership,
     roll: createRoll(options),
-    announce: (type, data) => publisher.announce(type, data),
+    announce,
     reached: (sequence) => arrivals.reached(sequence),
     close: async () => {
       await committer.drained();

@@ -31,9 +31,13 @@ export async function addListing(database: Database, listing: LibraryListing): P
       },
     ]);
   } catch (error) {
-    const [rows = []] = await database.read([{ sql: `${SELECT} WHERE id = ?`, args: [id] }]);
-    if (rows.length === 0) throw error;
-    const detail = `The library ${id} exists.`;
+    const sql = "SELECT state FROM libraries WHERE id = ?";
+    const [[row] = []] = await database.read([{ sql, args: [id] }]);
+    if (row === undefined) throw error;
+    const detail =
+      row[0] === "deleted"
+        ? `The library ${id} was deleted, and an id stands for one library for ever; choose another.`
+        : `The library ${id} exists.`;
     throw new SyncError("already_exists", { current: null }, { detail });
   }
 }

@@ -22,6 +22,11 @@ export const batchSchema = v.object({
   mutation_id: v.optional(uuid),
   atomic: v.optional(v.boolean()),
 });
+/** The same with `atomic: false`: each change is read by itself, so that one cannot hide the others. */
+export const resilientBatchSchema = v.object({
+  ...batchSchema.entries,
+  changes: v.pipe(v.array(v.unknown()), v.minLength(1), v.maxLength(1_000)),
+});
 export const actionSchema = v.object({
   input: v.optional(v.unknown()),
   mutation_id: v.optional(uuid),

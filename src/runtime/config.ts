@@ -25,7 +25,16 @@ const schema = v.object({
   DATABASE_ADMIN_URL: v.optional(v.pipe(v.string(), v.url("a URL"))),
   SYNCLINE_SECRET: v.optional(v.pipe(v.string(), v.minLength(16, "at least 16 characters"))),
   SYNCLINE_JWKS_URL: v.optional(v.pipe(v.string(), v.url("a URL"))),
-  CORS_ORIGINS: v.optional(v.string(), ""),
+  CORS_ORIGINS: v.optional(
+    v.pipe(
+      v.string(),
+      v.check(
+        (text) => text.split(",").every((one) => /^\s*(\*|\w[\w+.-]*:\/\/[^/\s]+)?\s*$/.test(one)),
+        "origins such as https://app.example, separated by commas, or *",
+      ),
+    ),
+    "",
+  ),
   DURABILITY: v.optional(v.picklist(["full", "normal"], '"full" or "normal"'), "full"),
   LOG_LEVEL: v.optional(
     v.picklist(["error", "info", "debug"], '"error", "info" or "debug"'),

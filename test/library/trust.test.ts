@@ -42,9 +42,13 @@ test("DOM-04: the token of a registered device acts as that device only, with th
   const position = { device_id: "desk", sequence: 1 };
   const moved = await world.send("POST", `${world.at}/positions`, position, await as("phone"));
   expect([moved.status, moved.body.reason]).toEqual([403, "other_device"]);
-  // Revoked, it does not become a person who may name anybody.
+  // Revoked, it does not become a person who may name anybody, by an old token or a new one.
+  const old = { ...(await as("phone")), "x-device-id": "desk" };
   await world.send("DELETE", `${world.at}/devices/phone`);
-  expect(await write(rename, "phone", "desk")).toEqual([401, "revoked"]);
+  const refused = await world.send("POST", `${world.at}/commit`, rename, old);
+  expect([refused.status, refused.body.reason]).toEqual([401, "revoked"]);
+  for (const at = systemClock.now(); systemClock.now() === at;) await Bun.sleep(1);
+  expect(await write(rename, "phone", "desk")).toEqual([403, "other_device"]);
 });
 
 test("SETUP-04: a service shows another address the token that was named for it, and no other", async () => {

@@ -10,19 +10,22 @@ import type { WireResource } from "../../protocol/errors.ts";
 import type { AnyQuery } from "../../resource/define.ts";
 import type { Service } from "../../service.ts";
 import { fetchByIds } from "../../stream/render.ts";
-import { answer, readBody } from "../body.ts";
+import { answer, assertShape, readBody } from "../body.ts";
 import { authenticate, bodyLimits, openFor, parse } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 
-function readInput(c: AppContext): unknown {
+function readInput(c: AppContext, depth: number): unknown {
   const text = c.req.query("input");
   if (text === undefined) return {};
+  let input: unknown;
   try {
-    return JSON.parse(text);
+    input = JSON.parse(text);
   } catch (cause) {
     const issues = [{ path: "input", message: "Not valid JSON." }];
     throw new SyncError("invalid_body", { issues }, { cause });
   }
+  assertShape(input, depth);
+  return input;
 }
 
 /** The records that a query's own records name, for whoever may see their types. */
@@ -91,6 +94,6 @@ export function queryRoutes(service: Service): Hono<AppEnv> {
     })
     .get("/v1/libraries/:library/query/:name", async (c) => {
       await authenticate(c, service);
-      return runQuery(c, service, readInput(c));
+      return runQuery(c, service, readInput(c, service.limits.nestingDepth));
     });
 }

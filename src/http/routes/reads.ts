@@ -19,7 +19,13 @@ async function readRecord(c: AppContext, service: Service): Promise<Response> {
     const what = `${resource.type} ${c.req.param("id") ?? ""}`;
     throw new SyncError("not_found", { what }, { detail: `There is no ${what}.` });
   }
-  return answer(c.req.raw, found, { headers: { etag: `"${found.version}"` } });
+  const etag = `"${found.version}"`;
+  // What is joined from other tables changes without its version.
+  const known = resource.isPlain ? (c.req.header("if-none-match")?.split(/,\s*/) ?? []) : [];
+  if (known.some((tag) => tag.replace(/^W\//, "") === etag)) {
+    return new Response(null, { status: 304, headers: { etag } });
+  }
+  return answer(c.req.raw, found, { headers: { etag } });
 }
 
 async function listRecords(c: AppContext, service: Service): Promise<Response> {

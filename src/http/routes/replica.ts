@@ -3,7 +3,12 @@ import type { Next } from "hono";
 import { requireGrant, SERVICE_WIDE } from "../../auth/capability.ts";
 import { createId } from "../../base/id.ts";
 import type { Follower } from "../../follower/follower.ts";
-import { actionSchema, batchSchema, commitSchema } from "../../protocol/commit.ts";
+import {
+  actionSchema,
+  batchSchema,
+  commitSchema,
+  resilientBatchSchema,
+} from "../../protocol/commit.ts";
 import { SyncError } from "../../protocol/errors.ts";
 import { followSchema, resumeSchema } from "../../protocol/setup.ts";
 import type { Service } from "../../service.ts";
@@ -33,15 +38,16 @@ function toRequest(write: Write, given: unknown): Record<string, unknown> {
     write.type === undefined ? one : { ...(one as object), resource_type: write.type };
   if (write.kind === "commit") return parse(commitSchema, withType(given));
   if (write.kind !== "batch") return parse(actionSchema, given);
-  const body = given as { changes?: unknown } | null;
+  const body = given as { changes?: unknown; atomic?: unknown } | null;
   const changes = Array.isArray(body?.changes) ? body.changes.map(withType) : body?.changes;
-  return parse(batchSchema, { ...body, changes });
+  const schema = body?.atomic === false ? resilientBatchSchema : batchSchema;
+  return parse(schema, { ...body, changes });
 }
 
 function typesOf(request: Record<string, unknown>): string[] {
   const changes = Array.isArray(request["changes"]) ? request["changes"] : [request];
   return changes.flatMap((one: unknown) => {
-    const type = (one as { resource_type?: unknown }).resource_type;
+    const type = (one as { resource_type?: unknown } | null)?.resource_type;
     return typeof type === "string" ? type : [];
   });
 }

@@ -109,6 +109,14 @@ export function streamRoutes(service: Service): Hono<AppEnv> {
     const capability = c.get("capability");
     const types = visibleTypes(c, service, library.state.id);
     const { raw } = c.req;
+    const isSse = format === "sse" || format === "sse-json";
+    const headers = {
+      "content-type": isSse ? "text/event-stream" : EVENTS_MSGPACK,
+      "cache-control": "no-store, no-transform",
+      "x-accel-buffering": "no",
+    };
+    // Nobody would ever read its body.
+    if (c.req.method === "HEAD") return new Response(null, { headers });
     const body = service.openBody({
       highWaterBytes: limits.subscriberBytes,
       signal: () => raw.signal,
@@ -124,13 +132,6 @@ export function streamRoutes(service: Service): Hono<AppEnv> {
         });
       },
     });
-    const isSse = format === "sse" || format === "sse-json";
-    return new Response(body, {
-      headers: {
-        "content-type": isSse ? "text/event-stream" : EVENTS_MSGPACK,
-        "cache-control": "no-store, no-transform",
-        "x-accel-buffering": "no",
-      },
-    });
+    return new Response(body, { headers });
   });
 }

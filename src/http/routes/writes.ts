@@ -2,10 +2,18 @@ import { Hono } from "hono";
 import { requireGrant } from "../../auth/capability.ts";
 import type { BulkReceipt } from "../../commit/bulk-operation.ts";
 import type { ChangeRequest, Receipt } from "../../commit/change.ts";
+import type { TransactionManager } from "../../commit/manager.ts";
 import type { ResilientReceipt } from "../../commit/resilient.ts";
 import { createId } from "../../base/id.ts";
-import { actionSchema, batchSchema, bulkQuerySchema, commitSchema } from "../../protocol/commit.ts";
-import { SyncError } from "../../protocol/errors.ts";
+import {
+  actionSchema,
+  batchSchema,
+  bulkQuerySchema,
+  changeSchema,
+  commitSchema,
+  resilientBatchSchema,
+} from "../../protocol/commit.ts";
+import { SyncError, isSyncError, toProblem, withIndex } from "../../protocol/errors.ts";
 import type { Service } from "../../service.ts";
 import { answer, readBody } from "../body.ts";
 import { authenticate, authorOf, bodyLimits, mutationOf, openFor, parse } from "../context.ts";
@@ -56,6 +64,37 @@ function withType(c: AppContext, value: unknown): unknown {
   return { ...value, resource_type: type };
 }
 
+/** The changes that can be read, and where they stood; the others as the failures they are. */
+function toEach<Body extends { readonly changes: readonly unknown[] }>(body: Body) {
+  const changes: ChangeRequest[] = [];
+  const places: number[] = [];
+  const unreadable: ResilientReceipt["failed"][number][] = [];
+  for (const [index, change] of body.changes.entries()) {
+    try {
+      changes.push(parse(changeSchema, change));
+      places.push(index);
+    } catch (error) {
+      if (!isSyncError(error)) throw error;
+      unreadable.push({ index, problem: toProblem(withIndex(error, index)) });
+    }
+  }
+  return { ...body, changes, places, unreadable };
+}
+
+/** Commits what can be read and is allowed; lists what was not, by its place in the request. */
+async function commitEach(
+  manager: TransactionManager,
+  { changes, places, unreadable }: ReturnType<typeof toEach>,
+  context: Parameters<TransactionManager["commitResilient"]>[1],
+): Promise<ResilientReceipt> {
+  const receipt = await manager.commitResilient(changes, context);
+  const refused = receipt.failed.map((one) => {
+    const index = places[one.index] ?? one.index;
+    return { index, problem: { ...one.problem, index } };
+  });
+  return { ...receipt, failed: [...unreadable, ...refused].toSorted((a, b) => a.index - b.index) };
+}
+
 type Handler = (c: AppContext) => Promise<Response>;
 
 function createCommit(service: Service): Handler {
@@ -83,12 +122,16 @@ function createBatch(service: Service): Handler {
   return async (c) => {
     await authenticate(c, service);
     const library = await openFor(c, service, { role: "writer" });
-    const body = (await readBody(c.req.raw, large)) as { changes?: unknown } | null;
-    const changes = Array.isArray(body?.changes)
+    const body = (await readBody(c.req.raw, large)) as { changes?: unknown; atomic?: unknown };
+    const changes = Array.isArray(body.changes)
       ? body.changes.map((one) => withType(c, one))
-      : body?.changes;
-    const { mutation_id, atomic, operation, ...rest } = parse(batchSchema, { ...body, changes });
-    const types = new Set(rest.changes.map((change) => change.resource_type));
+      : body.changes;
+    const { mutation_id, operation, ...rest } =
+      body.atomic === false
+        ? toEach(parse(resilientBatchSchema, { ...body, changes }))
+        : parse(batchSchema, { ...body, changes });
+    const requests: readonly ChangeRequest[] = rest.changes;
+    const types = new Set(requests.map((change) => change.resource_type));
     for (const type of types) {
       if (registry.find(type) === undefined) continue;
       requireGrant(c.get("capability"), { library: library.state.id, role: "writer", type });
@@ -98,10 +141,9 @@ function createBatch(service: Service): Handler {
       mutationId: mutationOf(c, mutation_id),
       ...(operation === undefined ? {} : { operation }),
     };
-    const requests: readonly ChangeRequest[] = rest.changes;
     const receipt =
-      atomic === false
-        ? await library.manager.commitResilient(requests, context)
+      "unreadable" in rest
+        ? await commitEach(library.manager, rest, context)
         : await library.manager.commitBatch(requests, context);
     telemetry.count("commits", 1, { kind: "batch" });
     return answer(c.req.raw, batchAnswer(receipt));

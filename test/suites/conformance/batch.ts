@@ -122,6 +122,61 @@ export const batch: Topic = (library) => {
     expect(await head()).toBe(before + 247);
   });
 
+  test("TM-29: atomic: false lists what cannot even be read, and commits the rest", async () => {
+    const { send, head } = await library();
+    const before = await head();
+    const good = () => insert("tag", { name: "t" });
+    const changes = [
+      null,
+      good(),
+      { ...good(), operation: "explode" },
+      insert("tag", {}),
+      good(),
+      5,
+      { ...good(), id: "x".repeat(5_000) },
+    ];
+    const { status, body } = await send("POST", "/batch", { body: { changes, atomic: false } });
+    expect(status).toBe(200);
+    const seen = body.failed.map((one: { index: number; problem: { code: string } }) => [
+      one.index,
+      one.problem.code,
+    ]);
+    expect(seen).toEqual([
+      [0, "invalid_body"],
+      [2, "invalid_body"],
+      [3, "invalid_record"],
+      [5, "invalid_body"],
+      [6, "invalid_body"],
+    ]);
+    expect(body.failed[2].problem).toMatchObject({ status: 422, index: 3 });
+    expect(JSON.stringify(body.failed[4]).length).toBeLessThan(1_000);
+    expect([body.resources.length, await head()]).toEqual([2, before + 2]);
+    expect((await send("POST", "/batch", { body: { changes } })).status).toBe(400);
+    for (const none of [[], "all", null, Array.from({ length: 1_001 }, good)]) {
+      const bad = await send("POST", "/batch", { body: { changes: none, atomic: false } });
+      expect(bad).toMatchObject(problem(400, "invalid_body"));
+    }
+  });
+
+  test("two changes of one record in one batch follow each other, whatever the case of its id", async () => {
+    const { send, head } = await library();
+    const before = await head();
+    const id = createId();
+    const twice = [
+      insert("tag", { name: "a" }, id),
+      insert("tag", { name: "b" }, id.toUpperCase()),
+    ];
+    const refused = await send("POST", "/batch", { body: { changes: twice } });
+    expect(refused).toMatchObject(problem(409, "already_exists", { index: 1 }));
+    expect(await head()).toBe(before);
+    const upsert = { ...insert("tag", { name: "b" }, id.toUpperCase()), operation: "upsert" };
+    const { body } = await send("POST", "/batch", { body: { changes: [twice[0], upsert] } });
+    expect(body.resources.map((one: object) => one)).toMatchObject([
+      { id, version: 1, name: "a" },
+      { id, version: 2, name: "b" },
+    ]);
+  });
+
   test("atomic: false with nothing bad has an empty list; with nothing good it still answers", async () => {
     const { send, head } = await library();
     const good = { changes: [insert("tag", { name: "t" })], atomic: false };

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { gzipSync } from "node:zlib";
 import { createId } from "../../../src/base/id.ts";
+import { follow } from "./stream-reader.ts";
 import { MSGPACK, inPieces, packr, problem } from "./world.ts";
 import type { Ask, Library, Topic } from "./world.ts";
 
@@ -47,6 +48,33 @@ export const bulk: Topic = (library) => {
     expect(one.body.name).toBe("t2400");
     const state = await world.send("GET", `/bulk/${token}`);
     expect(state.body).toMatchObject({ token, state: "complete", affected_count: 2_500 });
+  });
+
+  test("a bulk of several chunks tells its listeners how far it is, and that it is done", async () => {
+    const world = await library();
+    const head = await world.head();
+    await using stream = await follow(world);
+    const token = createId();
+    await send(world, `&token=${token}`, { body: toLines(records(4_500)) });
+    await send(world, "", { body: toLines(records(10)) });
+    const seen = await stream.until((frame) => frame.id === head + 2);
+    const jobs = seen.filter((frame) => frame.event === "Job").map((frame) => frame.data);
+    expect(jobs.map((job) => job.kind.data)).toMatchObject([
+      { job_id: token, name: "bulk", status: "running", progress: null, message: "2000 records" },
+      ...jobs.slice(2).map(() => ({ status: "running" })),
+      { job_id: token, name: "bulk", status: "complete", progress: 1, message: "4500 records" },
+    ]);
+    expect(jobs.every((job) => job.envelope.sequence === undefined)).toBe(true);
+  });
+
+  test("I10: a record that nests deeper than allowed is a bad record, however deep", async () => {
+    const world = await library();
+    for (const depth of [100, 20_000]) {
+      const custom = `${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`;
+      const body = `{"id":"${createId()}","name":"t","custom":${custom}}`;
+      const { status, body: answer } = await send(world, "&on_error=skip", { body });
+      expect([status, answer.failed_count]).toEqual([200, 1]);
+    }
   });
 
   test("the same token again gives the same answer, replayed, and writes nothing", async () => {

@@ -57,6 +57,83 @@ export const errors: Topic = (library) => {
     expect(await head()).toBe(before);
   });
 
+  test("I10: a field named __proto__ is refused at any depth, and pollutes nothing", async () => {
+    const { send, head, insert } = await library();
+    const before = await head();
+    const change = (data: string) =>
+      `{"resource_type":"album","operation":"insert","id":"${createId()}","data":${data}}`;
+    for (const body of [
+      change('{"__proto__":{"name":"inherited"}}'),
+      change('{"name":"a","__proto__":null}'),
+      change('{"name":"a","custom":{"deep":[{"__proto__":{"polluted":1}}]}}'),
+      `{"__proto__":{"resource_type":"album"},"operation":"insert","id":"${createId()}"}`,
+    ]) {
+      expect(await send("POST", "/commit", { body })).toMatchObject(problem(400, "invalid_body"));
+    }
+    const query = '{"__proto__":{"limit":1}}';
+    expect(await send("POST", "/query/album.list", { body: `{"input":${query}}` })).toMatchObject(
+      problem(400, "invalid_body"),
+    );
+    expect(await send("GET", `/query/album.list?input=${encodeURIComponent(query)}`)).toMatchObject(
+      problem(400, "invalid_body"),
+    );
+    const lines = `${JSON.stringify({ id: createId() }).slice(0, -1)},"__proto__":{"name":"x"}}`;
+    expect(
+      await send("POST", "/bulk?resource_type=album&on_error=skip", {
+        body: lines,
+        headers: { "content-type": "application/x-ndjson" },
+      }),
+    ).toMatchObject({ status: 200, body: { affected_count: 0, failed_count: 1 } });
+    // Its own packer would rename the field: {"__proto__": {"name": "x"}}, by hand.
+    const proto = Buffer.concat([Buffer.from([0x81, 0xa9]), Buffer.from("__proto__")]);
+    const data = Buffer.concat([proto, packr.pack({ name: "inherited" })]);
+    const head1 = packr.pack({ resource_type: "album", operation: "insert", id: createId() });
+    head1[0] = 0x84;
+    const packed = Buffer.concat([head1, packr.pack("data"), data]);
+    const refused = await send("POST", "/commit", {
+      body: new Uint8Array(packed),
+      headers: { "content-type": MSGPACK },
+    });
+    expect(refused.status).toBeGreaterThanOrEqual(400);
+    expect(await head()).toBe(before + 1);
+    for (const name of ["constructor", "prototype", "hasOwnProperty"]) {
+      expect((await insert("album", { name: "a", [name]: { x: 1 } })).status).toBeLessThan(500);
+    }
+    expect((await insert("album", {})).status).toBe(422);
+  });
+
+  test("a request keeps its id, in the answer as in the problem; a problem always has one", async () => {
+    const { send } = await library();
+    const named = { "x-request-id": "caller-1.2:3" };
+    const found = await send("GET", "/log", { headers: named });
+    expect(found.headers.get("x-request-id")).toBe("caller-1.2:3");
+    const missing = await send("GET", `/resources/album/${createId()}`, { headers: named });
+    expect(missing.headers.get("x-request-id")).toBe("caller-1.2:3");
+    const own = await send("GET", `/resources/album/${createId()}`, {
+      headers: { "x-request-id": "x".repeat(500) },
+    });
+    expect(own.headers.get("x-request-id")).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  test("very long ids, types and names are refused without being quoted whole", async () => {
+    const { send, insert, api } = await library();
+    const long = "x".repeat(5_000);
+    const refused = await insert("album", { name: "a" }, { id: long });
+    expect(refused).toMatchObject(problem(400, "invalid_body"));
+    expect(JSON.stringify(refused.body).length).toBeLessThan(1_500);
+    expect((await insert(long, {})).status).toBe(422);
+    expect((await send("GET", `/resources/album/${long}`)).status).toBe(404);
+    expect((await api("GET", `/v1/libraries/${long}`)).status).toBe(404);
+    expect((await send("GET", `/mutations/${long}`)).status).toBe(200);
+  });
+
+  test("a query parameter that nobody knows is ignored, so that newer clients can ask older services", async () => {
+    const { send } = await library();
+    for (const path of ["/log?colour=red", "/resources/album?colour=red", "/leader?x=%00"]) {
+      expect((await send("GET", path)).status).toBe(200);
+    }
+  });
+
   test("a body past the limit gets 413 with the limit", async () => {
     const { insert } = await library();
     const refused = await insert("album", { name: "a", description: "x".repeat(1_200_000) });

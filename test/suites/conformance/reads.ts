@@ -22,6 +22,26 @@ export const reads: Topic = (library) => {
     expect(upper.body.id).toBe(id);
   });
 
+  test("If-None-Match answers 304 while the version is the same, and HEAD answers no body", async () => {
+    const { album, commit, send } = await library();
+    const id = createId();
+    await album("once", id);
+    const path = `/resources/album/${id}`;
+    const ask = (tag: string) => send("GET", path, { headers: { "if-none-match": tag } });
+    for (const tag of ['"1"', 'W/"1"', '"7", "1"']) {
+      const same = await ask(tag);
+      expect([same.status, same.body, same.headers.get("etag")]).toEqual([304, null, '"1"']);
+    }
+    expect((await ask('"2"')).status).toBe(200);
+    await commit({ resource_type: "album", operation: "update", id, data: { name: "twice" } });
+    const changed = await ask('"1"');
+    expect([changed.status, changed.body.name]).toEqual([200, "twice"]);
+    for (const head of [path, "/log", "/events", "/snapshot"]) {
+      const { status, body } = await send("HEAD", head);
+      expect([head, status, body]).toEqual([head, 200, null]);
+    }
+  });
+
   test("records are listed in pages that neither skip nor repeat", async () => {
     const { target } = await library();
     const { album, send } = await createLibrary(target);
