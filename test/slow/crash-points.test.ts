@@ -21,10 +21,13 @@ const headers = { authorization: `Bearer ${token}`, "content-type": "application
 
 async function start(point: string, nth: number) {
   const script = join(import.meta.dir, "../support/crash-point.ts");
-  const child = Bun.spawn([process.execPath, script, directory, library, point, String(nth)], {
-    stdout: "pipe",
-    stderr: "inherit",
-  });
+  const child = Bun.spawn(
+    ["test/support/tethered.sh", process.execPath, script, directory, library, point, String(nth)],
+    {
+      stdout: "pipe",
+      stderr: "inherit",
+    },
+  );
   const started = (at: string | null) => ({
     child,
     at,

@@ -11,17 +11,20 @@ import { createId } from "../../src/base/id.ts";
 import { SECRET, dense, tokenFor } from "../support/world.ts";
 
 async function start(directory: string) {
-  const child = Bun.spawn([process.execPath, "src/tools/cli.ts", "start"], {
-    env: {
-      ...process.env,
-      PORT: "0",
-      DATABASE_URL: `file:${directory}/{database}.db`,
-      SYNCLINE_SECRET: SECRET,
-      LOG_LEVEL: "error",
+  const child = Bun.spawn(
+    ["test/support/tethered.sh", process.execPath, "src/tools/cli.ts", "start"],
+    {
+      env: {
+        ...process.env,
+        PORT: "0",
+        DATABASE_URL: `file:${directory}/{database}.db`,
+        SYNCLINE_SECRET: SECRET,
+        LOG_LEVEL: "error",
+      },
+      stdout: "pipe",
+      stderr: "inherit",
     },
-    stdout: "pipe",
-    stderr: "inherit",
-  });
+  );
   const decoder = new TextDecoder();
   let text = "";
   for await (const part of child.stdout as unknown as AsyncIterable<Uint8Array>) {

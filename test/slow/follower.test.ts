@@ -20,11 +20,14 @@ const environment = (more: Record<string, string>) => ({
 
 /** Starts a process and resolves when it says where it listens. */
 async function start(words: string[], env: Record<string, string>) {
-  const child = Bun.spawn([process.execPath, "src/tools/cli.ts", ...words], {
-    env: environment(env),
-    stdout: "pipe",
-    stderr: "inherit",
-  });
+  const child = Bun.spawn(
+    ["test/support/tethered.sh", process.execPath, "src/tools/cli.ts", ...words],
+    {
+      env: environment(env),
+      stdout: "pipe",
+      stderr: "inherit",
+    },
+  );
   const lines = child.stdout.getReader();
   const decoder = new TextDecoder();
   let text = "";

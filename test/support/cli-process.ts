@@ -9,9 +9,12 @@ export interface Place {
   readonly namespace?: string;
 }
 
-/** A command line that runs inside a network namespace. The process keeps its id. */
-export const inside = (namespace: string | undefined, command: readonly string[]): string[] =>
-  namespace === undefined ? [...command] : ["ip", "netns", "exec", namespace, ...command];
+/** A command line that runs inside a network namespace and ends with this process. It keeps its id. */
+export const inside = (namespace: string | undefined, command: readonly string[]): string[] => [
+  resolve("test/support/tethered.sh"),
+  ...(namespace === undefined ? [] : ["ip", "netns", "exec", namespace]),
+  ...command,
+];
 
 export interface CliProcess {
   readonly url: string;

