@@ -6,6 +6,7 @@ import { createNodeCredentials } from "./auth/node-credential.ts";
 import type { NodeCredentials } from "./auth/node-credential.ts";
 import { createTickets } from "./auth/tickets.ts";
 import type { Tickets } from "./auth/tickets.ts";
+import { nodeSubject } from "./auth/capability.ts";
 import type { Grant } from "./auth/capability.ts";
 import { createTokenVerifier, mintToken } from "./auth/token.ts";
 import type { TokenVerifier } from "./auth/token.ts";
@@ -61,6 +62,16 @@ export interface ServiceOptions extends CatalogOptions, Omit<FollowingOptions, "
 
 /** How often a node learns what other nodes revoked. */
 const REVOCATION_POLL_MS = 2_000;
+/** A service that was merged follows for good; revoking its device ends that. */
+const INVITED_SECONDS = 10 * 365 * 86_400;
+
+/** Lets another device's service follow a library here, for whoever uses it there. */
+const createInvite = (mint: NonNullable<Service["mint"]>) => (deviceId: string, library: string) =>
+  mint({
+    subject: nodeSubject(deviceId),
+    grants: [{ library, role: "writer" }],
+    ttlSeconds: INVITED_SECONDS,
+  });
 
 /** What was revoked, here or on another node, as the catalog's database keeps it. */
 async function openRevocations(options: ServiceOptions, { database }: Catalog) {
@@ -120,9 +131,12 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const catalog = await openCatalog({ ...options, openUpstream });
   const following = createFollowing({ ...options, catalog });
   await following.resume();
-  const setup = createSetup({ ...options, catalog, fetch: reach });
-  await setup.resume();
   const { secret } = options;
+  const mint: Service["mint"] =
+    secret === undefined ? null : (token) => mintToken({ ...token, secret, clock });
+  const invite = mint === null ? null : createInvite(mint);
+  const setup = createSetup({ ...options, catalog, following, fetch: reach, invite });
+  await setup.resume();
   const revocations = await openRevocations(options, catalog);
   let isStopping = false;
   const verifier = createTokenVerifier({
@@ -139,7 +153,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     following,
     credentials,
     fetch: reach,
-    mint: secret === undefined ? null : (token) => mintToken({ ...token, secret, clock }),
+    mint,
     setup,
     verifier,
     revocations,
@@ -150,6 +164,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     stop: async () => {
       isStopping = true;
       revocations.stop();
+      await setup.stop();
       await following.stop();
       await catalog.close();
     },

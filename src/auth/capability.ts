@@ -9,6 +9,9 @@ export type Role = (typeof roles)[number];
 /** The `library` of a grant that reaches over every library and over the service itself. */
 export const SERVICE_WIDE = "*";
 
+/** The subject of the token by which a device's service acts for whoever uses it there. */
+export const nodeSubject = (deviceId: string): string => `node:${deviceId}`;
+
 /** One line of a token: a role in one library, or in all (`*`), perhaps for some types only. */
 export interface Grant {
   readonly library: string;

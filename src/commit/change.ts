@@ -15,6 +15,8 @@ export interface ChangeRequest {
   readonly data?: Fields | undefined;
   readonly expected_version?: number | undefined;
   readonly base?: Fields | undefined;
+  /** The version it had elsewhere: the record gets at least this one. Not for clients. */
+  readonly floor?: number | undefined;
 }
 
 /** A change whose resource is known; `fields` are valid for inserts and upserts, a patch for updates. */
@@ -27,6 +29,7 @@ export interface Change {
   readonly base: Fields | null;
   /** Approximate bytes of what was sent. */
   readonly bytes: number;
+  readonly floor?: number | undefined;
 }
 
 /** Who writes. */

@@ -102,7 +102,7 @@ function write(
   const { resource, id } = change;
   const { row: current, tombstone } = slot;
   if (current === null) {
-    const version = tombstone + 1;
+    const version = Math.max(tombstone + 1, change.floor ?? 0);
     const row = completeRow(resource, {
       ...change.fields,
       id,
@@ -113,7 +113,7 @@ function write(
     });
     return { slot: { resource, id, row, tombstone: 0 }, changeType: "insert", version };
   }
-  const version = (current["version"] as number) + 1;
+  const version = Math.max((current["version"] as number) + 1, change.floor ?? 0);
   const row: Row = { ...current };
   if (change.operation === "update") {
     const known: Row = {};
@@ -160,7 +160,7 @@ export function applyChange(
   }
   if (row !== null) assertOwner(change, row, context.author);
   if (change.operation !== "delete") return write(change, slot, context);
-  const version = current + 1;
+  const version = Math.max(current + 1, change.floor ?? 0);
   const gone = { resource: change.resource, id: change.id, row: null, tombstone: version };
   return { slot: gone, changeType: "delete", version };
 }

@@ -49,6 +49,7 @@ export function toChange(request: ChangeRequest, registry: Registry, limits: Lim
     id: request.id.toLowerCase(),
     fields: isFull ? validateRecord(resource, data) : data,
     expectedVersion: request.expected_version ?? null,
+    floor: request.floor,
     base: request.base ?? null,
     bytes,
   };

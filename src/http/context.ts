@@ -4,6 +4,7 @@ import type { Capability, Role } from "../auth/capability.ts";
 import { MUTATION_HEADER, NODE_HEADER } from "../auth/node-credential.ts";
 import { isId } from "../base/id.ts";
 import type { Author } from "../commit/change.ts";
+import type { Catalog } from "../library/catalog.ts";
 import type { Library } from "../library/library.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { Service } from "../service.ts";
@@ -45,6 +46,17 @@ export function bodyLimits({ limits, clock }: Service, bytes = limits.bodyBytes)
   return { bytes, depth: limits.nestingDepth, timeout: { ms: limits.bodyTimeoutMs, clock } };
 }
 
+/** A grant for a library that was merged reaches the one it was merged into. */
+function widen(capability: Capability, { resolve }: Pick<Catalog, "resolve">): Capability {
+  const more = capability.grants.flatMap((grant) => {
+    const library = resolve(grant.library);
+    return library === grant.library ? [] : [{ ...grant, library }];
+  });
+  return more.length === 0
+    ? capability
+    : { ...capability, grants: [...capability.grants, ...more] };
+}
+
 /** Who asks, by token. @throws unauthorized, rate_limited */
 export async function authenticate(c: AppContext, service: Service): Promise<Capability> {
   if ("capability" in c.var) return c.get("capability");
@@ -60,7 +72,8 @@ export async function authenticate(c: AppContext, service: Service): Promise<Cap
     throw new SyncError("unauthorized", { reason: "missing" }, { detail });
   }
   const token = header.slice(7).trim();
-  const capability = service.verifier.peek(token) ?? (await service.verifier.verify(token));
+  const verified = service.verifier.peek(token) ?? (await service.verifier.verify(token));
+  const capability = widen(verified, service.catalog);
   const retryAfterSeconds = service.rateLimiter.take(capability.tokenId);
   if (retryAfterSeconds > 0) throw new SyncError("rate_limited", { retryAfterSeconds });
   c.set("capability", capability);

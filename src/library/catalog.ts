@@ -10,7 +10,7 @@ import type { OpenUpstream } from "../stream/relay.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { openLibrary } from "./library.ts";
 import type { Library } from "./library.ts";
-import { addListing, findListing, readListings } from "./listing.ts";
+import { addListing, findListing, readListings, readMerged } from "./listing.ts";
 import type { LibraryListing } from "./listing.ts";
 import { createPool } from "./pool.ts";
 import { allMigrations } from "./prepare.ts";
@@ -27,6 +27,10 @@ export interface Catalog {
   remove(id: string): Promise<void>;
   /** Closes the library, so that it is opened afresh; it stays in the list. */
   release(id: string): Promise<void>;
+  /** The library that an id stands for: another one, once it was merged into that. */
+  resolve(id: string): string;
+  /** Makes an id another name of the library it was merged into. */
+  rename(id: string, into: string): Promise<void>;
   /** How many libraries are open now. */
   readonly openCount: number;
   /** The libraries that are open now, without those that are being opened. */
@@ -62,13 +66,19 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
   await migrate(database, allMigrations(options.registry), clock.now());
   const pool = createPool(options);
   const pending = new Map<string, Promise<Library>>();
+  const merged = await readMerged(database);
+  const resolve = (id: string): string => {
+    const into = merged.get(id);
+    return into === undefined ? id : resolve(into);
+  };
   const start = (identity: LibraryListing): Promise<Library> =>
     pool.add(
       identity.id,
       openLibrary({ ...options, database: options.openDatabase(identity.id), identity }),
     );
 
-  const open = (id: string): Promise<Library> => {
+  const open = (asked: string): Promise<Library> => {
+    const id = resolve(asked);
     const opened = pool.get(id);
     if (opened !== undefined) return opened;
     const opening =
@@ -109,7 +119,8 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
     },
     list: (after, limit) => readListings(database, after, limit),
     open,
-    describe: async (id) => {
+    describe: async (asked) => {
+      const id = resolve(asked);
       const opened = await pool.get(id);
       if (opened !== undefined) return opened.state;
       const one = options.openDatabase(id);
@@ -128,6 +139,19 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
       await options.dropDatabase(id);
     },
     release: (id) => pool.close(id),
+    resolve,
+    rename: async (id, into) => {
+      await database.write([
+        {
+          sql: "UPDATE libraries SET state = 'merged', merged_into = ? WHERE id = ?",
+          args: [into, id],
+        },
+      ]);
+      // A library that comes back under its first name is that one again.
+      merged.delete(into);
+      merged.set(id, into);
+      await pool.close(id);
+    },
     get openCount() {
       return pool.ids.length;
     },

@@ -18,6 +18,8 @@ export interface FollowRequest {
   readonly libraryId: string;
   readonly leaderUrl: string;
   readonly token: string;
+  /** What this service has of the library was merged into the leader's, and may go. */
+  readonly isMerged?: boolean;
   /** What this device is called there. */
   readonly deviceName?: string | undefined;
 }
@@ -110,11 +112,10 @@ export function createFollowing(options: FollowingOptions): Following {
     const database = options.openDatabase(libraryId);
     try {
       await migrate(database, allMigrations(registry), clock.now());
-      await assertNothingLost(
-        database,
-        { deviceId: lease.deviceId, clock },
-        { description, upstream },
-      );
+      const who = { deviceId: lease.deviceId, clock };
+      if (request.isMerged !== true) {
+        await assertNothingLost(database, who, { description, upstream });
+      }
       await database.write(toReplica(request, description, clock.now()));
     } finally {
       database.close();
@@ -185,7 +186,7 @@ export function createFollowing(options: FollowingOptions): Following {
       ]);
       return start(request);
     },
-    find: (libraryId) => followers.get(libraryId),
+    find: (libraryId) => followers.get(catalog.resolve(libraryId)),
     resume: async () => {
       const [rows = []] = await catalog.database.read([
         {

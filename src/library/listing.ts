@@ -62,3 +62,10 @@ export async function readListings(
   const [rows = []] = await database.read([{ sql, args: [after, limit] }]);
   return rows.map(toListing);
 }
+
+/** Reads which libraries were merged, each with the one it went into. */
+export async function readMerged(database: Database): Promise<Map<string, string>> {
+  const sql = "SELECT id, merged_into FROM libraries WHERE state = 'merged'";
+  const [rows = []] = await database.read([{ sql, args: [] }]);
+  return new Map(rows.map(([id, into]) => [id as string, into as string]));
+}

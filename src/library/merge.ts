@@ -2,12 +2,20 @@
  * Joining two libraries into one history: every record of the other library is held against ours.
  * Each side may have deleted, changed or made it; the newer version wins, then the later change, then
  * the text that sorts last, so that both sides would decide alike. A tombstone at least as new wins
- * over a record. Deciding again over the result changes nothing, so a merge may be repeated.
+ * over a record. What is taken keeps its version, so that deciding again over the result, or over
+ * what people have made of it since, changes nothing: a merge may be repeated.
+ *
+ * @module
  */
 import type { ChangeRequest } from "../commit/change.ts";
+import { loadSlots } from "../commit/load.ts";
+import { slotKey } from "../commit/plan.ts";
 import type { Slot } from "../commit/plan.ts";
 import { toFields } from "../resource/compile.ts";
+import type { SnapshotLine } from "../follower/upstream.ts";
 import { isEqualJson } from "../resource/conflict.ts";
+import type { Registry } from "../resource/registry.ts";
+import type { Library } from "./library.ts";
 
 /** A record of the other library; without `fields` it was deleted there. */
 export interface Incoming {
@@ -20,7 +28,7 @@ export interface Incoming {
 /** What has to be changed here for one record of the other library; null when nothing has. */
 export function mergeRecord(ours: Slot, theirs: Incoming): ChangeRequest | null {
   const { resource, id, row, tombstone } = ours;
-  const named = { resource_type: resource.type, id };
+  const named = { resource_type: resource.type, id, floor: theirs.version };
   if (theirs.fields === null) {
     const isGone = row !== null && (row["version"] as number) <= theirs.version;
     return isGone ? { ...named, operation: "delete" } : null;
@@ -34,4 +42,62 @@ export function mergeRecord(ours: Slot, theirs: Incoming): ChangeRequest | null 
     theirs.updatedAt - (row["updated_at"] as number) ||
     (JSON.stringify(theirs.fields) > JSON.stringify(fields) ? 1 : -1);
   return order > 0 ? take : null;
+}
+
+/** What became of some records of the other library. */
+export interface MergeReceipt {
+  readonly mergedCount: number;
+  /** Records this library's rules refuse, each with the reason; they stay where they are. */
+  readonly refused: readonly string[];
+}
+
+const keyOf = (line: SnapshotLine): string =>
+  `${line.resource_type ?? ""}:${line.resource?.id ?? line.deleted ?? ""}`;
+
+/**
+ * Holds records against a library's own and commits what differs, each under the device it came
+ * from and in the order given, because a record may refer to one before it.
+ */
+export async function mergeLines(
+  { database, manager }: Pick<Library, "database" | "manager">,
+  registry: Registry,
+  given: readonly SnapshotLine[],
+): Promise<MergeReceipt> {
+  // Of a record that changed more than once, the last counts.
+  const lines = [...new Map(given.map((line) => [keyOf(line), line])).values()];
+  const wanted = lines.map((line) => ({
+    resource: registry.resource(line.resource_type ?? ""),
+    id: line.resource?.id ?? line.deleted ?? "",
+  }));
+  const { slots } = await loadSlots(database, wanted);
+  const runs: { deviceId: string; changes: ChangeRequest[] }[] = [];
+  lines.forEach((line, index) => {
+    const { resource, id } = wanted[index] ?? {};
+    const slot = resource === undefined ? undefined : slots.get(slotKey(resource.type, id ?? ""));
+    if (slot === undefined) return;
+    const { id: _id, version = line.version ?? 0, ...fields } = line.resource ?? {};
+    const change = mergeRecord(slot, {
+      id: slot.id,
+      version,
+      fields: line.resource === undefined ? null : fields,
+      updatedAt: line.origin?.updated_at ?? 0,
+    });
+    if (change === null) return;
+    const deviceId = line.origin?.device_id ?? "merge";
+    const last = runs.at(-1);
+    if (last?.deviceId === deviceId) last.changes.push(change);
+    else runs.push({ deviceId, changes: [change] });
+  });
+  let mergedCount = 0;
+  const refused: string[] = [];
+  for (const { deviceId, changes } of runs) {
+    const author = { deviceId, isDevice: false };
+    const { failed } = await manager.commitResilient(changes, { author });
+    mergedCount += changes.length - failed.length;
+    for (const { index, problem } of failed) {
+      const { resource_type, id } = changes[index] ?? {};
+      refused.push(`${resource_type ?? ""} ${id ?? ""}: ${problem.detail}`);
+    }
+  }
+  return { mergedCount, refused };
 }

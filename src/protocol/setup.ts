@@ -49,6 +49,32 @@ export const setupSchema = v.object({
   remote_token: v.optional(v.pipe(v.string(), v.maxLength(16_384))),
   action: v.object({
     type: v.picklist(["RegisterOnly", "MergeIntoLocal", "MergeIntoRemote", "CreateShared"]),
+    name: v.optional(v.pipe(v.string(), v.nonEmpty(), v.maxLength(200))),
   }),
   leader_device_id: deviceId,
+});
+/** Records of another library, as `snapshot?rows=1` gives them. */
+export const mergeSchema = v.object({
+  lines: v.pipe(
+    v.array(
+      v.object({
+        resource_type: v.string(),
+        resource: v.optional(v.looseObject({ id: uuid, version: sequence })),
+        origin: v.optional(
+          v.object({ device_id: v.string(), created_at: v.number(), updated_at: v.number() }),
+        ),
+        deleted: v.optional(uuid),
+        version: v.optional(sequence),
+      }),
+    ),
+    v.maxLength(1_000),
+  ),
+});
+export const handOverSchema = v.object({
+  into: uuid,
+  head: sequence,
+  history_id: v.string(),
+  leader: v.nullish(
+    v.object({ url, token: v.pipe(v.string(), v.nonEmpty(), v.maxLength(16_384)) }),
+  ),
 });

@@ -171,8 +171,10 @@ export const libraries = sqliteTable("libraries", {
   id: text().primaryKey(),
   name: text().notNull(),
   description: text(),
+  /** active, deleted, or merged: then the id is another name of `mergedInto`. */
   state: text().notNull(),
   createdAt: integer("created_at").notNull(),
+  mergedInto: text("merged_into"),
 });
 
 export const nodes = sqliteTable("nodes", {

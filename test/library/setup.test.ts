@@ -143,7 +143,7 @@ test("SETUP-16: a merge takes what is newer, respects tombstones and may be repe
   const started = await phone.send("POST", "/v1/sync-setup", request);
   await phone.service.setup.settled();
   const job = await phone.send("GET", `/v1/jobs/${started.body.job_id}`);
-  expect(job.body).toMatchObject({ status: "complete", progress: 2 });
+  expect(job.body).toMatchObject({ status: "complete", progress: 2, message: "2 records merged." });
   const names = (await recordsOf(phone.library))["albums"] as unknown[][];
   expect(names.map((row) => String(row[2])).toSorted((a, b) => (a < b ? -1 : 1))).toEqual([
     "newer here",

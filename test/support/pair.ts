@@ -10,12 +10,20 @@ export type World = Awaited<ReturnType<typeof createWorld>>;
 export async function createPair(
   options: WorldOptions & { readonly followerPlugins?: readonly Plugin[] } = {},
 ) {
-  const leader = await createWorld(options);
   let isCut = false;
+  /** The leader reaches the phone at whatever address the phone was called by. */
+  const back: { app: World["app"] | null } = { app: null };
+  const leader = await createWorld({
+    ...options,
+    fetch: async (url, init) => {
+      if (isCut || back.app === null) throw new TypeError("The network is down.");
+      return back.app.request(url, init);
+    },
+  });
   /** What stands between the two; a test may replace it to lose or change what passes. */
   const wire = { send: (url: string, init?: RequestInit) => leader.app.request(url, init) };
   const { followerPlugins, ...shared } = options;
-  const phone = await createWorld({
+  const phoneOptions: WorldOptions = {
     ...shared,
     ...(followerPlugins === undefined ? {} : { plugins: followerPlugins }),
     deviceId: "phone",
@@ -23,7 +31,9 @@ export async function createPair(
       if (isCut) throw new TypeError("The network is down.");
       return wire.send(url, init);
     },
-  });
+  };
+  const phone = await createWorld(phoneOptions);
+  back.app = phone.app;
   const libraryId = leader.library.state.id;
   const follow = (): Promise<Follower> =>
     phone.service.following.follow({
@@ -38,6 +48,13 @@ export async function createPair(
     libraryId,
     at: leader.at,
     follow,
+    /** The phone's service ends, and another begins over the same files. */
+    restartPhone: async (): Promise<World> => {
+      await phone.service.stop();
+      const again = await createWorld({ ...phoneOptions, directory: phone.directory });
+      back.app = again.app;
+      return again;
+    },
     cut: (cut: boolean) => {
       isCut = cut;
     },

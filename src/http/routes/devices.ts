@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { allows, requireGrant } from "../../auth/capability.ts";
+import { allows, nodeSubject, requireGrant } from "../../auth/capability.ts";
 import type { Capability } from "../../auth/capability.ts";
 import {
   acknowledge,
@@ -92,7 +92,9 @@ export function deviceRoutes(service: Service): Hono<AppEnv> {
       const id = c.req.param("device");
       await revokeDevice(database, id, clock.now());
       roll.changed();
-      await service.revocations.revoke({ kind: "subject", value: id });
+      for (const value of [id, nodeSubject(id)]) {
+        await service.revocations.revoke({ kind: "subject", value });
+      }
       hub.sweep();
       return c.body(null, 204);
     })

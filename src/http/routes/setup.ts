@@ -1,17 +1,28 @@
 import { Hono } from "hono";
 import { allows, requireGrant, SERVICE_WIDE } from "../../auth/capability.ts";
-import { createUpstream } from "../../follower/upstream.ts";
+import type { SnapshotLine } from "../../follower/upstream.ts";
 import { registerDevice } from "../../library/device.ts";
 import { describeLibraries, discoverRemote } from "../../library/discovery.ts";
+import { FOLLOWS, handOver } from "../../library/hand-over.ts";
+import { mergeLines } from "../../library/merge.ts";
 import { createPairing } from "../../library/pairing.ts";
-import { SyncError, isSyncError } from "../../protocol/errors.ts";
-import { confirmSchema, joinSchema, pairSchema, setupSchema } from "../../protocol/setup.ts";
+import { SyncError } from "../../protocol/errors.ts";
+import {
+  confirmSchema,
+  handOverSchema,
+  joinSchema,
+  mergeSchema,
+  pairSchema,
+  setupSchema,
+} from "../../protocol/setup.ts";
 import type { Service } from "../../service.ts";
 import { answer, readBody } from "../body.ts";
-import { authenticate, bodyLimits, parse } from "../context.ts";
+import { authenticate, bodyLimits, openFor, parse } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 
 const TOKEN_SECONDS = 90 * 86_400;
+/** A page of a merge: 200 records as large as they may be. */
+const MERGE_BYTES = 134_217_728;
 
 function invalid(path: string, message: string): SyncError {
   return new SyncError("invalid_body", { issues: [{ path, message }] }, { detail: message });
@@ -71,8 +82,9 @@ function pairingRoutes(service: Service): Hono<AppEnv> {
 
 /** Discovering another service, and joining a library of ours with one of its own. */
 function joinRoutes(service: Service): Hono<AppEnv> {
-  const { clock, catalog, registry, lease, setup } = service;
+  const { catalog, registry, lease, setup } = service;
   const small = bodyLimits(service);
+  const large = bodyLimits(service, MERGE_BYTES);
   const own = { device_id: lease.deviceId, device_name: lease.nodeUrl ?? lease.deviceId };
 
   return new Hono<AppEnv>()
@@ -99,44 +111,18 @@ function joinRoutes(service: Service): Hono<AppEnv> {
       const remote = asked.remote_library_id.toLowerCase();
       // It makes this service call an address, which only its operator may choose.
       requireGrant(capability, { library: SERVICE_WIDE, role: "owner" });
-      const { database } = await catalog.open(local);
-      if (type === "CreateShared" || type === "MergeIntoRemote") {
-        const message =
-          type === "CreateShared"
-            ? "CreateShared is not built yet: create a library, then merge both into it."
-            : "MergeIntoRemote is asked of the other service, as its MergeIntoLocal.";
-        throw invalid("action.type", message);
-      }
-      const url = asked.remote_url.replace(/\/+$/, "");
-      const token = remoteToken(c, asked.remote_token);
-      const found = await discoverRemote(service.fetch, { url, token });
-      const remoteId = found?.deviceId;
-      const leader = asked.leader_device_id;
-      if (typeof remoteId === "string" && leader !== remoteId && leader !== lease.deviceId) {
-        throw invalid("leader_device_id", "Leader device must be either local or remote device");
-      }
-      const upstream = createUpstream({ url, libraryId: remote, token, fetch: service.fetch });
-      let isRegistered = typeof remoteId === "string";
-      if (typeof remoteId === "string") {
-        const name = found?.deviceName ?? remoteId;
-        await registerDevice(database, { id: remoteId, name }, clock.now());
-        isRegistered = await upstream.register({ id: lease.deviceId, name: own.device_name }).then(
-          () => true,
-          (error: unknown) => {
-            if (isSyncError(error, "overloaded")) return false;
-            throw error;
-          },
-        );
-      }
-      const job =
-        type === "MergeIntoLocal"
-          ? await setup.merge({
-              localLibraryId: local,
-              remoteLibraryId: remote,
-              remoteUrl: url,
-              remoteToken: token,
-            })
-          : null;
+      await catalog.open(local);
+      const remoteUrl = asked.remote_url.replace(/\/+$/, "");
+      const { isRegistered, job } = await setup.begin({
+        action: type,
+        name: asked.action.name ?? null,
+        localLibraryId: local,
+        remoteLibraryId: remote,
+        remoteUrl,
+        remoteToken: remoteToken(c, asked.remote_token),
+        localUrl: lease.nodeUrl ?? new URL(c.req.url).origin,
+        leaderDeviceId: asked.leader_device_id,
+      });
       return answer(c.req.raw, {
         success: isRegistered,
         local_library_id: local,
@@ -146,8 +132,34 @@ function joinRoutes(service: Service): Hono<AppEnv> {
         ...(job === null ? {} : { job_id: job.id }),
         message: isRegistered
           ? "Devices successfully registered for library access"
-          : `${url} did not answer; send the same request again when it is in reach.`,
+          : `${remoteUrl} does not answer; it is tried again in the background.`,
       });
+    })
+    .post("/v1/libraries/:library/merge", async (c) => {
+      await authenticate(c, service);
+      const library = await openFor(c, service, { role: "owner" });
+      if (library.state.isReplica) {
+        throw new SyncError("forbidden", { reason: "follows" }, { detail: FOLLOWS });
+      }
+      const { lines } = parse(mergeSchema, await readBody(c.req.raw, large));
+      const receipt = await mergeLines(library, registry, lines as SnapshotLine[]);
+      return answer(c.req.raw, { merged_count: receipt.mergedCount, refused: receipt.refused });
+    })
+    .post("/v1/libraries/:library/hand-over", async (c) => {
+      const capability = await authenticate(c, service);
+      requireGrant(capability, { library: SERVICE_WIDE, role: "owner" });
+      const { into, head, history_id, leader } = parse(
+        handOverSchema,
+        await readBody(c.req.raw, small),
+      );
+      const libraryId = (c.req.param("library") ?? "").toLowerCase();
+      const order = {
+        into: into.toLowerCase(),
+        head,
+        historyId: history_id,
+        leader: leader ?? null,
+      };
+      return answer(c.req.raw, { is_done: await handOver(service, libraryId, order) });
     })
     .get("/v1/jobs/:job", async (c) => {
       const capability = await authenticate(c, service);

@@ -1,0 +1,1 @@
+ALTER TABLE `libraries` ADD `merged_into` text;

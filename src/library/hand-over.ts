@@ -1,0 +1,64 @@
+import type { Catalog } from "./catalog.ts";
+import { SyncError } from "../protocol/errors.ts";
+import type { Following } from "./following.ts";
+
+/** Where a library that was merged goes on. */
+export interface HandOver {
+  /** The library that has all its records now. */
+  readonly into: string;
+  /** How far its log was merged: when it has gone on since, nothing is handed over. */
+  readonly head: number;
+  readonly historyId: string;
+  /** Who leads `into`, and the right to follow it; null when this service does. */
+  readonly leader: { readonly url: string; readonly token: string } | null;
+}
+
+/** Why a copy of another's library cannot be joined. */
+export const FOLLOWS =
+  "This library follows a leader elsewhere: join it there, or promote this copy first.";
+
+/** The row that keeps every node from leading stands only if no commit came between (I3). */
+const FREEZE = `INSERT INTO follower (library_id, leader_url)
+  SELECT ?, ? FROM library WHERE head = ? AND history_id = ? AND NOT EXISTS (SELECT 1 FROM follower)`;
+const UNSEAT = `UPDATE library SET leader_device_id = NULL, leader_url = NULL, lease_expires_at = 0
+  WHERE EXISTS (SELECT 1 FROM follower)`;
+
+/**
+ * Ends a library that was merged, and lets its id stand for the one it was merged into; if that is
+ * led elsewhere, this service follows it. Nothing committed is lost: the end is one transaction that
+ * fails when the log went on. Asked again after a break it goes on where it was. Resolves to whether
+ * it is done; if not, the rest of the log must be merged first.
+ */
+export async function handOver(
+  { catalog, following }: { readonly catalog: Catalog; readonly following: Following },
+  libraryId: string,
+  order: HandOver,
+): Promise<boolean> {
+  const { into, head, historyId, leader } = order;
+  const isDone = libraryId === into ? following.find(into) !== undefined : isMerged();
+  if (isDone) return true;
+  const { database, committer, state } = await catalog.open(libraryId);
+  const frozen = await committer.exclusive(async () => {
+    await database.write([
+      { sql: FREEZE, args: [into, leader?.url ?? "", head, historyId] },
+      { sql: UNSEAT, args: [] },
+    ]);
+    const [rows = []] = await database.read([{ sql: "SELECT library_id FROM follower", args: [] }]);
+    return rows[0]?.[0] === into;
+  });
+  if (!frozen && state.isReplica) {
+    throw new SyncError("forbidden", { reason: "follows" }, { detail: FOLLOWS });
+  }
+  if (!frozen) return false;
+  await catalog.release(libraryId);
+  if (leader !== null && following.find(into) === undefined) {
+    const { url: leaderUrl, token } = leader;
+    await following.follow({ libraryId: into, leaderUrl, token, isMerged: true });
+  }
+  if (libraryId !== into) await catalog.rename(libraryId, into);
+  return true;
+
+  function isMerged(): boolean {
+    return catalog.resolve(libraryId) === catalog.resolve(into);
+  }
+}

@@ -1,0 +1,79 @@
+import { decodeRow, toFields } from "../resource/compile.ts";
+import type { CompiledResource, Row } from "../resource/compile.ts";
+import { renderRows } from "../stream/render.ts";
+import type { Library } from "./library.ts";
+
+const PAGE = 500;
+
+/** A record as it is stored, for followers: its own fields, and where it came from. */
+function toStored(resource: CompiledResource, row: Row): Record<string, unknown> {
+  const { id, version, origin_device_id: device_id, created_at, updated_at } = row;
+  return {
+    resource_type: resource.type,
+    resource: { id, version, ...toFields(resource, row) },
+    origin: { device_id, created_at, updated_at },
+  };
+}
+
+/** What is read, and how: `isStored` gives records as they are stored, not as clients see them. */
+export interface Selection {
+  readonly resources: readonly CompiledResource[];
+  /** "type:id": goes on behind that record. */
+  readonly afterKey: string | undefined;
+  readonly isStored: boolean;
+}
+
+/** All records of one type after an id, then its tombstones; a page at a time. */
+async function* readType(
+  library: Library,
+  resource: CompiledResource,
+  options: { readonly from: string; readonly isStored: boolean },
+): AsyncGenerator<Record<string, unknown>> {
+  for (let after = options.from; ;) {
+    const [rows = []] = await library.database.read([
+      { sql: resource.sql.page, args: [after, PAGE] },
+    ]);
+    const decoded = rows.map(([json]) => decodeRow(resource, json as string));
+    if (options.isStored) yield* decoded.map((row) => toStored(resource, row));
+    else {
+      for (const one of await renderRows(resource, decoded, library.reader)) {
+        yield { resource_type: resource.type, resource: one };
+      }
+    }
+    const last = decoded.at(-1)?.["id"];
+    if (typeof last !== "string" || decoded.length < PAGE) break;
+    after = last;
+  }
+  for (let after = ""; ;) {
+    const sql = `SELECT record_id, version FROM tombstones WHERE model_type = ? AND record_id > ?
+      ORDER BY record_id LIMIT ?`;
+    const [rows = []] = await library.database.read([{ sql, args: [resource.type, after, PAGE] }]);
+    for (const [deleted, version] of rows) yield { resource_type: resource.type, deleted, version };
+    if (rows.length < PAGE) break;
+    after = rows.at(-1)?.[0] as string;
+  }
+}
+
+/** The lines of a snapshot: where it begins, the records in dependency order, and its end. */
+export async function* readSnapshot(
+  library: Library,
+  { resources, afterKey, isStored }: Selection,
+): AsyncGenerator<Record<string, unknown>> {
+  const { state } = library;
+  const sequence = state.head;
+  const types = resources.map(({ type }) => type);
+  yield { snapshot: { sequence, history_id: state.historyId, types } };
+  const [startType, startId = ""] = afterKey?.split(":") ?? [];
+  const first = startType === undefined ? 0 : Math.max(0, types.indexOf(startType));
+  const counts: Record<string, number> = {};
+  for (const resource of resources.slice(first)) {
+    let count = 0;
+    const from = resource.type === startType ? startId : "";
+    for await (const line of readType(library, resource, { from, isStored })) {
+      if ("resource" in line) count += 1;
+      yield line;
+    }
+    counts[resource.type] = count;
+  }
+  yield { end: { sequence, counts } };
+}
