@@ -2,6 +2,7 @@ import { Hono } from "hono";
 import { cors } from "hono/cors";
 import { HOP_HEADER } from "../auth/node-credential.ts";
 import { createId } from "../base/id.ts";
+import { isHalted } from "../follower/state.ts";
 import { SyncError, errorTable, isSyncError, toProblem } from "../protocol/errors.ts";
 import { PROTOCOL_FLOOR } from "../protocol/version.ts";
 import type { Service } from "../service.ts";
@@ -116,7 +117,11 @@ export function createApp(service: Service): Hono<AppEnv> {
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", async (c) => {
     await service.ready();
-    return c.json({ status: "ready" });
+    // A halted replica still serves what it has, but a person is needed.
+    const halted = [...service.following.statuses()].flatMap(([library, { state, reason }]) =>
+      isHalted(state) ? [{ library, state, reason }] : [],
+    );
+    return c.json({ status: "ready", ...(halted.length === 0 ? {} : { halted }) });
   });
   app.get("/metrics", (c) =>
     c.text(service.metrics(), 200, { "content-type": "text/plain; version=0.0.4" }),

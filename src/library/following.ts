@@ -1,6 +1,6 @@
 import { createId } from "../base/id.ts";
 import { createFollower } from "../follower/follower.ts";
-import type { Follower, FollowerTimes } from "../follower/follower.ts";
+import type { Follower, FollowerStatus, FollowerTimes } from "../follower/follower.ts";
 import { createUpstream } from "../follower/upstream.ts";
 import type { Fetch, LeaderDescription, Upstream } from "../follower/upstream.ts";
 import { readState } from "../lease/lease.ts";
@@ -29,6 +29,8 @@ export interface Following {
   /** Begins to follow, or goes on with another address or token. @throws already_exists */
   follow(request: FollowRequest): Promise<Follower>;
   find(libraryId: string): Follower | undefined;
+  /** How each follower does, by library. */
+  statuses(): ReadonlyMap<string, FollowerStatus>;
   /** Goes on with everything that this service followed when it ended. */
   resume(): Promise<void>;
   /** Leads what it followed, under the next epoch. What waits in the outbox is committed here. */
@@ -93,60 +95,112 @@ function toReplica(
   ];
 }
 
-export function createFollowing(options: FollowingOptions): Following {
-  const { catalog, clock, lease, registry, telemetry } = options;
-  const fetcher: Fetch = options.fetch ?? ((url, init) => fetch(url, init));
-  const followers = new Map<string, Follower>();
-
-  const prepare = async (request: FollowRequest): Promise<void> => {
-    const { libraryId, leaderUrl } = request;
-    const [known = []] = await catalog.database.read([
-      { sql: "SELECT library_id FROM follower WHERE library_id = ?", args: [libraryId] },
-    ]);
-    // A replica that exists goes on without its leader; a new one needs to know whom it copies.
-    if (known.length > 0) return;
-    const upstream = createUpstream({ ...request, url: leaderUrl, fetch: fetcher });
-    const description = await upstream.describe();
-    await adopt(libraryId, description);
-    await catalog.release(libraryId);
-    const database = options.openDatabase(libraryId);
-    try {
-      await migrate(database, allMigrations(registry), clock.now());
-      const who = { deviceId: lease.deviceId, clock };
-      if (request.isMerged !== true) {
-        await assertNothingLost(database, who, { description, upstream });
-      }
-      await database.write(toReplica(request, description, clock.now()));
-    } finally {
-      database.close();
+/** Makes the database a replica of the leader's library, unless it is one already. */
+async function prepare(
+  options: FollowingOptions & { readonly fetch: Fetch },
+  request: FollowRequest,
+): Promise<void> {
+  const { catalog, clock, lease, registry } = options;
+  const { libraryId, leaderUrl } = request;
+  const [known = []] = await catalog.database.read([
+    { sql: "SELECT library_id FROM follower WHERE library_id = ?", args: [libraryId] },
+  ]);
+  // A replica that exists goes on without its leader; a new one needs to know whom it copies.
+  if (known.length > 0) return;
+  const upstream = createUpstream({ ...request, url: leaderUrl, fetch: options.fetch });
+  const description = await upstream.describe();
+  await adopt(options, libraryId, description);
+  await catalog.release(libraryId);
+  const database = options.openDatabase(libraryId);
+  try {
+    await migrate(database, allMigrations(registry), clock.now());
+    const who = { deviceId: lease.deviceId, clock };
+    if (request.isMerged !== true) {
+      await assertNothingLost(database, who, { description, upstream });
     }
-  };
+    await database.write(toReplica(request, description, clock.now()));
+  } finally {
+    database.close();
+  }
+}
 
-  /** Puts the library into this service's list. */
-  const adopt = async (id: string, { name, description }: LeaderDescription): Promise<void> => {
-    const listing = { id, name, description, createdAt: clock.now() };
-    await addListing(catalog.database, listing).catch((error: unknown) => {
-      if (!isSyncError(error, "already_exists")) throw error;
-    });
-    const sql = "UPDATE libraries SET state = 'active' WHERE id = ?";
-    await catalog.database.write([{ sql, args: [id] }]);
-  };
+/** Puts the library into this service's list. */
+async function adopt(
+  { catalog, clock }: FollowingOptions,
+  id: string,
+  { name, description }: LeaderDescription,
+): Promise<void> {
+  const listing = { id, name, description, createdAt: clock.now() };
+  await addListing(catalog.database, listing).catch((error: unknown) => {
+    if (!isSyncError(error, "already_exists")) throw error;
+  });
+  const sql = "UPDATE libraries SET state = 'active' WHERE id = ?";
+  await catalog.database.write([{ sql, args: [id] }]);
+}
 
-  const start = ({
+async function forgetLeader({ catalog }: FollowingOptions, libraryId: string): Promise<void> {
+  const sql = "DELETE FROM follower WHERE library_id = ?";
+  await catalog.database.write([{ sql, args: [libraryId] }]);
+}
+
+/** Turns a replica whose follower has stopped into a library that leads. */
+async function lead(
+  options: FollowingOptions,
+  libraryId: string,
+  { outbox }: Follower,
+): Promise<Library> {
+  const { catalog, telemetry } = options;
+  const replica = await catalog.open(libraryId);
+  await replica.database.write([
+    { sql: "DELETE FROM follower", args: [] },
+    {
+      sql: "UPDATE library SET leader_device_id = NULL, leader_url = NULL, lease_expires_at = 0",
+      args: [],
+    },
+  ]);
+  await forgetLeader(options, libraryId);
+  await catalog.release(libraryId);
+  const library = await catalog.open(libraryId);
+  for (let waiting = await outbox.waiting(); waiting.length > 0;) {
+    await replay(library, waiting, telemetry);
+    waiting = await outbox.waiting();
+  }
+  library.announce("LeaderChanged", {
+    leader_device_id: library.state.leaderDeviceId,
+    epoch: library.state.epoch,
+  });
+  return library;
+}
+
+/** Whom this service followed when it ended. */
+async function readFollowed({ catalog }: FollowingOptions): Promise<FollowRequest[]> {
+  const [rows = []] = await catalog.database.read([
+    {
+      sql: `SELECT library_id, leader_url, token FROM follower WHERE token IS NOT NULL
+        AND library_id IN (SELECT id FROM libraries WHERE state = 'active')`,
+      args: [],
+    },
+  ]);
+  return (rows as [string, string, string][]).map(([libraryId, leaderUrl, token]) => ({
     libraryId,
     leaderUrl,
     token,
-    deviceName = "follower",
-  }: FollowRequest): Follower => {
+  }));
+}
+
+export function createFollowing(given: FollowingOptions): Following {
+  const options = { ...given, fetch: given.fetch ?? ((url, init) => fetch(url, init)) };
+  const { catalog, lease, telemetry } = options;
+  const followers = new Map<string, Follower>();
+
+  const start = (request: FollowRequest): Follower => {
+    const { libraryId, deviceName = "follower" } = request;
     const follower = createFollower({
       ...options,
-      libraryId,
-      leaderUrl,
-      token,
+      ...request,
       device: { id: lease.deviceId, name: deviceName },
       open: () => catalog.open(libraryId),
       close: () => catalog.release(libraryId),
-      fetch: fetcher,
       ...(options.followerTimes === undefined ? {} : { times: options.followerTimes }),
     });
     followers.set(libraryId, follower);
@@ -159,24 +213,20 @@ export function createFollowing(options: FollowingOptions): Following {
     }
     return follower;
   };
-
   const stopOne = async (libraryId: string, why: "stop" | "promote"): Promise<void> => {
     const follower = followers.get(libraryId);
     followers.delete(libraryId);
     await follower?.stop(why);
   };
 
-  const forget = async (libraryId: string): Promise<void> => {
-    await stopOne(libraryId, "stop");
-    const sql = "DELETE FROM follower WHERE library_id = ?";
-    await catalog.database.write([{ sql, args: [libraryId] }]);
-  };
-
   return {
-    forget,
+    forget: async (libraryId) => {
+      await stopOne(libraryId, "stop");
+      await forgetLeader(options, libraryId);
+    },
     follow: async (request) => {
       await stopOne(request.libraryId, "stop");
-      await prepare(request);
+      await prepare(options, request);
       await catalog.database.write([
         {
           sql: `INSERT INTO follower (library_id, leader_url, token) VALUES (?, ?, ?) ON CONFLICT (library_id)
@@ -187,47 +237,19 @@ export function createFollowing(options: FollowingOptions): Following {
       return start(request);
     },
     find: (libraryId) => followers.get(catalog.resolve(libraryId)),
+    statuses: () => new Map([...followers].map(([id, { status }]) => [id, status])),
     resume: async () => {
-      const [rows = []] = await catalog.database.read([
-        {
-          sql: `SELECT library_id, leader_url, token FROM follower WHERE token IS NOT NULL
-            AND library_id IN (SELECT id FROM libraries WHERE state = 'active')`,
-          args: [],
-        },
-      ]);
-      for (const [libraryId, leaderUrl, token] of rows as [string, string, string][]) {
-        start({ libraryId, leaderUrl, token });
-      }
+      for (const request of await readFollowed(options)) start(request);
     },
-    promote: async (libraryId) => {
+    promote: async (asked) => {
+      const libraryId = catalog.resolve(asked);
       const follower = followers.get(libraryId);
       if (follower === undefined) {
         const detail = "Only a follower can be promoted; this node does not follow that library.";
         throw new SyncError("not_found", { what: `follower of ${libraryId}` }, { detail });
       }
       await stopOne(libraryId, "promote");
-      const replica = await catalog.open(libraryId);
-      await replica.database.write([
-        { sql: "DELETE FROM follower", args: [] },
-        {
-          sql: "UPDATE library SET leader_device_id = NULL, leader_url = NULL, lease_expires_at = 0",
-          args: [],
-        },
-      ]);
-      await catalog.database.write([
-        { sql: "DELETE FROM follower WHERE library_id = ?", args: [libraryId] },
-      ]);
-      await catalog.release(libraryId);
-      const library = await catalog.open(libraryId);
-      for (let waiting = await follower.outbox.waiting(); waiting.length > 0;) {
-        await replay(library, waiting, telemetry);
-        waiting = await follower.outbox.waiting();
-      }
-      library.announce("LeaderChanged", {
-        leader_device_id: library.state.leaderDeviceId,
-        epoch: library.state.epoch,
-      });
-      return library;
+      return lead(options, libraryId, follower);
     },
     stop: async () => {
       await Promise.all([...followers.keys()].map((id) => stopOne(id, "stop")));
@@ -247,8 +269,10 @@ async function replay(
     const { mutation_id: _id, changes, operation, input, ...rest } = request as ReplayedRequest;
     try {
       if (path === "commit") await manager.commit({ ...rest, operation } as never, context);
-      else if (path === "batch") await manager.commitBatch((changes ?? []) as never, context);
-      else await manager.runAction(path.replace("actions/", ""), input, context);
+      else if (path === "batch") {
+        const batch = operation === undefined ? context : { ...context, operation };
+        await manager.commitBatch((changes ?? []) as never, batch as never);
+      } else await manager.runAction(path.replace("actions/", ""), input, context);
       await database.write([
         { sql: "DELETE FROM outbox WHERE mutation_id = ?", args: [mutationId] },
       ]);

@@ -38,14 +38,16 @@ export async function handOver(
   const isDone = libraryId === into ? following.find(into) !== undefined : isMerged();
   if (isDone) return true;
   const { database, committer, state } = await catalog.open(libraryId);
-  const frozen = await committer.exclusive(async () => {
+  const freeze = async (): Promise<boolean> => {
     await database.write([
       { sql: FREEZE, args: [into, leader?.url ?? "", head, historyId] },
       { sql: UNSEAT, args: [] },
     ]);
     const [rows = []] = await database.read([{ sql: "SELECT library_id FROM follower", args: [] }]);
     return rows[0]?.[0] === into;
-  });
+  };
+  // Asked again after a break: what has ended already has nobody who commits.
+  const frozen = await (state.isReplica ? freeze() : committer.exclusive(freeze));
   if (!frozen && state.isReplica) {
     throw new SyncError("forbidden", { reason: "follows" }, { detail: FOLLOWS });
   }

@@ -72,10 +72,12 @@ function startChores(
     telemetry.log("error", message, { library_id: state.id, error });
   };
   const trim = async (): Promise<void> => {
-    if (!isLeader(state)) return;
+    // A replica's log is its own to keep short, by the same rule.
+    if (!isLeader(state) && !state.isReplica) return;
     const now = clock.now();
     const times = { beforeMs: now - limits.retentionMs, activeSinceMs: now - ACTIVE_MS };
-    const count = await committer.exclusive(() => trimLog(database, state, times));
+    const run = (): Promise<number> => trimLog(database, state, times);
+    const count = await (state.isReplica ? run() : committer.exclusive(run));
     telemetry.count("entries_trimmed", count);
   };
   const mind = async (): Promise<void> => {

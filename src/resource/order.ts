@@ -10,6 +10,14 @@ export function inDependencyOrder(resources: readonly CompiledResource[]): Compi
   const byType = new Map(resources.map((resource) => [resource.type, resource]));
   const ordered: CompiledResource[] = [];
   const done = new Set<string>();
+  /** Whether a type comes after another, be it by way of others. */
+  const needs = (type: string, other: string, seen = new Set<string>()): boolean => {
+    if (type === other) return true;
+    if (seen.has(type)) return false;
+    seen.add(type);
+    const { after = [] } = byType.get(type)?.definition.sync ?? {};
+    return after.some((name) => needs(name, other, seen));
+  };
   const visit = (resource: CompiledResource, path: readonly string[]): void => {
     if (done.has(resource.type)) return;
     if (path.includes(resource.type)) {
@@ -25,7 +33,9 @@ export function inDependencyOrder(resources: readonly CompiledResource[]): Compi
           `Resource "${resource.type}" comes after "${name}", which is not registered.`,
         );
       }
-      const isBroken = resource.definition.sync.breakCycle !== undefined && path.includes(name);
+      // The reference that closes the circle is filled in second, so it asks for no order.
+      const isBroken =
+        resource.definition.sync.breakCycle !== undefined && needs(name, resource.type);
       if (name !== resource.type && !isBroken) visit(needed, [...path, resource.type]);
     }
     done.add(resource.type);

@@ -167,6 +167,27 @@ test("I4: a commit that comes between the last look and the end is merged before
   expect(await names(phone, phone.at)).toEqual(["a", "late 1", "late 2"]);
 });
 
+test("a library that has ended, and whose service could not follow yet, goes on from there", async () => {
+  await using pair = await createPair();
+  const { leader, phone } = pair;
+  await leader.insertAlbum("a");
+  const { send } = pair.wire;
+  let asked = 0;
+  pair.wire.send = async (url, init) => {
+    if (!url.endsWith("/hand-over")) return send(url, init);
+    asked += 1;
+    if (asked > 1) return send(url, init);
+    pair.silence(true);
+    const answer = await send(url, init);
+    pair.silence(false);
+    return answer;
+  };
+  expect((await join(pair, "MergeIntoLocal", "phone")).status).toBe("complete");
+  expect(asked).toBe(2);
+  expect(await settle(leader, phone.library.state.id)).toBe("live");
+  expect(await names(leader, leader.at)).toEqual(["a"]);
+});
+
 test("a record that the other library refuses stops the merge, and both stay as they were", async () => {
   await using pair = await createPair();
   const { leader, phone } = pair;

@@ -12,11 +12,11 @@ export async function createPair(
 ) {
   let isCut = false;
   /** The leader reaches the phone at whatever address the phone was called by. */
-  const back: { app: World["app"] | null } = { app: null };
+  const back: { app: World["app"] | null; isSilent: boolean } = { app: null, isSilent: false };
   const leader = await createWorld({
     ...options,
     fetch: async (url, init) => {
-      if (isCut || back.app === null) throw new TypeError("The network is down.");
+      if (isCut || back.isSilent || back.app === null) throw new TypeError("The network is down.");
       return back.app.request(url, init);
     },
   });
@@ -54,6 +54,10 @@ export async function createPair(
       const again = await createWorld({ ...phoneOptions, directory: phone.directory });
       back.app = again.app;
       return again;
+    },
+    /** Only the leader cannot reach the phone. */
+    silence: (isSilent: boolean) => {
+      back.isSilent = isSilent;
     },
     cut: (cut: boolean) => {
       isCut = cut;

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import * as v from "valibot";
 import { systemClock } from "../../base/clock.ts";
 import type { FollowerStatus } from "../../follower/follower.ts";
+import type { Following } from "../../library/following.ts";
 import {
   chooseLibrary,
   connect,
@@ -51,7 +52,6 @@ async function follow(url: string, options: FollowOptions): Promise<void> {
       "Pass --token, or set SYNCLINE_TOKEN: the leader must let this device in.",
     );
   }
-  const libraryId = await chooseLibrary(connect({ url, token }), options.library);
   const { serve, stopOnSignal } = await import("../../runtime/bun.ts");
   const running = await serve({
     mode: "production",
@@ -59,6 +59,7 @@ async function follow(url: string, options: FollowOptions): Promise<void> {
   });
   stopOnSignal(running);
   writeLine(`Syncline listens at ${running.url}`);
+  const libraryId = await findLibrary(running.following, { url, token, named: options.library });
   const follower = await running.following.follow({
     libraryId,
     leaderUrl: url,
@@ -72,6 +73,28 @@ async function follow(url: string, options: FollowOptions): Promise<void> {
     if (line !== told) writeLine(line);
     told = line;
   });
+}
+
+/** Asks the leader, which may be down: then what was followed there before goes on. */
+async function findLibrary(
+  following: Following,
+  {
+    url,
+    token,
+    named,
+  }: { readonly url: string; readonly token: string; readonly named?: string | undefined },
+): Promise<string> {
+  try {
+    return await chooseLibrary(connect({ url, token }), named);
+  } catch (error) {
+    const known = [...following.statuses()].flatMap(([id, { leaderUrl }]) =>
+      leaderUrl === url && (named === undefined || named.toLowerCase() === id) ? [id] : [],
+    );
+    const [only] = known;
+    if (only === undefined || known.length > 1) throw error;
+    writeNotice(`The leader cannot be asked; library ${only} is followed on.`);
+    return only;
+  }
 }
 
 /** One line of what a follower does. */
