@@ -92,19 +92,47 @@ async function childIds({ db }: Reader, parentId: string, after: string): Promis
   return rows.map((row) => row.id);
 }
 
-/** Deletes a file and all below it, children first, so that no record points at nothing. */
-async function deleteTree(tx: ActionTx, id: string): Promise<number> {
-  let deleted = 0;
+/** The ids of a file and all below it, children first, so that no record points at nothing. */
+async function treeIds(reader: Reader, id: string): Promise<string[]> {
+  const ids: string[] = [];
   for (let after = ""; ;) {
-    const page = await childIds(tx.reader, id, after);
-    for (const child of page) deleted += await deleteTree(tx, child);
+    const page = await childIds(reader, id, after);
+    for (const child of page) ids.push(...(await treeIds(reader, child)));
     const last = page.at(-1);
-    if (last === undefined) break;
+    if (last === undefined) return [...ids, id];
     after = last;
   }
-  if ((await tx.get("file", id)) === null) return deleted;
-  await tx.delete("file", id);
-  return deleted + 1;
+}
+
+/** What says something about a file, by resource type: it goes with the file. Plugins know each other by name only. */
+const attachments = {
+  file_tag: "file_tags",
+  album_item: "album_items",
+  user_metadata: "user_metadata",
+};
+
+/** Deletes what is attached to the files. A service without one of the plugins has none of its records. */
+async function deleteAttachments(tx: ActionTx, ids: readonly string[]): Promise<void> {
+  const list = sql`(SELECT value FROM json_each(${JSON.stringify(ids)}))`;
+  for (const [type, table] of Object.entries(attachments)) {
+    const rows = await tx.reader.db.all<{ id: string } | [string]>(
+      sql`SELECT id FROM ${sql.identifier(table)} WHERE file_id IN ${list}`,
+    );
+    for (const row of rows) await tx.delete(type, Array.isArray(row) ? row[0] : row.id);
+  }
+}
+
+async function deleteTrees(tx: ActionTx, roots: readonly string[]): Promise<number> {
+  const ids = new Set<string>();
+  for (const root of roots) for (const id of await treeIds(tx.reader, root)) ids.add(id);
+  await deleteAttachments(tx, [...ids]);
+  let deleted = 0;
+  for (const id of ids) {
+    if ((await tx.get("file", id)) === null) continue;
+    await tx.delete("file", id);
+    deleted += 1;
+  }
+  return deleted;
 }
 
 /** Refuses a move that would put a directory below itself. */
@@ -240,11 +268,7 @@ export const filePlugin = definePlugin({
     delete: defineAction({
       ...twins["file.delete"],
       input: v.object({ ids: v.pipe(v.array(uuid), v.minLength(1), v.maxLength(1_000)) }),
-      run: async (tx, { ids }) => {
-        let deleted = 0;
-        for (const id of ids) deleted += await deleteTree(tx, id);
-        return { deleted };
-      },
+      run: async (tx, { ids }) => ({ deleted: await deleteTrees(tx, ids) }),
     }),
     favorite: defineAction({
       ...twins["file.favorite"],

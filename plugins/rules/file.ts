@@ -90,7 +90,13 @@ export const fileRules = {
     },
     "file.delete": {
       optimistic: (draft: Draft, { ids }: { readonly ids: readonly string[] }) => {
-        for (const id of withDescendants(draft, ids)) draft.delete("file", id);
+        const gone = withDescendants(draft, ids);
+        for (const type of ["file_tag", "album_item", "user_metadata"]) {
+          for (const record of Array.from(draft.all(type))) {
+            if (gone.has(String(record["fileId"]))) draft.delete(type, record.id);
+          }
+        }
+        for (const id of gone) draft.delete("file", id);
       },
     },
     "file.favorite": {

@@ -48,6 +48,20 @@ function toEntry(row: readonly unknown[]): OutboxEntry {
   };
 }
 
+/** Sends one write. Answers null when the leader took it, else why never. @throws when it is to wait */
+async function deliver(upstream: Upstream, entry: OutboxEntry): Promise<Partial<Problem> | null> {
+  const response = await upstream.send(`/${entry.path}`, {
+    method: "POST",
+    headers: { "content-type": "application/json", "x-device-id": entry.deviceId },
+    body: JSON.stringify(entry.request),
+  });
+  if (response.ok) return null;
+  const problem = (await response.json().catch(() => ({}))) as Partial<Problem>;
+  if (problem.retry === "never" && response.status !== 401) return problem;
+  const detail = `The leader answers ${response.status}; the write goes on waiting.`;
+  throw new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail });
+}
+
 export function createOutbox(options: {
   readonly database: () => Promise<Database>;
   readonly upstream: Upstream;
@@ -65,28 +79,15 @@ export function createOutbox(options: {
   const remove = async (mutationId: string): Promise<void> => {
     await write("DELETE FROM outbox WHERE mutation_id = ?", [mutationId]);
   };
-  /** Answers whether the leader took it. */
   const sendOne = async (entry: OutboxEntry): Promise<boolean> => {
-    const response = await upstream.send(`/${entry.path}`, {
-      method: "POST",
-      headers: { "content-type": "application/json", "x-device-id": entry.deviceId },
-      body: JSON.stringify(entry.request),
-    });
-    if (response.ok) {
-      await remove(entry.mutationId);
-      return true;
-    }
-    const problem = (await response.json().catch(() => ({}))) as Partial<Problem>;
-    const isFinal = problem.retry === "never" && response.status !== 401;
-    if (!isFinal) {
-      const detail = `The leader answers ${response.status}; the write goes on waiting.`;
-      throw new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail });
-    }
-    await write("UPDATE outbox SET problem = ? WHERE mutation_id = ?", [
-      JSON.stringify(problem),
-      entry.mutationId,
-    ]);
-    return false;
+    const problem = await deliver(upstream, entry);
+    if (problem === null) await remove(entry.mutationId);
+    else
+      await write("UPDATE outbox SET problem = ? WHERE mutation_id = ?", [
+        JSON.stringify(problem),
+        entry.mutationId,
+      ]);
+    return problem === null;
   };
   const drain = async (): Promise<number> => {
     let count = 0;

@@ -33,6 +33,7 @@ function toResponse(error: unknown, c: AppContext, service: Service): Response {
     known = new SyncError("internal", { requestId });
   }
   const { status } = errorTable[known.code];
+  service.telemetry.count("problems", 1, { code: known.code });
   const wait = "retryAfterSeconds" in known.facts ? known.facts.retryAfterSeconds : null;
   const problem = toProblem(known, path);
   return answer(

@@ -13,6 +13,7 @@ import type { Library } from "./library.ts";
 import { addListing, findListing, readListings, readMerged } from "./listing.ts";
 import type { LibraryListing } from "./listing.ts";
 import { createPool } from "./pool.ts";
+import type { Pool } from "./pool.ts";
 import { allMigrations } from "./prepare.ts";
 
 /** All libraries of a service: the list, and the bounded pool of those that are open. */
@@ -59,6 +60,31 @@ export interface CatalogOptions {
 /** How often a node learns which libraries another node deleted. */
 const LOOK_EVERY_MS = 1_000;
 
+/** Leaves libraries that are no more, deleted here or on another node. */
+function createDeparture(
+  { clock, telemetry }: OpenCatalogOptions,
+  { database, pool }: { readonly database: Database; readonly pool: Pool },
+) {
+  const leave = async (id: string, name: string): Promise<void> => {
+    const opened = await pool.get(id);
+    opened?.announce("LibraryClosed", { id, name });
+    await pool.close(id);
+  };
+  const look = async (): Promise<void> => {
+    if (pool.ids.length === 0) return;
+    const sql = `SELECT id, name FROM libraries
+      WHERE state = 'deleted' AND id IN (SELECT value FROM json_each(?))`;
+    const [rows = []] = await database.read([{ sql, args: [JSON.stringify(pool.ids)] }]);
+    for (const [id, name] of rows as [string, string][]) await leave(id, name);
+  };
+  const stop = clock.every(LOOK_EVERY_MS, () => {
+    look().catch((error: unknown) =>
+      telemetry.log("error", "Deleted libraries could not be left.", { error }),
+    );
+  });
+  return { leave, stop };
+}
+
 export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog> {
   const { clock } = options;
   await options.createDatabase?.("catalog");
@@ -90,24 +116,7 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
     return opening;
   };
 
-  /** Says goodbye to who listens to a library that is no more. */
-  const leave = async (id: string, name: string): Promise<void> => {
-    const opened = await pool.get(id);
-    opened?.announce("LibraryClosed", { id, name });
-    await pool.close(id);
-  };
-  const leaveDeleted = async (): Promise<void> => {
-    if (pool.ids.length === 0) return;
-    const sql = `SELECT id, name FROM libraries
-      WHERE state = 'deleted' AND id IN (SELECT value FROM json_each(?))`;
-    const [rows = []] = await database.read([{ sql, args: [JSON.stringify(pool.ids)] }]);
-    for (const [id, name] of rows as [string, string][]) await leave(id, name);
-  };
-  const stopLooking = clock.every(LOOK_EVERY_MS, () => {
-    leaveDeleted().catch((error: unknown) =>
-      options.telemetry.log("error", "Deleted libraries could not be left.", { error }),
-    );
-  });
+  const departure = createDeparture(options, { database, pool });
 
   return {
     database,
@@ -135,7 +144,7 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
       await database.write([
         { sql: "UPDATE libraries SET state = 'deleted' WHERE id = ?", args: [id] },
       ]);
-      await leave(id, name);
+      await departure.leave(id, name);
       await options.dropDatabase(id);
     },
     release: (id) => pool.close(id),
@@ -159,7 +168,7 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
       return pool.libraries;
     },
     close: async () => {
-      stopLooking();
+      departure.stop();
       await pool.closeAll();
       database.close();
     },

@@ -82,6 +82,7 @@ function startChores(
   };
   const mind = async (): Promise<void> => {
     hub.sweep();
+    telemetry.gauge("library_head", state.head, { library: state.id });
     if (hub.size > 0) await leadership.refresh();
     relay.check();
   };

@@ -6,7 +6,7 @@ import type { StreamEvent, WireEvent } from "./event.ts";
 import { createFrame } from "./frame.ts";
 import { createLogPages } from "./log-pages.ts";
 import type { ReadLog } from "./log-pages.ts";
-import { createDelivery } from "./member.ts";
+import { createDelivery, createMember } from "./member.ts";
 import type { Member } from "./member.ts";
 import { createRing } from "./ring.ts";
 import type { Subscriber, Subscription } from "./subscription.ts";
@@ -48,6 +48,22 @@ export interface HubOptions {
   readonly telemetry: Telemetry;
 }
 
+/** From the commit's own time to now, when it has been handed to all who are at the head. */
+function observeLag({ telemetry, clock }: HubOptions, last: StreamEvent | undefined): void {
+  if (last === undefined) return;
+  const committedAt = Date.parse(last.wire.envelope.timestamp);
+  telemetry.observe("delivery_lag_seconds", Math.max(0, clock.now() - committedAt) / 1_000);
+}
+
+function sendReset(
+  subscription: Subscription,
+  codec: Codec,
+  facts: { readonly head: number },
+): void {
+  subscription.cursor = facts.head;
+  subscription.sink.write(codec.encodeControl("reset", facts, subscription.format));
+}
+
 export function createHub(options: HubOptions): Hub {
   const { clock, limits, telemetry, codec } = options;
   const members = new Set<Member>();
@@ -64,42 +80,39 @@ export function createHub(options: HubOptions): Hub {
   const deliver = createDelivery({ ...options, members, ring, pages, leave });
   const sweeper = createSweeper({ ...options, leave });
 
+  const pump = (member: Member): void => {
+    member.progressAt = clock.monotonic();
+    if (!members.has(member)) return;
+    const count = deliver(member, member.progressAt);
+    if (count > 0) telemetry.count("frames_delivered", count);
+  };
+
   return {
     codec,
     publish: (events, head) => {
       telemetry.count("events_published", events.length);
-      if (members.size === 0) {
-        ring.clear(head);
-        return;
-      }
+      if (members.size === 0) return ring.clear(head);
       ring.push(events, head);
       const now = clock.monotonic();
       let count = 0;
       for (const member of members) count += deliver(member, now);
       telemetry.count("frames_delivered", count);
+      observeLag(options, events.at(-1));
     },
     broadcast: (wire) => {
       const frame = createFrame({ sequence: 0, type: "", wire }, codec);
       for (const { subscription } of members) {
-        const { sink, format } = subscription;
-        if (sink.room() > 0) sink.write(frame.bytes(format));
+        if (subscription.sink.room() > 0) subscription.sink.write(frame.bytes(subscription.format));
       }
     },
     subscribe: (subscription) => {
-      const now = clock.monotonic();
       const view = viewOf(subscription.format, subscription.types);
-      const times = { startedAt: now, sentAt: now, progressAt: now };
-      const member: Member = { subscription, view, ...times, isReading: false };
+      const member = createMember(subscription, view, clock.monotonic());
       members.add(member);
       if (members.size === 1) options.onFirst?.();
       telemetry.gauge("stream_subscribers", members.size);
       return {
-        pump: () => {
-          member.progressAt = clock.monotonic();
-          if (!members.has(member)) return;
-          const count = deliver(member, member.progressAt);
-          if (count > 0) telemetry.count("frames_delivered", count);
-        },
+        pump: () => pump(member),
         leave: () => leave(member),
       };
     },
@@ -107,15 +120,11 @@ export function createHub(options: HubOptions): Hub {
       const at = { now: clock.monotonic(), head: ring.head };
       for (const member of members) sweeper.sweep(member, at);
     },
-    goodbye: (reason, retryMs) => {
-      for (const member of members) sweeper.end(member, reason, retryMs);
-    },
+    goodbye: (reason, retryMs) => members.forEach((one) => sweeper.end(one, reason, retryMs)),
     reset: (reason, { oldestSequence: oldest_sequence, historyId: history_id }) => {
+      telemetry.count("stream_resets", members.size, { reason });
       const facts = { reason, head: ring.head, oldest_sequence, history_id };
-      for (const { subscription } of members) {
-        subscription.cursor = ring.head;
-        subscription.sink.write(codec.encodeControl("reset", facts, subscription.format));
-      }
+      for (const { subscription } of members) sendReset(subscription, codec, facts);
     },
     get head() {
       return ring.head;

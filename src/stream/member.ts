@@ -17,6 +17,11 @@ export interface Member {
   isReading: boolean;
 }
 
+export function createMember(subscription: Subscription, view: View, now: number): Member {
+  const times = { startedAt: now, sentAt: now, progressAt: now };
+  return { subscription, view, ...times, isReading: false };
+}
+
 export interface DeliveryOptions {
   readonly members: Set<Member>;
   readonly ring: Ring;
@@ -45,6 +50,7 @@ export function createDelivery(options: DeliveryOptions): (member: Member, now: 
     const { subscription, view } = member;
     const { sink } = subscription;
     let count = 0;
+    let fromRing = 0;
     while (!member.isReading && subscription.cursor < ring.head && sink.room() > 0) {
       const source = sourceFor(member);
       if (source === null) break;
@@ -55,7 +61,9 @@ export function createDelivery(options: DeliveryOptions): (member: Member, now: 
       member.progressAt = now;
       sink.write(chunk.bytes);
       count += 1;
+      if (source.frames === ring.frames) fromRing += 1;
     }
+    if (fromRing > 0) telemetry.count("ring_reads", fromRing);
     return count;
   };
 

@@ -69,12 +69,9 @@ async function* readParts(
   }
 }
 
-export function createRelay(options: RelayOptions): Relay {
-  const { hub, state, clock, telemetry } = options;
-  let running: { readonly stop: AbortController; readonly done: Promise<void> } | null = null;
-  let upstream: { readonly abort: AbortController; readonly epoch: number } | null = null;
-  let isPaused = false;
-  let behindSince = 0;
+/** What arrives, on its way into the hub: each position once, in order. */
+function createIntake(options: RelayOptions) {
+  const { hub, state } = options;
 
   const deliver = (events: readonly StreamEvent[], end: number): void => {
     if (end <= hub.head) return;
@@ -122,6 +119,13 @@ export function createRelay(options: RelayOptions): Relay {
     deliver(events, end);
     return isGood;
   };
+  return { receive, catchUp };
+}
+
+/** The stream from the leader, while it lasts. */
+function createLine(options: RelayOptions, receive: (values: readonly unknown[]) => boolean) {
+  const { hub, state, clock, telemetry } = options;
+  let upstream: { readonly abort: AbortController; readonly epoch: number } | null = null;
 
   /** Follows the leader's stream until it ends. Answers false when it could not be opened. */
   const follow = async (signal: AbortSignal): Promise<boolean> => {
@@ -153,11 +157,27 @@ export function createRelay(options: RelayOptions): Relay {
       upstream = null;
     }
   };
+  return {
+    follow,
+    /** Leaves the stream when it has fallen silent, or is no longer the leader's. */
+    check: (isSilent: boolean): void => {
+      if (isSilent || (upstream !== null && upstream.epoch < state.epoch)) upstream?.abort.abort();
+    },
+  };
+}
+
+export function createRelay(options: RelayOptions): Relay {
+  const { hub, state, clock, telemetry } = options;
+  const { receive, catchUp } = createIntake(options);
+  const line = createLine(options, receive);
+  let running: { readonly stop: AbortController; readonly done: Promise<void> } | null = null;
+  let isPaused = false;
+  let behindSince = 0;
 
   const run = async (signal: AbortSignal): Promise<void> => {
     let retryAt = 0;
     while (!signal.aborted && hub.size > 0) {
-      if (clock.monotonic() >= retryAt && !(await follow(signal))) {
+      if (clock.monotonic() >= retryAt && !(await line.follow(signal))) {
         retryAt = clock.monotonic() + RETRY_MS;
       }
       if (signal.aborted) break;
@@ -199,7 +219,7 @@ export function createRelay(options: RelayOptions): Relay {
       if (!isBehind) behindSince = 0;
       else if (behindSince === 0) behindSince = clock.monotonic();
       const isSilent = behindSince > 0 && clock.monotonic() - behindSince > RETRY_MS / 2;
-      if (isSilent || (upstream !== null && upstream.epoch < state.epoch)) upstream?.abort.abort();
+      line.check(isSilent);
     },
     catchUp,
     get isRunning() {

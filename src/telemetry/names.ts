@@ -3,12 +3,12 @@ export const counters = {
   requests: "HTTP requests answered, by method and status.",
   commits: "Transactions committed, by kind.",
   entries: "Sync-log entries written.",
-  commit_rejections: "Commits refused, by error code.",
+  problems: "Requests answered with a problem, by code.",
   group_splits: "Groups divided because the database refused one member.",
   events_published: "Events handed to the hub.",
   frames_delivered: "Chunks handed to stream subscribers.",
-  ring_reads: "Times a subscriber was served from the ring.",
-  log_reads: "Times a subscriber was served from the sync log.",
+  ring_reads: "Chunks taken from the ring for subscribers.",
+  log_reads: "Pages read from the sync log for subscribers behind the ring.",
   stream_resets: "Streams told to start afresh, by reason.",
   slow_readers_closed: "Streams closed because their reader made no progress.",
   bulk_records: "Records written by bulk operations.",
@@ -25,6 +25,7 @@ export const counters = {
 export const gauges = {
   stream_subscribers: "Open event streams.",
   open_libraries: "Libraries whose database is open.",
+  bulks_running: "Bulk operations that run now.",
   commit_queue_length: "Commits that wait for the committer.",
   follower_lag: "Entries the leader has and the follower has not.",
   follower_halted: "1 while a follower waits for an upgrade, a token or a person.",
@@ -35,7 +36,7 @@ export const histograms = {
   request_seconds: "Time to answer a request.",
   commit_seconds: "From a commit's arrival in the queue to its answer.",
   commit_group_size: "Commits that shared one transaction.",
-  delivery_lag_seconds: "From the commit to the hand-over to subscribers.",
+  delivery_lag_seconds: "From the commit's own time to the hand-over to subscribers at the head.",
   query_seconds: "Time to resolve a plugin's query.",
 } as const;
 
@@ -45,7 +46,6 @@ export const spans = {
   "commit.group": "One group: its read, its plan and its transaction.",
   "commit.publish": "From a committed transaction to its events in the hub.",
   "stream.catch_up": "One page read from the sync log for subscribers behind the ring.",
-  "bulk.chunk": "One chunk of a bulk operation.",
 } as const;
 
 export type CounterName = keyof typeof counters;

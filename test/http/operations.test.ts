@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { createId } from "../../src/base/id.ts";
 import { openTelemetry } from "../../src/runtime/observe.ts";
 import { readConfig } from "../../src/runtime/config.ts";
 import { createWorld } from "../support/world.ts";
@@ -52,4 +53,38 @@ test("a service that can commit is ready; a library is listed, opened again afte
     id: world.library.state.id,
   });
   expect([again.status, again.body.code]).toEqual([409, "already_exists"]);
+});
+
+test("file.delete takes along what is attached to the files: tags, places in albums, favourites", async () => {
+  await using world = await createWorld();
+  const [folder, inside, other, tag, album] = Array.from({ length: 5 }, () => createId());
+  const place = createId();
+  const insert = (resource_type: string, id: string | undefined, data: object) => ({
+    resource_type,
+    operation: "insert",
+    id,
+    data,
+  });
+  const file = (id: string | undefined, parent_id: string | null | undefined) =>
+    insert("file", id, { location_id: place, parent_id, name: "f", size: 1 });
+  const attach = (file_id: string | undefined) => [
+    insert("file_tag", createId(), { file_id, tag_id: tag }),
+    insert("album_item", createId(), { album_id: album, file_id, position: 1 }),
+    insert("user_metadata", createId(), { file_id, favorite: true, hidden: false }),
+  ];
+  const changes = [
+    insert("location", place, { device_id: "tester", name: "disk" }),
+    insert("tag", tag, { name: "t" }),
+    insert("album", album, { name: "a" }),
+    ...[file(folder, null), file(inside, folder), file(other, null)],
+    ...[folder, inside, other].flatMap(attach),
+  ];
+  expect((await world.send("POST", `${world.at}/batch`, { changes })).status).toBe(200);
+  const action = { input: { ids: [folder] } };
+  const { body } = await world.send("POST", `${world.at}/actions/file.delete`, action);
+  expect(body.output).toEqual({ deleted: 2 });
+  for (const table of ["files", "file_tags", "album_items", "user_metadata"]) {
+    expect(await world.count(`SELECT count(*) FROM ${table}`)).toBe(1);
+  }
+  expect(await world.count("SELECT count(*) FROM tombstones")).toBe(8);
 });

@@ -62,23 +62,27 @@ function relay(response: Response): Response {
   return new Response(response.body, { status: response.status, headers });
 }
 
+/** A bulk streams through; it is too large to wait here. */
+async function streamThrough(
+  c: AppContext,
+  deviceId: string,
+  { follower, write }: { readonly follower: Follower; readonly write: Write },
+): Promise<Response> {
+  const { search } = new URL(c.req.url);
+  const headers = new Headers();
+  for (const name of ["content-type", "content-encoding", "accept"]) {
+    const value = c.req.header(name);
+    if (value !== undefined) headers.set(name, value);
+  }
+  headers.set("x-device-id", c.req.header("x-device-id") ?? deviceId);
+  const { body } = c.req.raw;
+  const init = { method: "POST", headers, body, duplex: "half" };
+  return relay(await follower.upstream.send(`/${write.path}${search}`, init as RequestInit));
+}
+
 /** Writes of a library that follows: the leader's to decide, or kept until it is in reach. */
 function createGate(service: Service) {
   const { limits, registry } = service;
-
-  /** A bulk streams through; it is too large to wait here. */
-  const streamThrough = async (c: AppContext, follower: Follower, write: Write) => {
-    const { search } = new URL(c.req.url);
-    const headers = new Headers();
-    for (const name of ["content-type", "content-encoding", "accept"]) {
-      const value = c.req.header(name);
-      if (value !== undefined) headers.set(name, value);
-    }
-    headers.set("x-device-id", c.req.header("x-device-id") ?? service.lease.deviceId);
-    const { body } = c.req.raw;
-    const init = { method: "POST", headers, body, duplex: "half" };
-    return relay(await follower.upstream.send(`/${write.path}${search}`, init as RequestInit));
-  };
 
   const forward = async (c: AppContext, follower: Follower, write: Write): Promise<Response> => {
     const read = bodyLimits(service, limits.batchBodyBytes);
@@ -136,7 +140,9 @@ function createGate(service: Service) {
       ...(named === undefined ? {} : { type: named }),
     });
     const isSmall = write.kind !== "bulk" && !write.kind.startsWith("conflicts");
-    return isSmall ? forward(c, follower, write) : streamThrough(c, follower, write);
+    return isSmall
+      ? forward(c, follower, write)
+      : streamThrough(c, service.lease.deviceId, { follower, write });
   };
 }
 

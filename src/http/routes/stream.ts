@@ -106,6 +106,7 @@ export function streamRoutes(service: Service): Hono<AppEnv> {
     }
     const format = formatOf(c);
     const { cursor, reset } = await startOf(c, library);
+    if (reset !== null) service.telemetry.count("stream_resets", 1, { reason: reset });
     const capability = c.get("capability");
     const types = visibleTypes(c, service, library.state.id);
     const { raw } = c.req;

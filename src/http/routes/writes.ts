@@ -112,6 +112,7 @@ function createCommit(service: Service): Handler {
     const context = { author: await authorOf(c, library), mutationId: mutationOf(c, mutation_id) };
     const receipt = await library.manager.commit(change, context);
     telemetry.count("commits", 1, { kind: "commit" });
+    if (receipt.lastSequence === null) telemetry.count("unchanged_commits");
     return answer(c.req.raw, commitAnswer(receipt, mutation_id));
   };
 }
@@ -152,19 +153,27 @@ function createBatch(service: Service): Handler {
 
 function createBulkUpload(service: Service): Handler {
   const { limits, registry, telemetry } = service;
+  let running = 0;
   return async (c) => {
     await authenticate(c, service);
     const query = parse(bulkQuerySchema, withType(c, c.req.query()));
     const resource = registry.resource(query.resource_type);
     const library = await openFor(c, service, { role: "writer", type: resource.type });
-    const receipt = await library.bulk.run({
+    const author = await authorOf(c, library);
+    running += 1;
+    telemetry.gauge("bulks_running", running);
+    const bulk = library.bulk.run({
       resource,
       mode: query.mode,
       token: (query.token ?? createId()).toLowerCase(),
       hints: query.hints ?? {},
-      author: await authorOf(c, library),
+      author,
       onError: query.on_error,
       records: readRecords(c.req.raw, limits, service.clock),
+    });
+    const receipt = await bulk.finally(() => {
+      running -= 1;
+      telemetry.gauge("bulks_running", running);
     });
     telemetry.count("commits", 1, { kind: "bulk" });
     return answer(c.req.raw, bulkAnswer(receipt));

@@ -1,0 +1,182 @@
+/**
+ * What each working state of `state.ts` does, and the event it ends with.
+ *
+ * @module
+ */
+import type { Clock } from "../base/clock.ts";
+import type { LibraryState } from "../lease/lease.ts";
+import { SyncError } from "../protocol/errors.ts";
+import type { Limits } from "../protocol/limits.ts";
+import type { Registry } from "../resource/registry.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
+import { takeSnapshot } from "./backfill.ts";
+import type { BackfillContext, Replica } from "./backfill.ts";
+import type { Outbox } from "./outbox.ts";
+import { readProgress } from "./progress.ts";
+import type { FollowerEvent, State } from "./state.ts";
+import { pullPage } from "./tail.ts";
+import type { LeaderDescription, Upstream } from "./upstream.ts";
+import { compareChecksums } from "./verify.ts";
+
+export interface StepOptions {
+  readonly device: { readonly id: string; readonly name: string };
+  readonly open: () => Promise<Replica>;
+  readonly close: () => Promise<void>;
+  readonly upstream: Upstream;
+  readonly outbox: Outbox;
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly telemetry: Telemetry;
+  readonly labels: { readonly library: string };
+  readonly times: { readonly heartbeatMs: number; readonly verifyMs: number };
+}
+
+/** What the steps have seen, for whoever asks how the follower does. */
+export interface Seen {
+  last: Replica | null;
+  leaderHead: number | null;
+  repairs: number;
+  /** Failures since the last page that came. */
+  attempts: number;
+}
+
+export interface Steps {
+  readonly seen: Seen;
+  /** Does what the state stands for. */
+  run(state: State): Promise<FollowerEvent>;
+}
+
+/** Refuses a leader whose history is not the one this device has begun. @throws history_changed */
+function assertAhead(leader: LeaderDescription, own: LibraryState): void {
+  const isOther = leader.historyId !== own.historyId;
+  const hasLess = leader.head < own.head;
+  if (isOther || (hasLess && leader.epoch !== own.epoch)) {
+    const detail = isOther
+      ? "The leader has another history: it was restored, wiped or replaced."
+      : `The leader ends at ${leader.head}, this device has ${own.head}: it lost entries.`;
+    const facts = { historyId: leader.historyId, head: leader.head };
+    throw new SyncError("history_changed", facts, { detail });
+  }
+  if (hasLess) {
+    const detail = `The leader answers from ${leader.head}, before this device's ${own.head}.`;
+    throw new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail });
+  }
+}
+
+/** Tells the leader how far this device is, and every now and then that it lives. */
+function createAcknowledgement({ upstream, clock, device, times }: StepOptions) {
+  let heartbeatAt = 0;
+  let acknowledged = -1;
+  return async ({ state }: Replica): Promise<void> => {
+    const now = clock.monotonic();
+    if (acknowledged === state.head && now < heartbeatAt) return;
+    const { head: sequence, epoch } = state;
+    await upstream.acknowledge({ deviceId: device.id, sequence, epoch });
+    acknowledged = sequence;
+    heartbeatAt = now + times.heartbeatMs;
+  };
+}
+
+/** The types whose records may differ from the leader's. */
+function createDoubts({ upstream, registry, clock, times }: StepOptions) {
+  let toRepair: readonly string[] = [];
+  let suspects: ReadonlyMap<string, number> = new Map();
+  let verifyAt = 0;
+  return {
+    get types() {
+      return [...new Set(toRepair)];
+    },
+    repair: (types: readonly string[]): void => {
+      toRepair = types;
+    },
+    /** Compares checksums when it is time. A difference counts when it is seen twice with equal sums. */
+    verify: async (replica: Replica): Promise<boolean> => {
+      if (clock.monotonic() < verifyAt) return false;
+      const found = await compareChecksums(replica, upstream, registry);
+      if (found === null) return false;
+      toRepair = [...found].flatMap(([type, sum]) => (suspects.get(type) === sum ? type : []));
+      suspects = found;
+      verifyAt = clock.monotonic() + (found.size > 0 ? 0 : times.verifyMs);
+      return toRepair.length > 0;
+    },
+    /** The records were just fetched: looks again at once. */
+    clear: (): void => {
+      suspects = new Map();
+      verifyAt = 0;
+    },
+  };
+}
+
+export function createSteps(options: StepOptions): Steps {
+  const { upstream, outbox, registry, limits, telemetry, labels, device } = options;
+  const seen: Seen = { last: null, leaderHead: null, repairs: 0, attempts: 0 };
+  const fetched = new Map<string, number>();
+  const acknowledge = createAcknowledgement(options);
+  const doubts = createDoubts(options);
+
+  const contextOf = async (): Promise<BackfillContext> => {
+    const replica = await options.open();
+    seen.last = replica;
+    return { replica, upstream, registry, telemetry, reopen: options.close };
+  };
+
+  const connect = async (): Promise<FollowerEvent> => {
+    const { replica } = await contextOf();
+    const progress = await readProgress(replica.database);
+    if (progress === null) return "promote";
+    const leader = await upstream.describe();
+    seen.leaderHead = leader.head;
+    await upstream.register(device).catch(() => {});
+    const isPartial = progress.snapshot?.isFull === false;
+    if (!progress.isBackfilled && !isPartial) return "needsSnapshot";
+    assertAhead(leader, replica.state);
+    if (progress.snapshot === null) return "behind";
+    doubts.repair(progress.snapshot.types.map((type) => type.replace("*", "")));
+    return "mismatch";
+  };
+
+  const tail = async (): Promise<FollowerEvent> => {
+    const context = await contextOf();
+    const { replica } = context;
+    const page = await pullPage(context, fetched, limits.pageMax);
+    seen.attempts = 0;
+    seen.leaderHead = page.head;
+    telemetry.gauge("follower_lag", Math.max(0, page.head - replica.state.head), labels);
+    if (page.hasMore) return "behind";
+    await acknowledge(replica);
+    if ((await outbox.drain()) > 0) return "behind";
+    return (await doubts.verify(replica)) ? "mismatch" : "caughtUp";
+  };
+
+  const repair = async (): Promise<FollowerEvent> => {
+    const context = await contextOf();
+    const { types } = doubts;
+    telemetry.log("error", "Records differ from the leader's; they are fetched again.", {
+      ...labels,
+      types: types.join(),
+    });
+    await takeSnapshot(context, types);
+    context.replica.hub.reset("overflow", context.replica.state);
+    telemetry.count("follower_repairs", types.length);
+    seen.repairs += types.length;
+    doubts.clear();
+    return "repaired";
+  };
+
+  const backfill = async (): Promise<FollowerEvent> => {
+    await takeSnapshot(await contextOf(), null);
+    seen.attempts = 0;
+    fetched.clear();
+    doubts.clear();
+    return "snapshotDone";
+  };
+
+  const steps: Partial<Record<State, () => Promise<FollowerEvent>>> = {
+    connecting: connect,
+    backfilling: backfill,
+    tailing: tail,
+    repairing: repair,
+  };
+  return { seen, run: async (state) => (await steps[state]?.()) ?? "stop" };
+}
