@@ -15,7 +15,10 @@ export function addServe(program: Command): void {
     .action(async () => {
       const { serve, stopOnSignal } = await import("../../runtime/bun.ts");
       const { createDemo } = await import("../demo.ts");
-      const pages = createDemo();
+      const { createInspector } = await import("../inspector/pages.ts");
+      const demo = createDemo();
+      const inspector = createInspector();
+      const pages: typeof demo = (request) => inspector(request) ?? demo(request);
       const running = await serve({ mode: "development", env: process.env, pages });
       stopOnSignal(running);
       const { url, dataDir, secret } = running;
@@ -36,7 +39,9 @@ export function addServe(program: Command): void {
     .description("run the service in production; settings come from the environment")
     .action(async () => {
       const { serve, stopOnSignal } = await import("../../runtime/bun.ts");
-      const running = await serve({ mode: "production", env: process.env });
+      const { createInspector } = await import("../inspector/pages.ts");
+      const pages = createInspector();
+      const running = await serve({ mode: "production", env: process.env, pages });
       stopOnSignal(running);
       writeLine(`Syncline listens at ${running.url}`);
     });
@@ -53,7 +58,10 @@ export interface Welcome {
 export function formatWelcome({ url, dataDir, token }: Welcome): string {
   const album = `{"resource_type":"album","operation":"upsert","id":"${createId()}","data":{"name":"Iceland"}}`;
   // A fragment stays in the browser: it is in no request, and so in no log.
-  const demo = token === null ? "" : `\n  Open the demonstration: ${url}/#token=${token}\n\n`;
+  const demo =
+    token === null
+      ? ""
+      : `\n  Open the demonstration: ${url}/#token=${token}\n  Open the inspector:     ${url}/inspector#token=${token}\n\n`;
   return `Syncline listens at ${url}
 ${demo}${dataDir === null ? "" : `Its data lies in ${dataDir}\n`}Read about every route at ${url}/docs
 
