@@ -76,7 +76,9 @@ test("file.delete takes along what is attached to the files: tags, places in alb
     insert("location", place, { device_id: "tester", name: "disk" }),
     insert("tag", tag, { name: "t" }),
     insert("album", album, { name: "a" }),
-    ...[file(folder, null), file(inside, folder), file(other, null)],
+    file(folder, null),
+    file(inside, folder),
+    file(other, null),
     ...[folder, inside, other].flatMap(attach),
   ];
   expect((await world.send("POST", `${world.at}/batch`, { changes })).status).toBe(200);
