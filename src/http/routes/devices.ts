@@ -44,10 +44,12 @@ function assertSelf(capability: Capability, libraryId: string, deviceId: string)
   requireGrant(capability, { library: libraryId, role: "owner" });
 }
 
-function registerHandler(service: Service) {
+/** The devices of a library, and how far each of them is. */
+export function deviceRoutes(service: Service): Hono<AppEnv> {
   const { clock } = service;
   const body = bodyLimits(service);
-  return async (c: AppContext): Promise<Response> => {
+
+  const register = async (c: AppContext): Promise<Response> => {
     const capability = await authenticate(c, service);
     const { state, database, roll } = await openFor(c, service, { role: "reader" });
     const given = (await readBody(c.req.raw, body)) as object | null;
@@ -70,12 +72,7 @@ function registerHandler(service: Service) {
     roll.changed();
     return answer(c.req.raw, describe(registered), { status: 201 });
   };
-}
 
-/** How far each device is. */
-function positionRoutes(service: Service): Hono<AppEnv> {
-  const { clock } = service;
-  const body = bodyLimits(service);
   return new Hono<AppEnv>()
     .get("/v1/libraries/:library/devices", async (c) => {
       await authenticate(c, service);
@@ -134,34 +131,4 @@ function positionRoutes(service: Service): Hono<AppEnv> {
         needs_snapshot: sequence < state.oldestSequence - 1,
       });
     });
-}
-
-/** The devices of a library, and how far each of them is. */
-export function deviceRoutes(service: Service): Hono<AppEnv> {
-  const { clock } = service;
-  const register = registerHandler(service);
-  return new Hono<AppEnv>()
-    .get("/v1/libraries/:library/devices", async (c) => {
-      await authenticate(c, service);
-      const { database } = await openFor(c, service, { role: "reader" });
-      return answer(c.req.raw, { devices: (await listDevices(database)).map(describe) });
-    })
-    .get("/v1/libraries/:library/devices/:device", async (c) => {
-      await authenticate(c, service);
-      const { database } = await openFor(c, service, { role: "reader" });
-      return answer(c.req.raw, describe(await readDevice(database, c.req.param("device"))));
-    })
-    .post("/v1/libraries/:library/devices", register)
-    .post("/v1/libraries/:library/devices/:device", register)
-    .delete("/v1/libraries/:library/devices/:device", async (c) => {
-      await authenticate(c, service);
-      const { database, hub, roll } = await openFor(c, service, { role: "owner" });
-      const id = c.req.param("device");
-      await revokeDevice(database, id, clock.now());
-      roll.changed();
-      await service.revocations.revoke({ kind: "subject", value: id });
-      hub.sweep();
-      return c.body(null, 204);
-    })
-    .route("/", positionRoutes(service));
 }

@@ -16,7 +16,6 @@ import {
   setupSchema,
 } from "../../protocol/setup.ts";
 import type { Service } from "../../service.ts";
-import type { Database } from "../../store/database.ts";
 import { answer, readBody } from "../body.ts";
 import { authenticate, bodyLimits, openFor, parse } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
@@ -79,83 +78,6 @@ function pairingRoutes(service: Service): Hono<AppEnv> {
       });
       return answer(c.req.raw, { token: token ?? null });
     });
-}
-
-/** Enters the other service's device here and ours there. Answers false when it is out of reach. */
-async function registerBoth(
-  { clock, lease }: Service,
-  database: Database,
-  remote: { readonly upstream: Upstream; readonly id: string; readonly name: string },
-): Promise<boolean> {
-  const { id, name } = remote;
-  await registerDevice(database, { id, name }, clock.now());
-  const own = { id: lease.deviceId, name: lease.nodeUrl ?? lease.deviceId };
-  return remote.upstream.register(own).then(
-    () => true,
-    (error: unknown) => {
-      if (isSyncError(error, "overloaded")) return false;
-      throw error;
-    },
-  );
-}
-
-function joinHandler(service: Service) {
-  const { catalog, lease, setup } = service;
-  const small = bodyLimits(service);
-  return async (c: AppContext): Promise<Response> => {
-    const capability = await authenticate(c, service);
-    const asked = parse(setupSchema, await readBody(c.req.raw, small));
-    const { type } = asked.action;
-    const local = asked.local_library_id.toLowerCase();
-    const remote = asked.remote_library_id.toLowerCase();
-    // It makes this service call an address, which only its operator may choose.
-    requireGrant(capability, { library: SERVICE_WIDE, role: "owner" });
-    const { database } = await catalog.open(local);
-    if (type === "CreateShared" || type === "MergeIntoRemote") {
-      const message =
-        type === "CreateShared"
-          ? "CreateShared is not built yet: create a library, then merge both into it."
-          : "MergeIntoRemote is asked of the other service, as its MergeIntoLocal.";
-      throw invalid("action.type", message);
-    }
-    const url = asked.remote_url.replace(/\/+$/, "");
-    const token = remoteToken(c, asked.remote_token);
-    const found = await discoverRemote(service.fetch, { url, token });
-    const remoteId = found?.deviceId;
-    const leader = asked.leader_device_id;
-    if (typeof remoteId === "string" && leader !== remoteId && leader !== lease.deviceId) {
-      throw invalid("leader_device_id", "Leader device must be either local or remote device");
-    }
-    const upstream = createUpstream({ url, libraryId: remote, token, fetch: service.fetch });
-    const isRegistered =
-      found === null
-        ? false
-        : await registerBoth(service, database, {
-            upstream,
-            id: found.deviceId,
-            name: found.deviceName,
-          });
-    const job =
-      type === "MergeIntoLocal"
-        ? await setup.merge({
-            localLibraryId: local,
-            remoteLibraryId: remote,
-            remoteUrl: url,
-            remoteToken: token,
-          })
-        : null;
-    return answer(c.req.raw, {
-      success: isRegistered,
-      local_library_id: local,
-      remote_library_id: remote,
-      devices_registered: isRegistered,
-      pending_remote: !isRegistered,
-      ...(job === null ? {} : { job_id: job.id }),
-      message: isRegistered
-        ? "Devices successfully registered for library access"
-        : `${url} did not answer; send the same request again when it is in reach.`,
-    });
-  };
 }
 
 /** Discovering another service, and joining a library of ours with one of its own. */
