@@ -2,7 +2,7 @@ import { createClient } from "@libsql/client";
 import { dense } from "../support/world.ts";
 import { findAnomalies } from "./checker.ts";
 import { ask } from "./world.ts";
-import type { ClusterWorld } from "./world.ts";
+import type { Answer, ClusterWorld } from "./world.ts";
 
 /** The log, straight from SQL: dense, its epochs rising, with each acknowledged write in its place. */
 async function* judgeLog(world: ClusterWorld): AsyncGenerator<string> {
@@ -41,6 +41,18 @@ function* judgeLines({ writes, subscribers }: ClusterWorld, lines: Set<string>):
   }
 }
 
+/** Asks until there is an answer: a connection that died with its node is noticed by using it. */
+async function insist(world: ClusterWorld, url: string): Promise<Answer> {
+  const deadline = performance.now() + 30_000;
+  let answer = await ask(world, url);
+  while (answer?.status !== 200 && performance.now() < deadline) {
+    await Bun.sleep(100);
+    answer = await ask(world, url);
+  }
+  if (answer?.status === 200) return answer;
+  throw new Error(`${url} never answered: ${JSON.stringify(answer)}`);
+}
+
 /** Every record that a service has, in the order of ids. */
 async function readAll(world: ClusterWorld, url: string): Promise<string[]> {
   const records: string[] = [];
@@ -48,8 +60,7 @@ async function readAll(world: ClusterWorld, url: string): Promise<string[]> {
     let after: string | null = "";
     while (after !== null) {
       const path: string = `${world.nodes.at}/resources/${type}?limit=1000&after=${after}`;
-      const answer = await ask(world, url + path);
-      if (answer?.status !== 200) throw new Error(`${url}: ${JSON.stringify(answer)}`);
+      const answer = await insist(world, url + path);
       records.push(...answer.body.resources.map((one: unknown) => JSON.stringify(one)));
       after = answer.body.next_cursor;
     }
@@ -62,14 +73,14 @@ async function* judgeReplicas(world: ClusterWorld): AsyncGenerator<string> {
   const { nodes, at } = world.nodes;
   const [first, ...others] = [...nodes, ...(world.follower === null ? [] : [world.follower])];
   if (first === undefined) return;
-  const head = async (url: string) => (await ask(world, `${url}${at}/checksum`))?.body;
+  const head = async (url: string) => (await insist(world, `${url}${at}/checksum`)).body;
   const wanted = await head(first.url);
   const records = await readAll(world, first.url);
   world.counts.set("records", records.length);
   for (const { url } of others) {
     const deadline = performance.now() + 30_000;
     let found = await head(url);
-    while (found?.sequence !== wanted.sequence && performance.now() < deadline) {
+    while (found.sequence !== wanted.sequence && performance.now() < deadline) {
       await Bun.sleep(100);
       found = await head(url);
     }
