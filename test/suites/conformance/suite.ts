@@ -4,6 +4,7 @@ import { auth } from "./auth.ts";
 import { batch } from "./batch.ts";
 import { bulk } from "./bulk.ts";
 import { commit } from "./commit.ts";
+import { devices } from "./devices.ts";
 import { documents } from "./documents.ts";
 import { errors } from "./errors.ts";
 import { libraries } from "./libraries.ts";
@@ -11,6 +12,7 @@ import { log } from "./log.ts";
 import { queries } from "./queries.ts";
 import { reads } from "./reads.ts";
 import { listenToSilence, silence } from "./silence.ts";
+import { setup } from "./setup.ts";
 import { snapshot } from "./snapshot.ts";
 import { stream } from "./stream.ts";
 import { streamEnds } from "./stream-ends.ts";
@@ -32,6 +34,8 @@ const topics: Readonly<Record<string, Topic>> = {
   snapshot,
   stream,
   "stream ends": streamEnds,
+  devices,
+  setup,
 };
 
 /** Everything `API.md` promises, asked of a service over HTTP, whatever it runs on. */
