@@ -6,7 +6,7 @@
  * snapshot may be ahead of the log behind it, and applying twice equals applying once.
  */
 import { SyncError } from "../protocol/errors.ts";
-import { BULK_MODEL_TYPE, redactBefore, replicateEntries } from "../log/sync-log.ts";
+import { BULK_MODEL_TYPE, appendEntries, redactBefore } from "../log/sync-log.ts";
 import type { LogEntry } from "../log/sync-log.ts";
 import type { CompiledResource, Row } from "../resource/compile.ts";
 import type { Registry } from "../resource/registry.ts";
@@ -166,7 +166,7 @@ async function plan(options: RawOptions, page: RemotePage): Promise<RemotePlan> 
       args: [state.head, head, epoch],
     },
     ...breakCycles(writeRows(transitions, context), registry.resources),
-    replicateEntries(entries),
+    appendEntries(entries),
     ...(deleted.length === 0
       ? []
       : [

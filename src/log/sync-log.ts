@@ -127,32 +127,6 @@ export function redactBefore(
   };
 }
 
-/** Appends entries as another node wrote them, whatever their epochs and moments. */
-export function replicateEntries(entries: readonly LogEntry[]): Statement {
-  const rows = entries.map((entry) => [
-    entry.sequence,
-    entry.epoch,
-    entry.timestampMs,
-    entry.transactionId,
-    entry.deviceId,
-    entry.mutationId,
-    entry.domain,
-    entry.modelType,
-    entry.recordId,
-    entry.changeType,
-    entry.version,
-    entry.operation,
-    entry.data,
-  ]);
-  return {
-    sql: `INSERT INTO sync_log (sequence, epoch, timestamp_ms, transaction_id, device_id, mutation_id, domain,
-      model_type, record_id, change_type, version, operation, data)
-      SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8,
-      value->>9, value->>10, value->>11, nullif(value->12, 'null') FROM json_each(?)`,
-    args: [JSON.stringify(rows)],
-  };
-}
-
 type EncodedEntry = [
   sequence: number,
   epoch: number,
