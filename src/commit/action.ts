@@ -41,7 +41,7 @@ function createStage(options: ActionOptions, author: Author) {
     const key = slotKey(resource.type, id);
     const known = slots.get(key);
     if (known !== undefined) return known;
-    const loaded = await loadSlots(database, [{ resource, id }]);
+    const loaded = await loadSlots(database.readPrimary, [{ resource, id }]);
     const slot = loaded.slots.get(key) ?? { resource, id, row: null, tombstone: 0 };
     slots.set(key, slot);
     return slot;
@@ -85,7 +85,7 @@ async function runStaged(
 ): Promise<Receipt> {
   const { committer, database, limits } = options;
   const { mutationId } = submission;
-  const known = await loadSlots(database, [], mutationId === null ? [] : [mutationId]);
+  const known = await loadSlots(database.readPrimary, [], mutationId === null ? [] : [mutationId]);
   // What has its answer does not run again: it would find its own work done (I5).
   if (known.mutations.size > 0) return committer.commitNow(submission);
   const { tx, changes } = createStage(options, submission.author);

@@ -77,7 +77,7 @@ async function draftChunk(
       ? []
       : [{ resource, id: record["id"].toLowerCase() }],
   );
-  const { slots } = await loadSlots(options.database, ids);
+  const { slots } = await loadSlots(options.database.readPrimary, ids);
   const before = new Map(slots);
   let stopped: SyncError | null = null;
   for (const { index, record } of chunk) {

@@ -42,7 +42,7 @@ export function assertLeading(state: LibraryState, clock: Clock): void {
 
 async function askEpoch({ database, state, onFenced }: GroupOptions): Promise<SyncError> {
   const { epoch } = state;
-  const [rows = []] = await database.read([{ sql: "SELECT epoch FROM library", args: [] }]);
+  const [rows = []] = await database.readPrimary([{ sql: "SELECT epoch FROM library", args: [] }]);
   const currentEpoch = (rows[0]?.[0] as number | undefined) ?? epoch;
   onFenced();
   return new SyncError("stale_epoch", { epoch, currentEpoch });
@@ -59,7 +59,7 @@ async function commitPlan(options: GroupOptions, waiting: readonly Waiting[]): P
   let plan: GroupPlan | null = null;
   try {
     const changes = submissions.flatMap((submission) => submission.changes);
-    const known = await loadSlots(database, changes, mutationIds);
+    const known = await loadSlots(database.readPrimary, changes, mutationIds);
     plan = planGroup(submissions, known, { state, ordered, now: clock.now() });
     assertLeading(state, clock);
     if (plan.statements.length > 0) await database.write(plan.statements);

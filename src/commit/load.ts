@@ -1,6 +1,6 @@
 import { decodeRow } from "../resource/compile.ts";
 import type { CompiledResource } from "../resource/compile.ts";
-import type { Database, Statement } from "../store/database.ts";
+import type { Read, Statement } from "../store/database.ts";
 import { slotKey } from "./plan.ts";
 import type { Slot } from "./plan.ts";
 
@@ -54,7 +54,7 @@ function selectMutations(ids: readonly string[]): Statement[] {
 
 /** Reads the named records, their tombstones and the mutations: one statement, one round trip. */
 export async function loadSlots(
-  database: Database,
+  read: Read,
   wanted: readonly { readonly resource: CompiledResource; readonly id: string }[],
   mutationIds: readonly string[] = [],
 ): Promise<Known> {
@@ -73,9 +73,7 @@ export async function loadSlots(
   ];
   const sql = parts.map((part) => part.sql).join(" UNION ALL ");
   const [rows = []] =
-    parts.length === 0
-      ? []
-      : await database.read([{ sql, args: parts.flatMap((part) => part.args) }]);
+    parts.length === 0 ? [] : await read([{ sql, args: parts.flatMap((part) => part.args) }]);
   const mutations = new Map<string, KnownMutation>();
   for (const [kind, json] of rows as [number, string][]) {
     const resource = groups[kind]?.resource;

@@ -84,7 +84,7 @@ export async function replayedReceipt(
   const [rows = []] =
     firstSequence === null || lastSequence === null
       ? []
-      : await database.read([selectRange(firstSequence, lastSequence)]);
+      : await database.readPrimary([selectRange(firstSequence, lastSequence)]);
   const entries = decodeEntries(rows);
   const byRecord = new Map(
     entries.map((entry) => [slotKey(entry.modelType, entry.recordId), entry]),

@@ -121,7 +121,7 @@ export async function runRaw<Result>(
     );
     await all(unwatchStatements(registry.resources));
     // The reading connection still sees what stood before this transaction.
-    const { slots } = await loadSlots(database, [...logged.values()]);
+    const { slots } = await loadSlots(database.read, [...logged.values()]);
     const now = options.now();
     const transitions: Transition[] = [];
     for (const [key, one] of logged) {

@@ -140,7 +140,7 @@ async function plan(options: RawOptions, page: RemotePage): Promise<RemotePlan> 
   }));
   const isRecord = (index: number) => entries[index]?.modelType !== BULK_MODEL_TYPE;
   const known = await loadSlots(
-    database,
+    database.readPrimary,
     wanted.filter((_, index) => isRecord(index)),
   );
   const current = new Map(known.slots);
@@ -193,7 +193,7 @@ async function followEpoch({ database, state }: RawOptions, epoch: number): Prom
  */
 async function countUnknown({ database, state }: RawOptions, error: unknown): Promise<number> {
   if (isRefused(error) && guardOf(error) !== "follow") return 0;
-  const [rows = []] = await database.read([{ sql: "SELECT head FROM library", args: [] }]);
+  const [rows = []] = await database.readPrimary([{ sql: "SELECT head FROM library", args: [] }]);
   return Math.max(0, Number(rows[0]?.[0] ?? 0) - state.head);
 }
 

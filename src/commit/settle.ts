@@ -20,7 +20,7 @@ async function answer(
     return { ...twin.receipt, replayed: true };
   }
   if (member.kind !== "replay") return member.receipt;
-  const known = await loadSlots(database, [], [submission.mutationId ?? ""]);
+  const known = await loadSlots(database.readPrimary, [], [submission.mutationId ?? ""]);
   const [mutation] = known.mutations.values();
   if (mutation === undefined) throw new Error("Bug: a replayed mutation is not on record");
   return replayedReceipt(database, submission, mutation);
@@ -44,7 +44,7 @@ export async function settle(
 export async function isDurable(plan: GroupPlan, database: Database): Promise<boolean> {
   const [first] = plan.entries;
   if (first === undefined) return false;
-  const [rows = []] = await database.read([
+  const [rows = []] = await database.readPrimary([
     { sql: "SELECT transaction_id FROM sync_log WHERE sequence = ?", args: [first.sequence] },
   ]);
   return rows[0]?.[0] === first.transactionId;

@@ -69,7 +69,7 @@ export async function mergeLines(
     resource: registry.resource(line.resource_type ?? ""),
     id: line.resource?.id ?? line.deleted ?? "",
   }));
-  const { slots } = await loadSlots(database, wanted);
+  const { slots } = await loadSlots(database.read, wanted);
   const runs: { deviceId: string; changes: ChangeRequest[] }[] = [];
   lines.forEach((line, index) => {
     const { resource, id } = wanted[index] ?? {};

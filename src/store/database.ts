@@ -26,10 +26,18 @@ export function toStatement(write: Statement | RowsStatement): Statement {
 /** Rows by position; `rows[0]?.[0]` is the first column of the first row. */
 export type Rows = readonly (readonly Value[])[];
 
+export type Read = (statements: readonly Statement[]) => Promise<Rows[]>;
+
 /** One open database. Only the commit path receives one; everyone else gets a `Reader`. */
 export interface Database {
   /** Reads in one go, from a connection that cannot write. @throws database_unavailable */
-  read(statements: readonly Statement[]): Promise<Rows[]>;
+  readonly read: Read;
+  /**
+   * Reads from the connection that writes, which has what it needs next in its cache. For whoever
+   * decides a write, or must know whether one happened; nothing may write meanwhile.
+   * @throws database_unavailable
+   */
+  readonly readPrimary: Read;
   /** Writes all or nothing. @throws database_unavailable, or what a constraint or a guard says */
   write(statements: readonly (Statement | RowsStatement)[]): Promise<Rows[]>;
   /** An interactive transaction, for raw SQL; nothing else may write meanwhile. */
@@ -140,9 +148,12 @@ function createConnection(options: DatabaseOptions, isReader: boolean) {
     // A server that is away fails the next call too, which says so.
     await (isFile ? opening : withDeadline(opening, limits.databaseMs).catch(() => {}));
   };
-  const mayRetry = (error: unknown): boolean =>
-    codeOf(error) === "SQLITE_BUSY" || (!isFile && (isReader || isUnsent(error)));
-  const attempt = async <Result>(call: () => Promise<Result>): Promise<Result> => {
+  const attempt = async <Result>(
+    kind: "read" | "write",
+    call: () => Promise<Result>,
+  ): Promise<Result> => {
+    const mayRetry = (error: unknown): boolean =>
+      codeOf(error) === "SQLITE_BUSY" || (!isFile && (kind === "read" || isUnsent(error)));
     const deadline = clock.monotonic() + limits.databaseMs;
     for (let delayMs = 2; ; delayMs = Math.min(delayMs * 2, 200)) {
       try {
@@ -159,7 +170,15 @@ function createConnection(options: DatabaseOptions, isReader: boolean) {
       }
     }
   };
-  return { client, attempt };
+  const read: Read = (statements) =>
+    attempt("read", async () => {
+      const [only] = statements;
+      if (statements.length === 1 && only !== undefined)
+        return [toRows(await client.execute(only))];
+      const results = await client.batch([...statements], "read");
+      return results.map(toRows);
+    });
+  return { client, attempt, read };
 }
 
 function unavailable(cause: unknown): SyncError {
@@ -174,26 +193,18 @@ function unavailable(cause: unknown): SyncError {
 export function openDatabase(options: DatabaseOptions): Database {
   const writer = createConnection(options, false);
   const reader = createConnection(options, true);
-  const read = (statements: readonly Statement[]): Promise<Rows[]> =>
-    reader.attempt(async () => {
-      const [only] = statements;
-      if (statements.length === 1 && only !== undefined) {
-        return [toRows(await reader.client.execute(only))];
-      }
-      const results = await reader.client.batch([...statements], "read");
-      return results.map(toRows);
-    });
   return {
-    read,
+    read: reader.read,
+    readPrimary: writer.read,
     write: (statements) =>
-      writer.attempt(async () => {
+      writer.attempt("write", async () => {
         const { client } = writer;
         if (client.writeRows !== undefined) return client.writeRows(statements);
         const results = await client.batch(statements.map(toStatement), "write");
         return results.map(toRows);
       }),
     transaction: (run) =>
-      writer.attempt(async () => {
+      writer.attempt("write", async () => {
         const tx = await writer.client.transaction("write");
         try {
           const result = await run(tx);
@@ -204,7 +215,7 @@ export function openDatabase(options: DatabaseOptions): Database {
         }
       }),
     drizzle: drizzle(async (sql, args: InValue[], method) => {
-      const [rows = []] = await read([{ sql, args }]);
+      const [rows = []] = await reader.read([{ sql, args }]);
       return { rows: method === "get" ? ((rows[0] ?? []) as unknown[]) : (rows as unknown[]) } as {
         rows: unknown[];
       };

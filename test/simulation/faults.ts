@@ -1,4 +1,4 @@
-import type { Database } from "../../src/store/database.ts";
+import type { Database, Read } from "../../src/store/database.ts";
 import { SyncError } from "../../src/protocol/errors.ts";
 import type { Random } from "./random.ts";
 import type { Owner, VirtualTime } from "./time.ts";
@@ -59,12 +59,14 @@ export function withFaults(database: Database, options: FaultyDatabaseOptions): 
     if (kind === "write" && random.chance(faults.failAfter)) throw lost();
     return result;
   };
+  const reads =
+    (read: Read): Read =>
+    (statements) =>
+      around("read", () => read(statements.map((one) => ({ ...one, sql: inTime(one.sql) }))));
   return {
     ...database,
-    read: (statements) =>
-      around("read", () =>
-        database.read(statements.map((one) => ({ ...one, sql: inTime(one.sql) }))),
-      ),
+    read: reads(database.read),
+    readPrimary: reads(database.readPrimary),
     write: (statements) =>
       around("write", () =>
         database.write(

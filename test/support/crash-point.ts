@@ -73,8 +73,8 @@ function killAt(database: Database, point: Point, nth: number): Database {
   };
   return {
     ...database,
-    read: (statements) =>
-      point.what === isGroupRead && isTime(statements) ? die() : database.read(statements),
+    readPrimary: (statements) =>
+      point.what === isGroupRead && isTime(statements) ? die() : database.readPrimary(statements),
     write: async (writes) => {
       const isNow = point.what !== isGroupRead && isTime(writes);
       if (isNow && point.where === "before") die();
