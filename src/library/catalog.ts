@@ -85,26 +85,35 @@ function createDeparture(
   return { leave, stop };
 }
 
-export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog> {
-  const { clock } = options;
-  await options.createDatabase?.("catalog");
-  const database = options.openDatabase("catalog");
-  await migrate(database, allMigrations(options.registry), clock.now());
-  const pool = createPool(options);
-  const pending = new Map<string, Promise<Library>>();
+/** The ids that libraries had before they were merged, beside the library each of them means now. */
+async function openNames(database: Database) {
   const merged = await readMerged(database);
   const resolve = (id: string): string => {
     const into = merged.get(id);
     return into === undefined ? id : resolve(into);
   };
+  const rename = async (id: string, into: string): Promise<void> => {
+    const sql = "UPDATE libraries SET state = 'merged', merged_into = ? WHERE id = ?";
+    await database.write([{ sql, args: [into, id] }]);
+    // A library that comes back under its first name is that one again.
+    merged.delete(into);
+    merged.set(id, into);
+  };
+  return { resolve, rename };
+}
+
+/** Opens libraries into the pool; who asks for one that is being opened waits for the same. */
+function createOpening(
+  options: OpenCatalogOptions,
+  { database, pool }: { readonly database: Database; readonly pool: Pool },
+) {
+  const pending = new Map<string, Promise<Library>>();
   const start = (identity: LibraryListing): Promise<Library> =>
     pool.add(
       identity.id,
       openLibrary({ ...options, database: options.openDatabase(identity.id), identity }),
     );
-
-  const open = (asked: string): Promise<Library> => {
-    const id = resolve(asked);
+  const open = (id: string): Promise<Library> => {
     const opened = pool.get(id);
     if (opened !== undefined) return opened;
     const opening =
@@ -115,7 +124,26 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
     pending.set(id, opening);
     return opening;
   };
+  return { start, open };
+}
 
+/** Reads the state of a library that is not open here, and leaves it closed. */
+async function peek(options: OpenCatalogOptions, id: string): Promise<LibraryState | null> {
+  const database = options.openDatabase(id);
+  // A library whose creation was cut short has no tables yet.
+  return readState(database, { ...options.lease, clock: options.clock })
+    .catch(() => null)
+    .finally(() => database.close());
+}
+
+export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog> {
+  const { clock } = options;
+  await options.createDatabase?.("catalog");
+  const database = options.openDatabase("catalog");
+  await migrate(database, allMigrations(options.registry), clock.now());
+  const pool = createPool(options);
+  const names = await openNames(database);
+  const { start, open } = createOpening(options, { database, pool });
   const departure = createDeparture(options, { database, pool });
 
   return {
@@ -127,38 +155,24 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
       return start(listing);
     },
     list: (after, limit) => readListings(database, after, limit),
-    open,
+    open: (asked) => open(names.resolve(asked)),
     describe: async (asked) => {
-      const id = resolve(asked);
+      const id = names.resolve(asked);
       const opened = await pool.get(id);
-      if (opened !== undefined) return opened.state;
-      const one = options.openDatabase(id);
-      // A library whose creation was cut short has no state yet: opening it completes it.
-      const state = await readState(one, { ...options.lease, clock })
-        .catch(() => null)
-        .finally(() => one.close());
-      return state ?? (await open(id)).state;
+      // Opening completes a creation that was cut short.
+      return opened?.state ?? (await peek(options, id)) ?? (await open(id)).state;
     },
     remove: async (id) => {
       const { name } = await findListing(database, id);
-      await database.write([
-        { sql: "UPDATE libraries SET state = 'deleted' WHERE id = ?", args: [id] },
-      ]);
+      const sql = "UPDATE libraries SET state = 'deleted' WHERE id = ?";
+      await database.write([{ sql, args: [id] }]);
       await departure.leave(id, name);
       await options.dropDatabase(id);
     },
     release: (id) => pool.close(id),
-    resolve,
+    resolve: (id) => names.resolve(id),
     rename: async (id, into) => {
-      await database.write([
-        {
-          sql: "UPDATE libraries SET state = 'merged', merged_into = ? WHERE id = ?",
-          args: [into, id],
-        },
-      ]);
-      // A library that comes back under its first name is that one again.
-      merged.delete(into);
-      merged.set(id, into);
+      await names.rename(id, into);
       await pool.close(id);
     },
     get openCount() {

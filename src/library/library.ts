@@ -102,65 +102,83 @@ function startChores(
   };
 }
 
-/** Opens one library: prepares its database, joins its parts, and leads it when nobody else does. */
-export async function openLibrary(options: LibraryOptions): Promise<Library> {
-  const { database, registry, telemetry } = options;
-  const state = await prepareLibrary(options);
-  const reader: Reader = { db: database.drizzle, libraryId: state.id };
+/** What a library's paths are made of, beside its options. */
+interface Ground {
+  readonly state: LibraryState;
+  readonly reader: Reader;
+}
+
+/** The read path: what was committed, here or at the leader, reaches those who listen or wait. */
+function createReadPath(
+  options: LibraryOptions,
+  { state, reader, refresh }: Ground & { readonly refresh: () => Promise<void> },
+) {
+  const { database, registry } = options;
   const render = (entries: readonly LogEntry[]) =>
     renderEntries(entries, { registry, database, reader });
   const readLog = createLogReader({ ...options, state, render });
   const codec = createCodec(structuresOf(registry));
-  const refresh = (): Promise<void> => leadership.refresh();
   const arrivals = createArrivals({ ...options, state, refresh });
   const onMoved = (): void => arrivals.moved();
   const onFirst = (): void => (state.isReplica ? undefined : relay.start());
   const hub = createHub({ ...options, head: state.head, codec, readLog, onFirst });
   const publisher = createPublisher({ ...options, hub, state, render });
-  const relay = createRelay({ ...options, hub, state, readLog, refresh, onMoved });
-  const announce: Library["announce"] = (type, data) => publisher.announce(type, data);
-  const onCommitted: typeof publisher.publish = (plan) => {
-    publisher.publish(plan);
-    arrivals.moved();
-  };
+  const relay: Relay = createRelay({ ...options, hub, state, readLog, refresh, onMoved });
+  return { arrivals, hub, publisher, relay, onMoved };
+}
+
+/** The write path: one committer, the ways into it, and the lease under which it may write. */
+function createWritePath(
+  options: LibraryOptions,
+  { state, reader, read }: Ground & { readonly read: ReturnType<typeof createReadPath> },
+) {
+  const { publisher, onMoved } = read;
+  const shared = { ...options, state, reader, now: () => options.clock.now() };
   const onEntries: typeof publisher.publishEntries = (committed) => {
     publisher.publishEntries(committed);
-    arrivals.moved();
+    onMoved();
   };
-  const shared = { ...options, state, reader, now: () => options.clock.now() };
-  const ordered = registry.resources;
-  const onFenced = (): void => leadership.lose();
-  const committer = createCommitter({ ...shared, ordered, onCommitted, onFenced });
-  const bulk = createBulk({
+  const committer = createCommitter({
     ...shared,
-    committer,
-    onCommitted: onEntries,
-    announce,
+    ordered: options.registry.resources,
+    onCommitted: (plan) => {
+      publisher.publish(plan);
+      onMoved();
+    },
+    onFenced: () => leadership.lose(),
   });
+  const announce: Library["announce"] = (type, data) => publisher.announce(type, data);
+  const bulk = createBulk({ ...shared, committer, announce, onCommitted: onEntries });
   const manager = createManager({ ...shared, committer, onCommitted: onEntries });
-  const leadership: Leadership = createLeadership({
-    ...shared,
-    committer,
-    bulk,
-    hub,
-    publisher,
-    relay,
-    onMoved,
+  const leadership: Leadership = createLeadership({ ...shared, ...read, committer, bulk });
+  return { committer, bulk, manager, leadership };
+}
+
+/** Opens one library: prepares its database, joins its parts, and leads it when nobody else does. */
+export async function openLibrary(options: LibraryOptions): Promise<Library> {
+  const { database, telemetry } = options;
+  const state = await prepareLibrary(options);
+  const reader: Reader = { db: database.drizzle, libraryId: state.id };
+  const refresh = (): Promise<void> => write.leadership.refresh();
+  const read = createReadPath(options, { state, reader, refresh });
+  const write: ReturnType<typeof createWritePath> = createWritePath(options, {
+    state,
+    reader,
+    read,
   });
+  const { arrivals, hub, publisher, relay } = read;
+  const { committer, leadership } = write;
   await leadership.lead();
   const stopChores = startChores(options, { state, committer, hub, leadership, relay });
 
   return {
+    ...write,
     state,
     database,
     reader,
-    committer,
-    manager,
-    bulk,
     hub,
-    leadership,
     roll: createRoll(options),
-    announce,
+    announce: (type, data) => publisher.announce(type, data),
     reached: (sequence) => arrivals.reached(sequence),
     close: async () => {
       await committer.drained();

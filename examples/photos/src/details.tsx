@@ -11,12 +11,7 @@ import { Thumb } from "./thumb.tsx";
 export function Details({ id }: { id: string }) {
   const client = useClient();
   const { data: file } = useRecord("file", id);
-  const { data: links } = useQuery("tag.links", { fileId: id });
-  const { data: tags } = useQuery("tag.list", {});
-  const { data: favorites } = useQuery("file.favorites", {});
   if (file === null) return null;
-  const carried = new Set(links?.map((link) => link.tagId));
-  const isFavorite = favorites?.some((one) => one.fileId === id) === true;
   return (
     <ScrollArea h="100%" scrollbarSize={6}>
       <Stack p="md" gap="md" data-testid="details" data-id={id}>
@@ -32,18 +27,7 @@ export function Details({ id }: { id: string }) {
               onChange={(name) => tellFailure(client.action("file.rename", { id, name }))}
             />
           </Text>
-          <ActionIcon
-            variant="subtle"
-            color={isFavorite ? "pink" : "gray"}
-            aria-label={isFavorite ? "No longer a favorite" : "Make it a favorite"}
-            aria-pressed={isFavorite}
-            data-testid="favorite"
-            onClick={() =>
-              tellFailure(client.action("file.favorite", { id, favorite: !isFavorite }))
-            }
-          >
-            <Heart size={18} fill={isFavorite ? "currentColor" : "none"} />
-          </ActionIcon>
+          <FavoriteButton id={id} />
         </Group>
         <dl className="facts">
           <Fact name="Kind" value={kindOf(file)} />
@@ -55,28 +39,57 @@ export function Details({ id }: { id: string }) {
           <Text size="xs" fw={600} c="dimmed" mb={8}>
             Tags
           </Text>
-          <Group gap={6}>
-            {tags?.map((tag) => (
-              <Chip
-                key={tag.id}
-                size="xs"
-                color={tag.color ?? "teal"}
-                variant="light"
-                checked={carried.has(tag.id)}
-                onChange={(isOn) => {
-                  const input = { tagId: tag.id, fileIds: [id] };
-                  tellFailure(client.action(isOn ? "tag.apply" : "tag.remove", input));
-                }}
-                data-testid="tag-chip"
-                data-id={tag.id}
-              >
-                {tag.name}
-              </Chip>
-            ))}
-          </Group>
+          <TagChips fileId={id} />
         </div>
       </Stack>
     </ScrollArea>
+  );
+}
+
+function FavoriteButton({ id }: { id: string }) {
+  const client = useClient();
+  const { data: favorites } = useQuery("file.favorites", {});
+  const isFavorite = favorites?.some((one) => one.fileId === id) === true;
+  return (
+    <ActionIcon
+      variant="subtle"
+      color={isFavorite ? "pink" : "gray"}
+      aria-label={isFavorite ? "No longer a favorite" : "Make it a favorite"}
+      aria-pressed={isFavorite}
+      data-testid="favorite"
+      onClick={() => tellFailure(client.action("file.favorite", { id, favorite: !isFavorite }))}
+    >
+      <Heart size={18} fill={isFavorite ? "currentColor" : "none"} />
+    </ActionIcon>
+  );
+}
+
+/** All tags there are; those the file carries are on. */
+function TagChips({ fileId }: { fileId: string }) {
+  const client = useClient();
+  const { data: tags } = useQuery("tag.list", {});
+  const { data: links } = useQuery("tag.links", { fileId });
+  const carried = new Set(links?.map((link) => link.tagId));
+  return (
+    <Group gap={6}>
+      {tags?.map((tag) => (
+        <Chip
+          key={tag.id}
+          size="xs"
+          color={tag.color ?? "teal"}
+          variant="light"
+          checked={carried.has(tag.id)}
+          onChange={(isOn) => {
+            const input = { tagId: tag.id, fileIds: [fileId] };
+            tellFailure(client.action(isOn ? "tag.apply" : "tag.remove", input));
+          }}
+          data-testid="tag-chip"
+          data-id={tag.id}
+        >
+          {tag.name}
+        </Chip>
+      ))}
+    </Group>
   );
 }
 

@@ -50,30 +50,17 @@ export function SelectionBar({ files }: { files: readonly FileRecord[] }) {
           options={tags.data ?? []}
           onChoose={(tagId) => tellFailure(client.action("tag.apply", { tagId, fileIds }))}
         />
-        <Tooltip label="Delete">
-          <ActionIcon
-            variant="subtle"
-            color="red"
-            radius="xl"
-            aria-label="Delete"
-            data-testid="delete"
-            onClick={() => {
-              tellFailure(client.action("file.delete", { ids: fileIds }));
-              clear();
-            }}
-          >
-            <Trash2 size={16} />
-          </ActionIcon>
-        </Tooltip>
-        <ActionIcon
-          variant="subtle"
-          color="gray"
-          radius="xl"
-          aria-label="Select nothing"
-          onClick={clear}
-        >
-          <X size={16} />
-        </ActionIcon>
+        <RoundButton
+          label="Delete"
+          color="red"
+          icon={<Trash2 size={16} />}
+          testId="delete"
+          onClick={() => {
+            tellFailure(client.action("file.delete", { ids: fileIds }));
+            clear();
+          }}
+        />
+        <RoundButton label="Select nothing" color="gray" icon={<X size={16} />} onClick={clear} />
       </Group>
       {isMoving && (
         <MoveDialog
@@ -88,6 +75,29 @@ export function SelectionBar({ files }: { files: readonly FileRecord[] }) {
         />
       )}
     </Paper>
+  );
+}
+
+function RoundButton(props: {
+  label: string;
+  color: string;
+  icon: React.ReactNode;
+  testId?: string;
+  onClick: () => void;
+}) {
+  return (
+    <Tooltip label={props.label}>
+      <ActionIcon
+        variant="subtle"
+        color={props.color}
+        radius="xl"
+        aria-label={props.label}
+        data-testid={props.testId}
+        onClick={props.onClick}
+      >
+        {props.icon}
+      </ActionIcon>
+    </Tooltip>
   );
 }
 

@@ -34,10 +34,6 @@ const tagPalette = ["grape", "pink", "yellow", "cyan", "lime", "orange", "indigo
 
 /** Where one can go: favorites, albums, folders and tags of the library. */
 export function Sidebar({ library, libraries, route, ...props }: ShellProps & { route: Route }) {
-  const client = useClient();
-  const albums = useQuery("album.list", { limit: 1_000 });
-  const locations = useQuery("location.list", {});
-  const tags = useQuery("tag.list", {});
   return (
     <>
       <AppShell.Section p="sm" pb={4}>
@@ -61,84 +57,105 @@ export function Sidebar({ library, libraries, route, ...props }: ShellProps & { 
           data-testid="favorites-link"
           className="nav"
         />
-        <Section
-          title="Albums"
-          placeholder="Name of the album"
-          onAdd={(name) => {
-            const { recordId } = tellFailure(client.insert("album", { name }));
-            if (recordId !== undefined) goTo({ view: "album", id: recordId });
-          }}
-          testId="new-album"
-        >
-          {albums.data?.map((album) => (
-            <AlbumLink
-              key={album.id}
-              album={album}
-              isActive={route.view === "album" && route.id === album.id}
-            />
-          ))}
-        </Section>
-        <Section title="Folders">
-          {locations.data?.map((location) => (
-            <NavLink
-              key={location.id}
-              href={toHash({ view: "folder", locationId: location.id, parentId: null })}
-              label={location.name}
-              leftSection={<FolderTree size={17} strokeWidth={1.8} />}
-              active={route.view === "folder" && route.locationId === location.id}
-              data-testid="location-link"
-              className="nav"
-            />
-          ))}
-        </Section>
-        <Section
-          title="Tags"
-          placeholder="Name of the tag"
-          onAdd={(name) => {
-            const color = tagPalette[(tags.data?.length ?? 0) % tagPalette.length] ?? "teal";
-            tellFailure(client.insert("tag", { name, color }));
-          }}
-          testId="new-tag"
-        >
-          {tags.data?.map((tag) => (
-            <NavLink
-              key={tag.id}
-              href={toHash({ view: "tag", id: tag.id })}
-              label={tag.name}
-              leftSection={
-                <ColorSwatch
-                  color={`var(--mantine-color-${tag.color ?? "gray"}-6)`}
-                  size={11}
-                  mx={3}
-                  withShadow={false}
-                />
-              }
-              active={route.view === "tag" && route.id === tag.id}
-              data-testid="tag-link"
-              data-id={tag.id}
-              className="nav"
-            />
-          ))}
-        </Section>
+        <Albums route={route} />
+        <Folders route={route} />
+        <Tags route={route} />
       </AppShell.Section>
       <AppShell.Section p="xs" className="navbar-foot">
-        <Menu position="top-start" width={220}>
-          <Menu.Target>
-            <UnstyledButton className="foot-button" aria-label="More">
-              <MoreHorizontal size={16} /> <Text size="sm">More</Text>
-            </UnstyledButton>
-          </Menu.Target>
-          <Menu.Dropdown>
-            <Menu.Item leftSection={<Sparkles size={15} />} onClick={props.onSample}>
-              New sample library
-            </Menu.Item>
-            <Menu.Item leftSection={<LogOut size={15} />} onClick={props.onSignOut}>
-              Forget the token
-            </Menu.Item>
-          </Menu.Dropdown>
-        </Menu>
+        <More onSample={props.onSample} onSignOut={props.onSignOut} />
       </AppShell.Section>
     </>
+  );
+}
+
+function Albums({ route }: { route: Route }) {
+  const client = useClient();
+  const albums = useQuery("album.list", { limit: 1_000 });
+  const add = (name: string) => {
+    const { recordId } = tellFailure(client.insert("album", { name }));
+    if (recordId !== undefined) goTo({ view: "album", id: recordId });
+  };
+  return (
+    <Section title="Albums" placeholder="Name of the album" onAdd={add} testId="new-album">
+      {albums.data?.map((album) => (
+        <AlbumLink
+          key={album.id}
+          album={album}
+          isActive={route.view === "album" && route.id === album.id}
+        />
+      ))}
+    </Section>
+  );
+}
+
+function Folders({ route }: { route: Route }) {
+  const locations = useQuery("location.list", {});
+  return (
+    <Section title="Folders">
+      {locations.data?.map((location) => (
+        <NavLink
+          key={location.id}
+          href={toHash({ view: "folder", locationId: location.id, parentId: null })}
+          label={location.name}
+          leftSection={<FolderTree size={17} strokeWidth={1.8} />}
+          active={route.view === "folder" && route.locationId === location.id}
+          data-testid="location-link"
+          className="nav"
+        />
+      ))}
+    </Section>
+  );
+}
+
+function Tags({ route }: { route: Route }) {
+  const client = useClient();
+  const tags = useQuery("tag.list", {});
+  const add = (name: string) => {
+    const color = tagPalette[(tags.data?.length ?? 0) % tagPalette.length] ?? "teal";
+    tellFailure(client.insert("tag", { name, color }));
+  };
+  return (
+    <Section title="Tags" placeholder="Name of the tag" onAdd={add} testId="new-tag">
+      {tags.data?.map((tag) => (
+        <NavLink
+          key={tag.id}
+          href={toHash({ view: "tag", id: tag.id })}
+          label={tag.name}
+          leftSection={
+            <ColorSwatch
+              color={`var(--mantine-color-${tag.color ?? "gray"}-6)`}
+              size={11}
+              mx={3}
+              withShadow={false}
+            />
+          }
+          active={route.view === "tag" && route.id === tag.id}
+          data-testid="tag-link"
+          data-id={tag.id}
+          className="nav"
+        />
+      ))}
+    </Section>
+  );
+}
+
+function More({ onSample, onSignOut }: Pick<ShellProps, "onSample" | "onSignOut">) {
+  return (
+    <Menu position="top-start" width={220}>
+      <Menu.Target>
+        <UnstyledButton className="foot-button" aria-label="More">
+          <MoreHorizontal size={16} /> <Text size="sm">More</Text>
+        </UnstyledButton>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Item leftSection={<Sparkles size={15} />} onClick={onSample}>
+          New sample library
+        </Menu.Item>
+        <Menu.Item leftSection={<LogOut size={15} />} onClick={onSignOut}>
+          Forget the token
+        </Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
   );
 }
 

@@ -13,6 +13,7 @@ import type { Device } from "../../library/device.ts";
 import { SyncError } from "../../protocol/errors.ts";
 import { deviceSchema, positionSchema } from "../../protocol/setup.ts";
 import type { Service } from "../../service.ts";
+import type { Database } from "../../store/database.ts";
 import { answer, readBody } from "../body.ts";
 import {
   assertActsAs,
@@ -44,8 +45,16 @@ function assertSelf(capability: Capability, libraryId: string, deviceId: string)
   requireGrant(capability, { library: libraryId, role: "owner" });
 }
 
-/** The devices of a library, and how far each of them is. */
-export function deviceRoutes(service: Service): Hono<AppEnv> {
+/** A device that was put out does not let itself in again. @throws forbidden */
+async function assertNotRevoked(database: Database, id: string): Promise<void> {
+  const known = await readDevice(database, id).catch(() => null);
+  if (known === null || known.revokedAt === null) return;
+  const detail = `The device ${id} was revoked; an owner can register it again.`;
+  throw new SyncError("forbidden", { reason: "device_revoked" }, { detail });
+}
+
+/** The devices of a library: who they are, who comes in, who is put out. */
+function registrationRoutes(service: Service): Hono<AppEnv> {
   const { clock } = service;
   const body = bodyLimits(service);
 
@@ -59,15 +68,9 @@ export function deviceRoutes(service: Service): Hono<AppEnv> {
       ...(named === undefined ? {} : { id: named }),
     });
     assertSelf(capability, state.id, id);
+    const isOwner = allows(capability, { library: state.id, role: "owner" });
+    if (!isOwner) await assertNotRevoked(database, id);
     const device = { id, name: name ?? id, publicKey: public_key ?? null };
-    // A device that was put out does not let itself in again.
-    if (!allows(capability, { library: state.id, role: "owner" })) {
-      const known = await readDevice(database, id).catch(() => null);
-      if (known !== null && known.revokedAt !== null) {
-        const detail = `The device ${id} was revoked; an owner can register it again.`;
-        throw new SyncError("forbidden", { reason: "device_revoked" }, { detail });
-      }
-    }
     const registered = await registerDevice(database, device, clock.now());
     roll.changed();
     return answer(c.req.raw, describe(registered), { status: 201 });
@@ -97,7 +100,14 @@ export function deviceRoutes(service: Service): Hono<AppEnv> {
       }
       hub.sweep();
       return c.body(null, 204);
-    })
+    });
+}
+
+/** How far each device is, as it acknowledges. */
+function positionRoutes(service: Service): Hono<AppEnv> {
+  const { clock } = service;
+  const body = bodyLimits(service);
+  return new Hono<AppEnv>()
     .get("/v1/libraries/:library/positions", async (c) => {
       await authenticate(c, service);
       const { state, database } = await openFor(c, service, { role: "reader" });
@@ -131,4 +141,11 @@ export function deviceRoutes(service: Service): Hono<AppEnv> {
         needs_snapshot: sequence < state.oldestSequence - 1,
       });
     });
+}
+
+/** The devices of a library, and how far each of them is. */
+export function deviceRoutes(service: Service): Hono<AppEnv> {
+  return new Hono<AppEnv>()
+    .route("/", registrationRoutes(service))
+    .route("/", positionRoutes(service));
 }

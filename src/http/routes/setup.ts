@@ -80,11 +80,10 @@ function pairingRoutes(service: Service): Hono<AppEnv> {
     });
 }
 
-/** Discovering another service, and joining a library of ours with one of its own. */
+/** Discovering another service, joining a library of ours with one of its own, and how that goes. */
 function joinRoutes(service: Service): Hono<AppEnv> {
   const { catalog, registry, lease, setup } = service;
   const small = bodyLimits(service);
-  const large = bodyLimits(service, MERGE_BYTES);
   const own = { device_id: lease.deviceId, device_name: lease.nodeUrl ?? lease.deviceId };
 
   return new Hono<AppEnv>()
@@ -135,32 +134,6 @@ function joinRoutes(service: Service): Hono<AppEnv> {
           : `${remoteUrl} does not answer; it is tried again in the background.`,
       });
     })
-    .post("/v1/libraries/:library/merge", async (c) => {
-      await authenticate(c, service);
-      const library = await openFor(c, service, { role: "owner" });
-      if (library.state.isReplica) {
-        throw new SyncError("forbidden", { reason: "follows" }, { detail: FOLLOWS });
-      }
-      const { lines } = parse(mergeSchema, await readBody(c.req.raw, large));
-      const receipt = await mergeLines(library, registry, lines as SnapshotLine[]);
-      return answer(c.req.raw, { merged_count: receipt.mergedCount, refused: receipt.refused });
-    })
-    .post("/v1/libraries/:library/hand-over", async (c) => {
-      const capability = await authenticate(c, service);
-      requireGrant(capability, { library: SERVICE_WIDE, role: "owner" });
-      const { into, head, history_id, leader } = parse(
-        handOverSchema,
-        await readBody(c.req.raw, small),
-      );
-      const libraryId = (c.req.param("library") ?? "").toLowerCase();
-      const order = {
-        into: into.toLowerCase(),
-        head,
-        historyId: history_id,
-        leader: leader ?? null,
-      };
-      return answer(c.req.raw, { is_done: await handOver(service, libraryId, order) });
-    })
     .get("/v1/jobs/:job", async (c) => {
       const capability = await authenticate(c, service);
       const job = await setup.find(c.req.param("job").toLowerCase());
@@ -178,7 +151,43 @@ function joinRoutes(service: Service): Hono<AppEnv> {
     });
 }
 
+/** What the service of the other library asks of this one, on behalf of its job. */
+function mergeRoutes(service: Service): Hono<AppEnv> {
+  const small = bodyLimits(service);
+  const large = bodyLimits(service, MERGE_BYTES);
+  return new Hono<AppEnv>()
+    .post("/v1/libraries/:library/merge", async (c) => {
+      await authenticate(c, service);
+      const library = await openFor(c, service, { role: "owner" });
+      if (library.state.isReplica) {
+        throw new SyncError("forbidden", { reason: "follows" }, { detail: FOLLOWS });
+      }
+      const { lines } = parse(mergeSchema, await readBody(c.req.raw, large));
+      const receipt = await mergeLines(library, service.registry, lines as SnapshotLine[]);
+      return answer(c.req.raw, { merged_count: receipt.mergedCount, refused: receipt.refused });
+    })
+    .post("/v1/libraries/:library/hand-over", async (c) => {
+      const capability = await authenticate(c, service);
+      requireGrant(capability, { library: SERVICE_WIDE, role: "owner" });
+      const { into, head, history_id, leader } = parse(
+        handOverSchema,
+        await readBody(c.req.raw, small),
+      );
+      const libraryId = (c.req.param("library") ?? "").toLowerCase();
+      const order = {
+        into: into.toLowerCase(),
+        head,
+        historyId: history_id,
+        leader: leader ?? null,
+      };
+      return answer(c.req.raw, { is_done: await handOver(service, libraryId, order) });
+    });
+}
+
 /** Pairing, discovery, sync setup and its jobs. */
 export function setupRoutes(service: Service): Hono<AppEnv> {
-  return new Hono<AppEnv>().route("/", pairingRoutes(service)).route("/", joinRoutes(service));
+  return new Hono<AppEnv>()
+    .route("/", pairingRoutes(service))
+    .route("/", joinRoutes(service))
+    .route("/", mergeRoutes(service));
 }
