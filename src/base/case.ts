@@ -1,25 +1,27 @@
-import { createBoundedMap } from "./bounded-map.ts";
+/** Names come from schemas and from strangers: kept, but never more than this many. */
+const NAMES_MAX = 10_000;
 
-const snakes = createBoundedMap<string, string>(10_000);
-const camels = createBoundedMap<string, string>(10_000);
+function remembered(rename: (name: string) => string): (name: string) => string {
+  const known = new Map<string, string>();
+  return (name) => {
+    const before = known.get(name);
+    if (before !== undefined) return before;
+    if (known.size >= NAMES_MAX) known.clear();
+    const renamed = rename(name);
+    known.set(name, renamed);
+    return renamed;
+  };
+}
 
 /** `coverId` → `cover_id`. Names that have no capital stay as they are. */
-export function toSnakeCase(name: string): string {
-  const known = snakes.get(name);
-  if (known !== undefined) return known;
-  const snake = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-  snakes.set(name, snake);
-  return snake;
-}
+export const toSnakeCase = remembered((name) =>
+  name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+);
 
 /** `cover_id` → `coverId`; the inverse of `toSnakeCase` for names it made. */
-export function toCamelCase(name: string): string {
-  const known = camels.get(name);
-  if (known !== undefined) return known;
-  const camel = name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
-  camels.set(name, camel);
-  return camel;
-}
+export const toCamelCase = remembered((name) =>
+  name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
+);
 
 /** Renames the keys of one object, not of those inside it: what lies deeper is the plugin's own. */
 export function renameKeys(

@@ -32,6 +32,14 @@ export interface Numbered {
   readonly record: BulkRecord;
 }
 
+/** A chunk of an operation, to be written. */
+interface Work {
+  readonly operation: BulkOperation;
+  readonly chunk: readonly Numbered[];
+  /** True when some record may be there already, so that all are looked up first. */
+  readonly isCareful?: boolean | undefined;
+}
+
 /** What a chunk does to the operation and to the records it names. */
 interface Draft {
   readonly next: BulkOperation;
@@ -65,20 +73,28 @@ function applyRecord(
   return effect !== null;
 }
 
-async function draftChunk(
-  options: ChunkOptions,
-  request: BulkRequest,
-  { operation, chunk }: { readonly operation: BulkOperation; readonly chunk: readonly Numbered[] },
-): Promise<Draft> {
-  const { resource } = request;
-  const next: BulkOperation = { ...operation, failures: [...operation.failures] };
+/** The records that a chunk names, as they stand; the ids that `before` lacks are free. */
+async function loadChunk(
+  { database }: ChunkOptions,
+  { resource }: BulkRequest,
+  chunk: readonly Numbered[],
+): Promise<ReadonlyMap<string, Slot>> {
   const ids = chunk.flatMap(({ record }) =>
     record instanceof SyncError || typeof record["id"] !== "string"
       ? []
       : [{ resource, id: record["id"].toLowerCase() }],
   );
-  const { slots } = await loadSlots(options.database.readPrimary, ids);
-  const before = new Map(slots);
+  return (await loadSlots(database.readPrimary, ids)).slots;
+}
+
+function draftChunk(
+  options: ChunkOptions,
+  request: BulkRequest,
+  { operation, chunk, before }: Work & { readonly before: ReadonlyMap<string, Slot> },
+): Draft {
+  const { resource } = request;
+  const next: BulkOperation = { ...operation, failures: [...operation.failures] };
+  const slots = new Map(before);
   let stopped: SyncError | null = null;
   for (const { index, record } of chunk) {
     try {
@@ -98,23 +114,34 @@ async function draftChunk(
     }
     next.receivedCount += 1;
   }
-  const transitions = [...slots].flatMap(([key, after]) => {
-    const old = before.get(key);
-    return old === undefined || old === after ? [] : [{ before: old, after }];
-  });
+  const transitions: Transition[] = [];
+  for (const [key, after] of slots) {
+    const old = before.get(key) ?? { resource, id: after.id, row: null, tombstone: 0 };
+    if (old !== after) transitions.push({ before: old, after });
+  }
   return { next, transitions, stopped };
+}
+
+/** True when ids that are free have never been used: a record that comes again needs a higher version. */
+async function isFresh({ database }: ChunkOptions, { resource }: BulkRequest): Promise<boolean> {
+  const sql = "SELECT 1 FROM tombstones WHERE model_type = ? LIMIT 1";
+  const [rows = []] = await database.readPrimary([{ sql, args: [resource.type] }]);
+  return rows.length === 0;
 }
 
 /** Writes one chunk in one transaction. Answers the first bad record when that must end it. */
 export async function writeChunk(
   options: ChunkOptions,
   request: BulkRequest,
-  work: { readonly operation: BulkOperation; readonly chunk: readonly Numbered[] },
+  work: Work,
 ): Promise<SyncError | null> {
   const { database, registry, state, clock, telemetry } = options;
-  const { operation, chunk } = work;
-  const { next, transitions, stopped } = await draftChunk(options, request, work);
-  const context = { ordered: registry.resources, sequence: state.head, now: clock.now() };
+  const { operation, chunk, isCareful = false } = work;
+  // Inserts are written as if every id were free; the database says when one is not.
+  const areNew = !isCareful && request.mode === "insert" && (await isFresh(options, request));
+  const before = areNew ? new Map<string, Slot>() : await loadChunk(options, request, chunk);
+  const { next, transitions, stopped } = draftChunk(options, request, { ...work, before });
+  const context = { ordered: registry.resources, sequence: state.head, now: clock.now(), areNew };
   try {
     await database.write([
       advanceHead(state, 0),
@@ -124,6 +151,7 @@ export async function writeChunk(
   } catch (error) {
     // A guard speaks of the whole library, not of one record.
     if (!isRefused(error) || guardOf(error) !== null || chunk.length === 0) throw error;
+    if (areNew) return writeChunk(options, request, { ...work, isCareful: true });
     return splitChunk(options, request, work);
   }
   Object.assign(operation, next);
@@ -135,11 +163,11 @@ export async function writeChunk(
 async function splitChunk(
   options: ChunkOptions,
   request: BulkRequest,
-  { operation, chunk }: { readonly operation: BulkOperation; readonly chunk: readonly Numbered[] },
+  { operation, chunk, isCareful }: Work,
 ): Promise<SyncError | null> {
   const [only] = chunk;
   const write = (part: readonly Numbered[]) =>
-    writeChunk(options, request, { operation, chunk: part });
+    writeChunk(options, request, { operation, chunk: part, isCareful });
   if (chunk.length === 1 && only !== undefined) {
     const message = "The database refuses this record: a value is in use by another.";
     const issues = [{ path: "", message }];

@@ -15,5 +15,6 @@ export interface BulkRequest {
   readonly author: Author;
   /** `skip` counts a bad record and goes on; by default the first one ends the operation. */
   readonly onError: "stop" | "skip";
-  readonly records: AsyncIterable<BulkRecord>;
+  /** The records, as many at a time as have arrived. */
+  readonly records: AsyncIterable<readonly BulkRecord[]>;
 }

@@ -60,19 +60,21 @@ async function* toChunks(
   let toSkip = receivedCount;
   let index = 0;
   let chunk: Numbered[] = [];
-  for await (const record of records) {
-    if (index === 0 && toSkip > 0) {
-      const id = record instanceof SyncError ? null : record["id"];
-      if (id !== firstRecordId) {
-        index = toSkip;
-        toSkip = 0;
+  for await (const arrived of records) {
+    for (const record of arrived) {
+      if (index === 0 && toSkip > 0) {
+        const id = record instanceof SyncError ? null : record["id"];
+        if (id !== firstRecordId) {
+          index = toSkip;
+          toSkip = 0;
+        }
       }
+      if (index >= toSkip) chunk.push({ index, record });
+      index += 1;
+      if (chunk.length < chunkSize) continue;
+      yield chunk;
+      chunk = [];
     }
-    if (index >= toSkip) chunk.push({ index, record });
-    index += 1;
-    if (chunk.length < chunkSize) continue;
-    yield chunk;
-    chunk = [];
   }
   if (chunk.length > 0) yield chunk;
 }

@@ -65,14 +65,12 @@ export async function applySnapshotPage(
     page.progress,
   ];
   try {
-    await database.write(statements(resource.sql.upsert));
+    await database.write(statements(resource.sql.upsert.all));
   } catch (error) {
     if (!isRefused(error)) throw error;
     // The pages were read at different moments, so that a unique value may stand on two records for
     // now. The older holder yields; the log that follows brings it back as it has become.
-    const replace = resource.sql.upsert
-      .replace("INSERT INTO", "INSERT OR REPLACE INTO")
-      .replace(/ ON CONFLICT.*$/, "");
+    const replace = resource.sql.insert.all.replace("INSERT INTO", "INSERT OR REPLACE INTO");
     await database.write(statements(replace));
   }
 }

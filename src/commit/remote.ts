@@ -112,7 +112,7 @@ function breakCycles(
   ordered: readonly CompiledResource[],
 ): (Statement | RowsStatement)[] {
   const resourceIn = (statement: Statement | RowsStatement) =>
-    "rows" in statement ? ordered.find(({ sql }) => sql.upsert === statement.all) : undefined;
+    "rows" in statement ? ordered.find(({ sql }) => sql.upsert.all === statement.all) : undefined;
   const second: RowsStatement[] = [];
   const first = statements.map((statement) => {
     const resource = resourceIn(statement);

@@ -46,9 +46,9 @@ function assertStorable(value: unknown, path: string): void {
       throw new SyncError("invalid_record", { issues: [{ path, message }] });
     }
   } else if (typeof value === "object" && value !== null) {
-    for (const [key, inner] of Object.entries(value)) {
+    for (const key of Object.keys(value)) {
       assertStorable(key, path);
-      assertStorable(inner, path === "" ? key : `${path}.${key}`);
+      assertStorable((value as Fields)[key], path === "" ? key : `${path}.${key}`);
     }
   }
 }

@@ -67,6 +67,8 @@ export function writeRows(
     readonly sequence: number;
     readonly now: number;
     readonly texts?: Texts;
+    /** True when no record may be there already: the database then refuses one that is. */
+    readonly areNew?: boolean;
   },
 ): (Statement | RowsStatement)[] {
   const upserts = new Map<string, (string | number | null)[][]>();
@@ -89,7 +91,8 @@ export function writeRows(
   const statements: (Statement | RowsStatement)[] = [];
   for (const { type, sql } of context.ordered) {
     const rows = upserts.get(type);
-    if (rows !== undefined) statements.push({ values: sql.upsertValues, all: sql.upsert, rows });
+    const { all, values } = context.areNew === true ? sql.insert : sql.upsert;
+    if (rows !== undefined) statements.push({ values, all, rows });
   }
   for (const { type, sql } of context.ordered.toReversed()) {
     const ids = deletes.get(type);

@@ -45,7 +45,7 @@ type RecordLimits = Pick<Limits, "recordBytes" | "nestingDepth">;
 async function* readLines(
   body: AsyncIterable<Uint8Array>,
   { recordBytes, nestingDepth }: RecordLimits,
-): AsyncGenerator<BulkRecord> {
+): AsyncGenerator<BulkRecord[]> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   const decode = (part?: Uint8Array): string => {
     try {
@@ -54,6 +54,8 @@ async function* readLines(
       throw badBody("The body is not UTF-8 text.", error);
     }
   };
+  const parse = (lines: readonly string[]): BulkRecord[] =>
+    lines.filter((line) => line.trim() !== "").map((line) => parseLine(line, nestingDepth));
   let rest = "";
   for await (const part of body) {
     rest += decode(part);
@@ -61,20 +63,19 @@ async function* readLines(
     rest = lines.pop() ?? "";
     if (rest.length > recordBytes * 2)
       throw new SyncError("body_too_large", { limitBytes: recordBytes });
-    for (const line of lines) if (line.trim() !== "") yield parseLine(line, nestingDepth);
+    yield parse(lines);
   }
-  rest += decode();
-  if (rest.trim() !== "") yield parseLine(rest, nestingDepth);
+  yield parse([rest + decode()]);
 }
 
 async function* readMaps(
   body: AsyncIterable<Uint8Array>,
   { recordBytes, nestingDepth }: RecordLimits,
-): AsyncGenerator<BulkRecord> {
+): AsyncGenerator<BulkRecord[]> {
   let waiting = 0;
   try {
     for await (const { values, restBytes } of readValues(body)) {
-      for (const value of values) yield toRecord(value, nestingDepth);
+      yield values.map((value) => toRecord(value, nestingDepth));
       waiting = restBytes;
       if (waiting > recordBytes * 2)
         throw new SyncError("body_too_large", { limitBytes: recordBytes });
@@ -84,7 +85,7 @@ async function* readMaps(
       ? error
       : badRecord("The body is not a sequence of msgpack maps.", error);
   }
-  if (waiting > 0) yield badRecord("The body ends in the middle of a record.");
+  if (waiting > 0) yield [badRecord("The body ends in the middle of a record.")];
 }
 
 /** Passes a body on until it ends or sends nothing for `stallMs`: then nobody waits for it any longer. */
@@ -116,7 +117,7 @@ export function readRecords(
   request: Request,
   limits: RecordLimits & Pick<Limits, "bulkBodyBytes" | "bulkStallMs">,
   clock: Clock,
-): AsyncIterable<BulkRecord> {
+): AsyncIterable<readonly BulkRecord[]> {
   const type = (request.headers.get("content-type") ?? "").split(";")[0]?.trim();
   if (type !== RECORDS_NDJSON && type !== RECORDS_MSGPACK) {
     throw badBody(`Send ${RECORDS_NDJSON} or ${RECORDS_MSGPACK}.`);

@@ -21,6 +21,12 @@ export interface Column {
 /** A stored record by SQL column name, with booleans and JSON as JavaScript values. */
 export type Row = Record<string, unknown>;
 
+/** One write of many rows: `all` from a JSON array of arrays, `values` from one parameter a column. */
+export interface RowsSql {
+  readonly all: string;
+  readonly values: (count: number) => string;
+}
+
 /** A resource ready for work: names resolved, SQL written once, conversions by table. */
 export interface CompiledResource {
   readonly type: string;
@@ -38,10 +44,10 @@ export interface CompiledResource {
     /** Reads the row of one id; as `selectByIds`, which takes a JSON array of ids, one JSON array a row. */
     readonly selectById: string;
     readonly selectByIds: string;
-    /** Writes many rows, from a JSON array of arrays. */
-    readonly upsert: string;
-    /** Writes as many rows, from one parameter a column. */
-    readonly upsertValues: (count: number) => string;
+    /** Writes rows, whether their ids are in use or not. */
+    readonly upsert: RowsSql;
+    /** Writes rows whose ids must not be in use. */
+    readonly insert: RowsSql;
     readonly deleteByIds: string;
     readonly page: string;
   };
@@ -77,18 +83,17 @@ const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
 function writeSql(tableName: string, columns: readonly Column[]): CompiledResource["sql"] {
   const table = quote(tableName);
   const names = columns.map((column) => quote(column.name));
-  const insert = `INSERT INTO ${table} (${names.join(", ")})`;
+  const into = `INSERT INTO ${table} (${names.join(", ")})`;
   const fromJson = `SELECT ${names.map((_, index) => `value->>${index}`).join(", ")} FROM json_each(?) WHERE true`;
   const updates = names.filter((name) => name !== '"id"').map((name) => `${name}=excluded.${name}`);
   const row = `json_array(${names.join(", ")})`;
-  const onConflict = `ON CONFLICT("id") DO UPDATE SET ${updates.join(", ")}`;
+  const rowsSql = (end: string): RowsSql => ({
+    all: `${into} ${fromJson} ${end}`,
+    values: insertValues({ into, row: `(${names.map(() => "?").join(", ")})`, end }),
+  });
   return {
-    upsert: `${insert} ${fromJson} ${onConflict}`,
-    upsertValues: insertValues({
-      into: insert,
-      row: `(${names.map(() => "?").join(", ")})`,
-      end: onConflict,
-    }),
+    upsert: rowsSql(`ON CONFLICT("id") DO UPDATE SET ${updates.join(", ")}`),
+    insert: rowsSql(""),
     selectById: `SELECT ${row} FROM ${table} WHERE "id" = ?`,
     selectByIds: `SELECT ${row} FROM ${table} WHERE "id" IN (SELECT value FROM json_each(?))`,
     deleteByIds: `DELETE FROM ${table} WHERE "id" IN (SELECT value FROM json_each(?))`,
@@ -177,7 +182,7 @@ export function decodeRow(resource: CompiledResource, json: string): Row {
   return row;
 }
 
-/** A row as the array that `upsert` and `upsertValues` take. */
+/** A row as the array that `upsert` and `insert` take. */
 export function encodeRow(resource: CompiledResource, row: Row): (string | number | null)[] {
   return resource.columns.map(({ name, kind }) => {
     const value = row[name] ?? null;

@@ -5,7 +5,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { createPair, logOf, recordsOf } from "../support/pair.ts";
-import type { World } from "../support/pair.ts";
+import type { World } from "../support/world.ts";
 
 const ids = Array.from({ length: 6 }, (_, index) => `00000000-0000-4000-8000-00000000000${index}`);
 

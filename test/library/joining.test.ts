@@ -5,7 +5,7 @@
 import { expect, test } from "bun:test";
 import { createId } from "../../src/base/id.ts";
 import { createPair, recordsOf } from "../support/pair.ts";
-import type { World } from "../support/pair.ts";
+import type { World } from "../support/world.ts";
 
 type Pair = Awaited<ReturnType<typeof createPair>>;
 

@@ -12,8 +12,8 @@ import { createId } from "../../src/base/id.ts";
 import { bundledPlugins } from "../../plugins/index.ts";
 import { createRegistry } from "../../src/resource/registry.ts";
 import { createWorld, tokenFor } from "../support/world.ts";
+import type { World } from "../support/world.ts";
 
-type World = Awaited<ReturnType<typeof createWorld>>;
 interface Held {
   readonly id: string;
   readonly version: number;

@@ -6,8 +6,7 @@ import { joinBytes } from "../../src/stream/frame.ts";
 import type { WireEvent } from "../../src/stream/event.ts";
 import { readFrames } from "../support/events.ts";
 import { createWorld } from "../support/world.ts";
-
-type World = Awaited<ReturnType<typeof createWorld>>;
+import type { World } from "../support/world.ts";
 
 /** One thing a stream said: an event, or that positions up to `cursor` were passed over. */
 interface Step {

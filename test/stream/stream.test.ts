@@ -1,9 +1,8 @@
 import { expect, test } from "bun:test";
 import { createId } from "../../src/base/id.ts";
 import { createWorld } from "../support/world.ts";
+import type { World } from "../support/world.ts";
 import { readFrames, readUntil } from "../support/events.ts";
-
-type World = Awaited<ReturnType<typeof createWorld>>;
 
 function open(world: World, query: string, headers: Record<string, string> = {}) {
   return world.app.request(`${world.at}/events?encoding=json&${query}`, {

@@ -2,9 +2,8 @@ import type { Follower } from "../../src/follower/follower.ts";
 import type { Library } from "../../src/library/library.ts";
 import type { Plugin } from "../../src/resource/define.ts";
 import { createWorld } from "./world.ts";
+import type { World } from "./world.ts";
 import type { WorldOptions } from "./world.ts";
-
-export type World = Awaited<ReturnType<typeof createWorld>>;
 
 /** A leader and a follower in one process: each a whole service with databases of its own. */
 export async function createPair(

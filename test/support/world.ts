@@ -146,4 +146,6 @@ export async function createWorld(options: WorldOptions = {}) {
   };
 }
 
+export type World = Awaited<ReturnType<typeof createWorld>>;
+
 export const dense = (length: number): number[] => Array.from({ length }, (_, index) => index + 1);

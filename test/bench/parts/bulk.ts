@@ -4,7 +4,7 @@ import { createUuid } from "../records.ts";
 import { atLeast, interleave, toFigure, type Figure, type Settings } from "../figure.ts";
 
 const BATCH_SIZE = 1_000;
-const BATCHES = 5;
+const BATCHES = 20;
 
 /** Batches of 1,000 albums, one after the other. */
 export async function measureBatch({ rounds }: Settings): Promise<Figure[]> {

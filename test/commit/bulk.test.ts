@@ -1,0 +1,110 @@
+import { expect, test } from "bun:test";
+import { createId } from "../../src/base/id.ts";
+import { createWorld } from "../support/world.ts";
+import type { World } from "../support/world.ts";
+
+async function send(world: World, query: string, body: string) {
+  const response = await world.app.request(`${world.at}/bulk?resource_type=${query}`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${world.token}`, "content-type": "application/x-ndjson" },
+    body,
+  });
+  // oxlint-disable-next-line typescript/no-explicit-any -- Tests read answers freely.
+  return (await response.json()) as any;
+}
+
+const toLines = (records: readonly object[]): string =>
+  records.map((record) => JSON.stringify(record)).join("\n");
+
+test("a bulk leaves one small entry, goes on by its token, and counts what is stored", async () => {
+  await using world = await createWorld({ limits: { bulkChunk: 100 } });
+  const location_id = createId();
+  const lines = Array.from({ length: 1_050 }, (_, index) =>
+    JSON.stringify({ id: createId(), location_id, name: `f${index}`, size: index }),
+  );
+  const upload = (body: string, query = "") => send(world, `file&mode=insert${query}`, body);
+  const token = createId();
+  const broken = await upload(
+    [...lines.slice(0, 250), "{", ...lines.slice(250)].join("\n"),
+    `&token=${token}`,
+  );
+  expect(broken).toMatchObject({ code: "invalid_record", index: 250 });
+  const state = await world.send("GET", `${world.at}/bulk/${token}`);
+  expect(state.body).toMatchObject({ state: "interrupted", affected_count: 250, sequence: 1 });
+  const done = await upload(lines.join("\n"), `&token=${token}`);
+  expect(done).toMatchObject({
+    affected_count: 1_050,
+    failed_count: 0,
+    sequence: 2,
+    replayed: false,
+  });
+  expect(await upload(lines.join("\n"), `&token=${token}`)).toMatchObject({
+    affected_count: 1_050,
+    replayed: true,
+  });
+  expect(await world.count("SELECT count(*) FROM files")).toBe(1_050);
+  expect(await world.count("SELECT max(version) FROM files")).toBe(1);
+  expect(await world.count("SELECT length(data) FROM sync_log WHERE sequence = 2")).toBeLessThan(
+    1_024,
+  );
+  const sums = await world.send("GET", `${world.at}/checksum?types=file`);
+  expect(sums.body.checksums.file.count).toBe(1_050);
+});
+
+test("a bulk insert refuses each id in use, whoever used it, and overwrites nothing", async () => {
+  await using world = await createWorld({ limits: { bulkChunk: 4 } });
+  const [taken, twice] = [createId(), createId()];
+  await world.insertAlbum("mine", taken);
+  const albums = [createId(), taken, twice, twice, createId(), taken.toUpperCase()].map(
+    (id, index) => ({ id, name: `bulk ${index}` }),
+  );
+  expect(await send(world, "album&mode=insert&on_error=skip", toLines(albums))).toMatchObject({
+    affected_count: 3,
+    failed_count: 3,
+    failures: [1, 3, 5].map((index) => ({ index, problem: { code: "already_exists", index } })),
+  });
+  expect(
+    await world.count("SELECT group_concat(name) FROM (SELECT name FROM albums ORDER BY name)"),
+  ).toBe("bulk 0,bulk 2,bulk 4,mine" as never);
+  const stopped = await send(
+    world,
+    "album&mode=insert",
+    toLines([{ id: createId(), name: "a" }, ...albums]),
+  );
+  expect(stopped).toMatchObject({ code: "already_exists", index: 1 });
+  expect(await world.count("SELECT count(*) FROM albums")).toBe(5);
+});
+
+test("a bulk insert of what was deleted goes on behind its last version", async () => {
+  await using world = await createWorld();
+  const id = createId();
+  await world.insertAlbum("first", id);
+  await world.send("POST", `${world.at}/commit`, {
+    resource_type: "album",
+    operation: "delete",
+    id,
+  });
+  await send(
+    world,
+    "album&mode=insert",
+    toLines([
+      { id, name: "again" },
+      { id: createId(), name: "new" },
+    ]),
+  );
+  expect(await world.count(`SELECT version FROM albums WHERE id = '${id}'`)).toBe(3);
+  expect(await world.count("SELECT count(*) FROM tombstones")).toBe(0);
+});
+
+test("a value that another record uses fails its own record of a bulk, not its neighbours", async () => {
+  await using world = await createWorld();
+  const fileId = createId();
+  const records = Array.from({ length: 9 }, (_, index) => ({
+    id: createId(),
+    file_id: index % 4 === 3 ? fileId : createId(),
+  }));
+  const answer = await send(world, "user_metadata&mode=insert&on_error=skip", toLines(records));
+  expect(answer).toMatchObject({ affected_count: 8, failed_count: 1, failures: [{ index: 7 }] });
+  const sums = await world.send("GET", `${world.at}/checksum?types=user_metadata`);
+  expect(sums.body.checksums.user_metadata.count).toBe(8);
+});
