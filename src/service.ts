@@ -34,6 +34,8 @@ export interface Service extends CatalogOptions {
   readonly openBody: OpenBody;
   /** Prometheus text. */
   readonly metrics: () => string;
+  /** Whether a request may see the figures without a token: they name libraries and their heads. */
+  readonly hasOpenMetrics: (request: Request) => boolean;
   /** How nodes that share a secret trust each other; null when they share none. */
   readonly credentials: NodeCredentials | null;
   readonly fetch: Fetch;
@@ -58,6 +60,8 @@ export interface ServiceOptions extends CatalogOptions, Omit<FollowingOptions, "
   /** How the runtime opens the body of a stream; the standard way when left out. */
   readonly openBody?: OpenBody;
   readonly metrics: () => string;
+  /** Closed to all without a token when left out. */
+  readonly hasOpenMetrics?: (request: Request) => boolean;
 }
 
 /** How often a node learns what other nodes revoked. */
@@ -149,6 +153,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   return {
     ...options,
     openBody: options.openBody ?? openStandardBody,
+    hasOpenMetrics: options.hasOpenMetrics ?? (() => false),
     catalog,
     following,
     credentials,

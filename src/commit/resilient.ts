@@ -21,6 +21,7 @@ export interface ResilientOptions {
   readonly committer: Committer;
   readonly registry: Registry;
   readonly limits: Limits;
+  readonly state: { readonly epoch: number };
 }
 
 interface Indexed {
@@ -84,7 +85,12 @@ export async function commitResilient(
     resources.push(...last.resources);
   }
   return {
-    ...(last ?? { epoch: 0, transactionId: createId(), replayed: false, lastSequence: null }),
+    ...(last ?? {
+      epoch: options.state.epoch,
+      transactionId: createId(),
+      replayed: false,
+      lastSequence: null,
+    }),
     firstSequence,
     resources,
     failed,

@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { cors } from "hono/cors";
+import { requireGrant, SERVICE_WIDE } from "../auth/capability.ts";
 import { HOP_HEADER } from "../auth/node-credential.ts";
 import { createId } from "../base/id.ts";
 import { isHalted } from "../follower/state.ts";
@@ -7,7 +8,7 @@ import { SyncError, errorTable, isSyncError, toProblem } from "../protocol/error
 import { PROTOCOL_FLOOR } from "../protocol/version.ts";
 import type { Service } from "../service.ts";
 import { answer } from "./body.ts";
-import { readInteger } from "./context.ts";
+import { authenticate, readInteger } from "./context.ts";
 import type { AppContext, AppEnv } from "./context.ts";
 import { toLeader } from "./forward.ts";
 import { deviceRoutes } from "./routes/devices.ts";
@@ -124,9 +125,12 @@ export function createApp(service: Service): Hono<AppEnv> {
     );
     return c.json({ status: "ready", ...(halted.length === 0 ? {} : { halted }) });
   });
-  app.get("/metrics", (c) =>
-    c.text(service.metrics(), 200, { "content-type": "text/plain; version=0.0.4" }),
-  );
+  app.get("/metrics", async (c) => {
+    if (!service.hasOpenMetrics(c.req.raw)) {
+      requireGrant(await authenticate(c, service), { library: SERVICE_WIDE, role: "reader" });
+    }
+    return c.text(service.metrics(), 200, { "content-type": "text/plain; version=0.0.4" });
+  });
   app.route("/", replicaRoutes(service));
   app.use("/v1/libraries/:library/*", toLeader(service, app));
   app.route("/", writeRoutes(service));

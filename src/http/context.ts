@@ -157,6 +157,12 @@ export function readInteger(text: string, name: string): number {
   );
 }
 
+/** What was read with one more than the limit, which tells whether anything follows. */
+export function toPage<Row extends { readonly id?: unknown }>(rows: readonly Row[], limit: number) {
+  const page = rows.slice(0, limit);
+  return { page, nextCursor: rows.length > limit ? (page.at(-1)?.id ?? null) : null };
+}
+
 export function readLimit(c: AppContext, service: Service): number {
   const asked = c.req.query("limit");
   if (asked === undefined) return service.limits.pageDefault;

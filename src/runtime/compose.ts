@@ -8,6 +8,7 @@ import type { Service, ServiceOptions } from "../service.ts";
 import { openDatabase } from "../store/database.ts";
 import type { DatabaseOptions } from "../store/database.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
+import { isLoopback } from "./config.ts";
 import type { Config } from "./config.ts";
 import { createNamespaces, readDatabaseUrl } from "./database-url.ts";
 
@@ -20,6 +21,8 @@ export interface Composition {
   readonly limits?: Partial<Limits> | undefined;
   readonly telemetry: Telemetry;
   readonly metrics: () => string;
+  /** Where the request's door is: the address this process listens at, or the one it was asked by. */
+  readonly doorOf: (request: Request) => string;
   readonly openBody?: ServiceOptions["openBody"] | undefined;
   /** False where no process lives on to follow leaders elsewhere. */
   readonly autoRun?: boolean;
@@ -47,6 +50,10 @@ export async function composeService(composition: Composition): Promise<Service>
     limits,
     telemetry,
     metrics: composition.metrics,
+    hasOpenMetrics: (request) =>
+      config.METRICS === undefined
+        ? isLoopback(composition.doorOf(request))
+        : config.METRICS === "open",
     ...(composition.openBody === undefined ? {} : { openBody: composition.openBody }),
     secret: secret ?? undefined,
     jwksUrl: config.SYNCLINE_JWKS_URL,

@@ -40,6 +40,8 @@ const schema = v.object({
     v.picklist(["error", "info", "debug"], '"error", "info" or "debug"'),
     "info",
   ),
+  /** `open`: figures need no token. Unset: they need none on loopback. */
+  METRICS: v.optional(v.picklist(["open", "token"], '"open" or "token"')),
   NODE_URL: v.optional(v.pipe(v.string(), v.url("a URL"))),
   LEASE_MS: v.optional(
     v.pipe(
@@ -53,6 +55,11 @@ const schema = v.object({
 });
 
 export type Config = v.InferOutput<typeof schema>;
+
+/** Tells the addresses that only this machine reaches. */
+export function isLoopback(host: string): boolean {
+  return /^(?:localhost|127(?:\.\d{1,3}){3}|\[?::1\]?)$/i.test(host);
+}
 
 /** Reads the configuration. @throws Error with a sentence that names the variable */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {

@@ -129,6 +129,8 @@ export class LibraryObject extends DurableObject<WorkerEnv> {
       plugins: bundledPlugins,
       telemetry,
       metrics,
+      // Cloudflare finds the Worker by this name, so that nobody can make one up.
+      doorOf: ({ url }) => new URL(url).hostname,
       autoRun: false,
       createClient: (client) => createClient(client),
     });

@@ -85,6 +85,7 @@ export async function openProcess(
     limits: options.limits,
     telemetry,
     metrics,
+    doorOf: () => config.HOST,
     openBody,
     createClient: await loadClient(config.DATABASE_URL),
     removeFile: async (path) => {

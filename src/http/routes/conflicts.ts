@@ -12,6 +12,7 @@ import {
   openFor,
   parse,
   readLimit,
+  toPage,
   visibleTypes,
 } from "../context.ts";
 import type { AppEnv } from "../context.ts";
@@ -40,10 +41,11 @@ export function conflictRoutes(service: Service): Hono<AppEnv> {
       const library = await openFor(c, service, { role: "reader" });
       const limit = readLimit(c, service);
       const types = visibleTypes(c, service, library.state.id);
-      const found = await listConflicts(library.database, c.req.query("after") ?? "", limit);
-      const next = found.length < limit ? null : (found.at(-1)?.id ?? null);
-      const conflicts = found.filter((one) => types === null || types.has(one.resourceType));
-      return answer(c.req.raw, { conflicts: conflicts.map(describe), next_cursor: next });
+      const after = c.req.query("after") ?? "";
+      const found = await listConflicts(library.database, after, limit + 1);
+      const { page, nextCursor } = toPage(found, limit);
+      const conflicts = page.filter((one) => types === null || types.has(one.resourceType));
+      return answer(c.req.raw, { conflicts: conflicts.map(describe), next_cursor: nextCursor });
     })
     .post("/v1/libraries/:library/conflicts/:id/resolve", async (c) => {
       await authenticate(c, service);

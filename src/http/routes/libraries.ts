@@ -6,7 +6,7 @@ import type { LibraryState } from "../../lease/lease.ts";
 import { librarySchema, revocationSchema } from "../../protocol/commit.ts";
 import type { Service } from "../../service.ts";
 import { answer, readBody } from "../body.ts";
-import { authenticate, bodyLimits, openFor, parse, readLimit } from "../context.ts";
+import { authenticate, bodyLimits, openFor, parse, readLimit, toPage } from "../context.ts";
 import type { AppEnv } from "../context.ts";
 
 function describe(state: LibraryState) {
@@ -53,14 +53,11 @@ export function libraryRoutes(service: Service): Hono<AppEnv> {
       const capability = await authenticate(c, service);
       requireGrant(capability, { library: SERVICE_WIDE, role: "reader" });
       const limit = readLimit(c, service);
-      const listings = await catalog.list(
-        c.req.query("after") ?? c.req.query("cursor") ?? "",
-        limit,
-      );
+      const after = c.req.query("after") ?? c.req.query("cursor") ?? "";
+      const { page, nextCursor } = toPage(await catalog.list(after, limit + 1), limit);
       const libraries = [];
-      for (const { id } of listings) libraries.push(describe(await catalog.describe(id)));
-      const next_cursor = listings.length < limit ? null : (listings.at(-1)?.id ?? null);
-      return answer(c.req.raw, { libraries, next_cursor });
+      for (const { id } of page) libraries.push(describe(await catalog.describe(id)));
+      return answer(c.req.raw, { libraries, next_cursor: nextCursor });
     })
     .get("/v1/libraries/:library", async (c) => {
       await authenticate(c, service);

@@ -5,7 +5,7 @@ import { decodeRow } from "../../resource/compile.ts";
 import type { Service } from "../../service.ts";
 import { fetchByIds, renderRows } from "../../stream/render.ts";
 import { answer } from "../body.ts";
-import { authenticate, openFor, readInteger, readLimit, visibleTypes } from "../context.ts";
+import { authenticate, openFor, readInteger, readLimit, toPage, visibleTypes } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 import { logRoutes } from "./log.ts";
 import { queryRoutes } from "./queries.ts";
@@ -35,12 +35,12 @@ async function listRecords(c: AppContext, service: Service): Promise<Response> {
   const limit = readLimit(c, service);
   const sequence = library.state.head;
   const [rows = []] = await library.database.read([
-    { sql: resource.sql.page, args: [c.req.query("after") ?? "", limit] },
+    { sql: resource.sql.page, args: [c.req.query("after") ?? "", limit + 1] },
   ]);
   const decoded = rows.map(([json]) => decodeRow(resource, json as string));
-  const resources: readonly WireResource[] = await renderRows(resource, decoded, library.reader);
-  const next_cursor = resources.length < limit ? null : (resources.at(-1)?.id ?? null);
-  return answer(c.req.raw, { resources, next_cursor, sequence });
+  const { page, nextCursor } = toPage(decoded, limit);
+  const resources: readonly WireResource[] = await renderRows(resource, page, library.reader);
+  return answer(c.req.raw, { resources, next_cursor: nextCursor, sequence });
 }
 
 /** What became of a mutation whose answer was lost (I5). */

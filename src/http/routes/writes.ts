@@ -21,11 +21,12 @@ import type { AppContext, AppEnv } from "../context.ts";
 import { readRecords } from "../records.ts";
 
 function commitAnswer(receipt: Receipt, mutationId: string | undefined) {
+  // Ids are the same whatever the case of their letters; the log and the events have small ones.
   return {
     ...(receipt.lastSequence === null ? { unchanged: true } : { sequence: receipt.lastSequence }),
     epoch: receipt.epoch,
     transaction_id: receipt.transactionId,
-    mutation_id: mutationId ?? null,
+    mutation_id: mutationId?.toLowerCase() ?? null,
     replayed: receipt.replayed,
     resource: receipt.resources[0] ?? null,
   };
