@@ -9,6 +9,7 @@ declare module "cloudflare:workers" {
 
 interface DurableObjectState {
   readonly id: DurableObjectId;
+  abort(reason: string): void;
   readonly storage: {
     get(key: string): Promise<string | undefined>;
     put(key: string, value: string): Promise<void>;

@@ -7,6 +7,7 @@ import { createApp } from "../http/app.ts";
 import type { AppEnv } from "../http/context.ts";
 import { ACTIVE_MS, trimLog } from "../log/retention.ts";
 import { SyncError, toProblem } from "../protocol/errors.ts";
+import type { Limits } from "../protocol/limits.ts";
 import type { Service } from "../service.ts";
 import { composeService } from "./compose.ts";
 import { readConfig } from "./config.ts";
@@ -24,9 +25,7 @@ interface Awake {
 }
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
-const IDLE_CHECK_MS = 15_000;
-/** An object that nobody asks anything gives its lease back and stops its timers, so that it can sleep. */
-const IDLE_MS = 60_000;
+const IDLE_CHECK_MS = 5_000;
 
 /** The same object is the same device, whenever it wakes: it takes its own lease back at once. */
 function deviceIdOf(objectId: string): string {
@@ -50,6 +49,7 @@ async function drain(request: Request): Promise<void> {
 
 /** One library, one object: the node that leads it. Its own storage keeps nothing but its name. */
 export class LibraryObject extends DurableObject<WorkerEnv> {
+  protected readonly limits: Partial<Limits> = {};
   private awake: Promise<Awake> | null = null;
   private isKnown = false;
   private asked = 0;
@@ -131,15 +131,20 @@ export class LibraryObject extends DurableObject<WorkerEnv> {
       metrics,
       // Cloudflare finds the Worker by this name, so that nobody can make one up.
       doorOf: ({ url }) => new URL(url).hostname,
+      limits: this.limits,
       autoRun: false,
       createClient: (client) => createClient(client),
     });
+    // An object that nobody asks anything gives its lease back and stops its timers: while one is
+    // set, Cloudflare does not let it sleep.
     const stopChecking = systemClock.every(IDLE_CHECK_MS, () => {
-      const isIdle = systemClock.monotonic() - this.usedAt > IDLE_MS;
+      const isIdle = systemClock.monotonic() - this.usedAt > service.limits.libraryIdleMs;
       if (this.asked > 0 || service.catalog.openCount > 0 || !isIdle) return;
       stopChecking();
       this.awake = null;
-      void service.stop();
+      service
+        .stop()
+        .catch((error: unknown) => telemetry.log("error", "The object did not rest.", { error }));
     });
     return { service, app: createApp(service) };
   }

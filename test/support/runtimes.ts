@@ -15,7 +15,7 @@ export interface Running extends Target {
 type Env = Readonly<Record<string, string>>;
 
 /** Where the databases lie: on disk, or in an sqld; and how to take them away again. */
-interface Storage {
+export interface Storage {
   readonly env: Env;
   remove(): Promise<void>;
 }
@@ -92,9 +92,9 @@ export async function startDeno(storage: Storage): Promise<Running> {
 }
 
 /** The Worker's one file, as `wrangler deploy` sends it. */
-export async function bundleWorker(): Promise<string> {
+export async function bundleWorker(entry = "src/runtime/worker.ts"): Promise<string> {
   const { success, outputs, logs } = await Bun.build({
-    entrypoints: ["src/runtime/worker.ts"],
+    entrypoints: [entry],
     target: "browser",
     conditions: ["workerd", "worker", "browser"],
     external: ["cloudflare:*"],
@@ -114,25 +114,51 @@ function tetherWorkerd(): void {
   process.env["MINIFLARE_WORKERD_PATH"] = resolve("test/support/tethered.sh");
 }
 
-export async function startWorkerd(storage: Storage): Promise<Running> {
+/** A service on workerd, and what the platform may do to its objects. */
+export interface RunningWorkerd extends Running {
+  /** Takes the object of a library out of memory, as Cloudflare does whenever it likes. */
+  evict(library: string): Promise<void>;
+}
+
+export interface WorkerdOptions {
+  /** What it is deployed as: objects of another name are other objects, so other devices. */
+  readonly name?: string;
+  readonly port?: number;
+  readonly entry?: string;
+  readonly settings?: Env;
+  /** Where the objects' own storage lies, so that a later start finds it again. */
+  readonly persistIn?: string;
+}
+
+export async function startWorkerd(
+  storage: Storage,
+  { name = "syncline", port = 0, entry, settings = {}, persistIn }: WorkerdOptions = {},
+): Promise<RunningWorkerd> {
   tetherWorkerd();
   const config = Bun.TOML.parse(await Bun.file("wrangler.toml").text()) as {
     compatibility_date: string;
     compatibility_flags: string[];
   };
   const miniflare = new Miniflare({
+    name,
     modules: true,
-    script: await bundleWorker(),
+    script: await bundleWorker(entry),
     host: "127.0.0.1",
-    port: 0,
+    port,
     compatibilityDate: config.compatibility_date,
     compatibilityFlags: config.compatibility_flags,
-    bindings: { SYNCLINE_SECRET: SECRET, LOG_LEVEL: "error", ...storage.env },
+    bindings: { SYNCLINE_SECRET: SECRET, LOG_LEVEL: "error", ...storage.env, ...settings },
     durableObjects: { LIBRARIES: { className: "LibraryObject", useSQLite: true } },
+    ...(persistIn === undefined ? {} : { durableObjectsPersist: persistIn }),
   });
   const url = await miniflare.ready;
-  return toRunning(url.origin, async () => {
+  const running = await toRunning(url.origin, async () => {
     await miniflare.dispose();
     await storage.remove();
   });
+  return {
+    ...running,
+    evict: (library) =>
+      miniflare.unsafeEvictDurableObject(name, "LibraryObject", { name: library }),
+  };
 }
