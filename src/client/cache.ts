@@ -13,7 +13,7 @@ import { queryOf } from "./queries.ts";
 import { lookup, readQuery, readRecord, stats, subscribeQuery, subscribeRecord } from "./reads.ts";
 import { expire, invalidate } from "./selection.ts";
 import { run } from "./step.ts";
-import { dump, load, storedQuery, storedRecord } from "./stored.ts";
+import { doubtsOf, dump, load, storedQuery, storedRecord } from "./stored.ts";
 import type { CacheLimits, CacheState } from "./nodes.ts";
 import type { QuerySelector } from "./selection.ts";
 import type { ChangeEvent, RecordRef, TypedRecord } from "./record.ts";
@@ -23,6 +23,7 @@ import type {
   Answer,
   CacheStats,
   DirtySet,
+  Doubts,
   QueryPolicy,
   QuerySnapshot,
   RecordSnapshot,
@@ -79,6 +80,8 @@ export interface Cache {
   /** Set by the client when it persists: called after each step that changed the base. */
   onDirty: ((dirty: DirtySet) => void) | null;
 
+  /** To be stored with each cursor. */
+  readonly doubts: Doubts;
   storedRecord(ref: RecordRef): StoredRecord | null;
   storedQuery(key: QueryKey): StoredQuery | null;
   dump(): StoredCache;
@@ -127,6 +130,9 @@ export function createCache(options: CacheOptions): Cache {
   return {
     get cursor() {
       return state.cursor;
+    },
+    get doubts() {
+      return doubtsOf(state);
     },
     get onStale() {
       return state.onStale;

@@ -67,7 +67,7 @@ export function createJournal(options: JournalOptions): Journal {
   };
 
   const toStep = (identity: Identity): PersistedStep => {
-    const meta = { ...identity, cursor: cache.cursor };
+    const meta = { ...identity, cursor: cache.cursor, doubts: cache.doubts };
     if (isFresh) {
       const dump = cache.dump();
       sizes.clear();

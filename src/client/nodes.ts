@@ -35,6 +35,8 @@ export interface RecordNode {
 export interface RecordExtra {
   layers: readonly Layer[];
   listeners: readonly Listener[];
+  /** As of an earlier sequence its base may be old: a change of it was not seen, or without content. */
+  doubtedBefore: number;
   snapshot: RecordSnapshot | null;
 }
 
@@ -180,8 +182,8 @@ export function viewOf(node: RecordNode): ClientRecord | null {
 }
 
 /** Whether its base is what the server has, as far as anybody heard. */
-export function isKnown({ sequence, type }: RecordNode): boolean {
-  return sequence >= type.doubtedBefore;
+export function isKnown({ sequence, type, extra }: RecordNode): boolean {
+  return sequence >= Math.max(type.doubtedBefore, extra?.doubtedBefore ?? 0);
 }
 
 export function isWatched({ extra }: RecordNode): boolean {
@@ -189,7 +191,7 @@ export function isWatched({ extra }: RecordNode): boolean {
 }
 
 export function extraOf(node: RecordNode): RecordExtra {
-  node.extra ??= { layers: [], listeners: [], snapshot: null };
+  node.extra ??= { layers: [], listeners: [], doubtedBefore: 0, snapshot: null };
   return node.extra;
 }
 

@@ -1,10 +1,11 @@
 import type { Identity } from "./feed.ts";
 import type { QueuedMutation } from "./mutation.ts";
-import type { StoredQuery, StoredRecord } from "./snapshot.ts";
+import type { Doubts, StoredQuery, StoredRecord } from "./snapshot.ts";
 
 /** What a stored base is a copy of, and up to where. */
 export interface StoredMeta extends Identity {
   readonly cursor: number;
+  readonly doubts?: Doubts;
 }
 
 /** One step of the base: stored whole or not at all, together with the cursor it leads to. */

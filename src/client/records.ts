@@ -1,6 +1,6 @@
 import { share } from "./equality.ts";
 import { listsFor } from "./lists.ts";
-import { isWatched, owns, ownersOf, touch, typeOf, weigh } from "./nodes.ts";
+import { extraOf, isWatched, owns, ownersOf, touch, typeOf, weigh } from "./nodes.ts";
 import { markStale, placeIn } from "./queries.ts";
 import type { BaseChange } from "./lists.ts";
 import type { CacheState, RecordNode, TypeStore } from "./nodes.ts";
@@ -44,6 +44,16 @@ function markPlainStale(state: CacheState, type: TypeStore, sequence: number): v
   for (const query of type.plain) if (query.sequence < sequence) markStale(state, query, sequence);
 }
 
+/** Doubts a record that is new here, and older than what may have been forgotten of it. */
+function doubtOld({ state, sequence }: Arrival, node: RecordNode): boolean {
+  // Of a record that is watched nothing is forgotten.
+  const forgottenAt = isWatched(node) ? 0 : node.type.forgottenAt;
+  const needed = Math.max(state.floor, forgottenAt);
+  if (sequence >= needed) return false;
+  extraOf(node).doubtedBefore = needed;
+  return true;
+}
+
 interface NewBase {
   readonly base: ClientRecord | null;
   readonly version: number;
@@ -53,6 +63,7 @@ function replaceBase(at: Arrival, node: RecordNode, { base, version }: NewBase):
   const { state, sequence, isEvent } = at;
   const { type, base: before } = node;
   const isChange = isEvent || (node.sequence >= 0 && version !== node.version);
+  const isOld = node.sequence < 0 && doubtOld(at, node);
   // Also when it was unknown: that there is none is news.
   if (base !== before || node.sequence < 0) {
     // Nothing shows a record that is new here, and a list that takes it in says so itself.
@@ -69,7 +80,8 @@ function replaceBase(at: Arrival, node: RecordNode, { base, version }: NewBase):
   if (state.pending.length > 0) state.rebased.add(node);
   type.learnedAt = Math.max(type.learnedAt, sequence);
   if (isChange) type.changedAt = Math.max(type.changedAt, sequence);
-  placeEverywhere(state, { node, before, sequence });
+  // Lists that do not hold it have followed what it has yet to become.
+  if (!isOld || before !== null) placeEverywhere(state, { node, before, sequence });
   if (isChange) markPlainStale(state, type, sequence);
 }
 
@@ -93,7 +105,7 @@ export function putBase(at: Arrival, node: RecordNode, record: ClientRecord): bo
 
 /** A deletion; `version` 0 when it is not known, then the sequence decides. */
 export function deleteBase(at: Arrival, node: RecordNode, version: number): void {
-  const isNews = version > 0 ? version > node.version : at.sequence > node.sequence;
+  const isNews = version > 0 ? isNewer(node, version, at.sequence) : at.sequence > node.sequence;
   // Without a version nothing that is older by sequence may revive it.
   if (isNews) replaceBase(at, node, { base: null, version: version || Number.MAX_SAFE_INTEGER });
   else if (at.isEvent) announce(at, node);
@@ -108,7 +120,11 @@ export function touchBase(state: CacheState, ref: RecordRef, sequence: number): 
       markStale(state, query, sequence);
   }
   const node = type.nodes.get(ref.id);
-  if (node !== undefined && isWatched(node)) state.step.unknown.push(node);
+  if (node === undefined || node.sequence >= sequence) return;
+  touch(state, node);
+  extraOf(node).doubtedBefore = sequence;
+  if (state.onDirty !== null) state.step.dirtyNodes.push(node);
+  if (isWatched(node)) state.step.unknown.push(node);
 }
 
 /** A bulk operation changed any number of records of a type, perhaps only within some scopes. */

@@ -4,17 +4,21 @@ import type { QueuedMutation } from "./mutation.ts";
 import { recordKey } from "./persistence.ts";
 import type { PersistedState } from "./persistence.ts";
 import type { ClientRules } from "./rules.ts";
-import type { StoredCache, StoredQuery, StoredRecord } from "./snapshot.ts";
+import type { Doubts, StoredCache, StoredQuery, StoredRecord } from "./snapshot.ts";
 import { isFields } from "./wire.ts";
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value);
 const isList = (value: unknown): boolean => Array.isArray(value);
 
+function isDoubts(value: unknown): value is Doubts {
+  return isFields(value) && Object.values(value).every(isCount);
+}
+
 function isStoredRecord(row: unknown): row is StoredRecord {
   if (!isFields(row)) return false;
-  const { type, id, record, version, sequence } = row;
+  const { type, id, record, version, sequence, doubtedBefore = 0 } = row;
   if (typeof type !== "string" || typeof id !== "string") return false;
-  if (!isCount(version) || !isCount(sequence)) return false;
+  if (![version, sequence, doubtedBefore].every(isCount)) return false;
   return record === null || (isFields(record) && record["id"] === id && isCount(record["version"]));
 }
 
@@ -44,8 +48,9 @@ export interface Restored {
 export function toRestored(state: PersistedState, rules: ClientRules): Restored | null {
   const { meta } = state;
   if (!isFields(meta) || !isCount(meta["cursor"])) return null;
-  const { cursor, historyId, registryHash } = meta;
+  const { cursor, historyId, registryHash, doubts = {} } = meta;
   if (typeof historyId !== "string" || typeof registryHash !== "string") return null;
+  if (!isDoubts(doubts)) return null;
   const records = state.records.filter(isStoredRecord);
   const sound = state.queries.filter(isStoredQuery);
   const damagedCount = state.records.length + state.queries.length - records.length - sound.length;
@@ -59,7 +64,7 @@ export function toRestored(state: PersistedState, rules: ClientRules): Restored 
   });
   return {
     identity: { historyId, registryHash },
-    cache: { cursor: cursor, records, queries },
+    cache: { cursor, doubts, records, queries },
     damagedCount,
   };
 }

@@ -48,6 +48,8 @@ export interface StoredRecord {
   readonly record: ClientRecord | null;
   readonly version: number;
   readonly sequence: number;
+  /** As of an earlier sequence it may be old. */
+  readonly doubtedBefore?: number;
 }
 
 export interface StoredQuery {
@@ -62,8 +64,12 @@ export interface StoredQuery {
   readonly types: readonly string[];
 }
 
+/** By type: records as of an earlier sequence may have been changed by a bulk operation. */
+export type Doubts = Readonly<Record<string, number>>;
+
 export interface StoredCache {
   readonly cursor: number;
+  readonly doubts: Doubts;
   readonly records: Iterable<StoredRecord>;
   readonly queries: Iterable<StoredQuery>;
 }

@@ -1,12 +1,15 @@
-import { nodeOf, typeOf, weigh } from "./nodes.ts";
+import { extraOf, nodeOf, typeOf, weigh } from "./nodes.ts";
 import { putStoredList, queryOf } from "./queries.ts";
 import type { CacheState, QueryNode, RecordNode } from "./nodes.ts";
 import type { QueryKey } from "./query-key.ts";
 import type { RecordRef } from "./record.ts";
-import type { StoredCache, StoredQuery, StoredRecord } from "./snapshot.ts";
+import type { Doubts, StoredCache, StoredQuery, StoredRecord } from "./snapshot.ts";
 
-function toStoredRecord({ type, id, base, version, sequence }: RecordNode): StoredRecord {
-  return { type: type.name, id, record: base, version, sequence };
+function toStoredRecord(node: RecordNode): StoredRecord {
+  const { type, id, base, version, sequence, extra } = node;
+  const stored = { type: type.name, id, record: base, version, sequence };
+  const doubtedBefore = extra?.doubtedBefore ?? 0;
+  return doubtedBefore > sequence ? { ...stored, doubtedBefore } : stored;
 }
 
 function toStoredQuery(query: QueryNode): StoredQuery {
@@ -27,11 +30,17 @@ export function storedQuery(state: CacheState, key: QueryKey): StoredQuery | nul
   return query === undefined || !query.isAnswered ? null : toStoredQuery(query);
 }
 
+export function doubtsOf({ types }: CacheState): Doubts {
+  const doubted = [...types.values()].filter(({ doubtedBefore }) => doubtedBefore > 0);
+  return Object.fromEntries(doubted.map(({ name, doubtedBefore }) => [name, doubtedBefore]));
+}
+
 export function dump(state: CacheState): StoredCache {
   const nodes = [...state.types.values()].flatMap((type) => [...type.nodes.values()]);
   const queries = [...state.queries.values()].filter(({ isAnswered }) => isAnswered);
   return {
     cursor: state.cursor,
+    doubts: doubtsOf(state),
     records: nodes.filter(({ sequence }) => sequence >= 0).map(toStoredRecord),
     queries: queries.map(toStoredQuery),
   };
@@ -39,9 +48,14 @@ export function dump(state: CacheState): StoredCache {
 
 /** Serves what was stored; the stream goes on from its cursor. */
 export function load(state: CacheState, stored: StoredCache): void {
-  for (const { type, id, record, version, sequence } of stored.records) {
-    const node = nodeOf(state, typeOf(state, type), id);
+  for (const [name, sequence] of Object.entries(stored.doubts))
+    typeOf(state, name).doubtedBefore = sequence;
+  for (const { type, id, record, version, sequence, doubtedBefore } of stored.records) {
+    const store = typeOf(state, type);
+    const node = nodeOf(state, store, id);
     Object.assign(node, { base: record, version, sequence, used: state.tick - 1 });
+    store.learnedAt = Math.max(store.learnedAt, sequence);
+    if (doubtedBefore !== undefined) extraOf(node).doubtedBefore = doubtedBefore;
     weigh(state, record);
   }
   for (const query of stored.queries) putStoredList(state, queryOf(state, query.key), query);

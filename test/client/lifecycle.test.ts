@@ -168,6 +168,7 @@ function restart(model: Model): void {
   const stored = model.cache.dump();
   const copy = structuredClone({
     cursor: stored.cursor,
+    doubts: stored.doubts,
     records: [...stored.records],
     queries: [...stored.queries],
   });
@@ -304,8 +305,6 @@ test("through bulks, resets, evictions and restarts what is fresh is exact (I7, 
       fc.modelRun(() => ({ model: {}, real: { model } }), steps);
       finish(model);
     }),
-    // Seeds that are drawn find, about once in 1,800 histories, a record that a bulk deleted and a
-    // restart shows until it is asked for again: a known fault, which a fixed seed keeps apart from new ones.
-    { numRuns: 60, seed: 20_261_124, includeErrorInReport: true },
+    { numRuns: Number(process.env["HISTORIES"] ?? 60), includeErrorInReport: true },
   );
 });
