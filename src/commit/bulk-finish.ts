@@ -6,6 +6,7 @@ import { BULK_MODEL_TYPE, appendEntries } from "../log/sync-log.ts";
 import type { LogEntry } from "../log/sync-log.ts";
 import type { Registry } from "../resource/registry.ts";
 import type { Database } from "../store/database.ts";
+import type { Span } from "../telemetry/telemetry.ts";
 import { saveOperation } from "./bulk-operation.ts";
 import type { BulkOperation } from "./bulk-operation.ts";
 import type { CommittedEntry } from "./group.ts";
@@ -15,7 +16,7 @@ export interface FinishOptions {
   readonly registry: Registry;
   readonly state: LibraryState;
   readonly clock: Clock;
-  readonly onCommitted: (committed: readonly CommittedEntry[]) => void;
+  readonly onCommitted: (committed: readonly CommittedEntry[], span?: Span) => void;
 }
 
 /** The one entry of an operation; `interrupted` says that it stands for a part only. */

@@ -1,6 +1,7 @@
 import { SyncError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
-import type { Telemetry } from "../telemetry/telemetry.ts";
+import { during } from "../telemetry/telemetry.ts";
+import type { Span, Telemetry } from "../telemetry/telemetry.ts";
 import { writeChunk } from "./bulk-chunk.ts";
 import type { Numbered } from "./bulk-chunk.ts";
 import { finishBulk } from "./bulk-finish.ts";
@@ -79,36 +80,58 @@ async function* toChunks(
   if (chunk.length > 0) yield chunk;
 }
 
-export function createBulk(options: BulkOptions): Bulk {
-  const { database, committer, clock, limits } = options;
-  const running = new Set<string>();
+/** Writes the operation's entry, alone with the database; what it announces belongs to the span. */
+function finish(
+  options: BulkOptions,
+  operation: BulkOperation,
+  end: { readonly outcome: "complete" | "interrupted"; readonly span?: Span },
+): Promise<void> {
+  const onCommitted: FinishOptions["onCommitted"] = (committed) =>
+    options.onCommitted(committed, end.span);
+  return options.committer.exclusive(() =>
+    finishBulk({ ...options, onCommitted }, operation, end.outcome),
+  );
+}
 
-  const finish = (operation: BulkOperation, outcome: "complete" | "interrupted"): Promise<void> =>
-    committer.exclusive(() => finishBulk(options, operation, outcome));
-
-  const write = async (request: BulkRequest, operation: BulkOperation): Promise<BulkReceipt> => {
-    operation.state = "running";
-    const progress = createBulkProgress(options, operation);
-    try {
-      await committer.exclusive(() => database.write([saveOperation(operation, clock.now())]));
-      for await (const chunk of toChunks(request, operation, limits.bulkChunk)) {
-        const work = { operation, chunk };
-        const stopped = await committer.exclusive(() => writeChunk(options, request, work));
-        if (stopped !== null) {
-          await finish(operation, "interrupted");
-          throw stopped;
-        }
-        if (chunk.length === limits.bulkChunk) progress.moved();
+/** Writes what is not stored yet, and ends the operation whatever happens. */
+async function write(
+  options: BulkOptions,
+  request: BulkRequest,
+  { operation, span }: { readonly operation: BulkOperation; readonly span: Span },
+): Promise<BulkReceipt> {
+  const { database, committer, clock, limits, telemetry } = options;
+  operation.state = "running";
+  const progress = createBulkProgress(options, operation);
+  try {
+    await committer.exclusive(() => database.write([saveOperation(operation, clock.now())]));
+    for await (const chunk of toChunks(request, operation, limits.bulkChunk)) {
+      const work = { operation, chunk };
+      const about = { size: chunk.length };
+      const stopped = await during(
+        telemetry.span("commit.bulk_chunk", about, { parent: span }),
+        () => committer.exclusive(() => writeChunk(options, request, work)),
+      );
+      if (stopped !== null) {
+        await finish(options, operation, { outcome: "interrupted", span });
+        throw stopped;
       }
-      await finish(operation, "complete");
-      progress.ended();
-      return toReceipt(operation, false);
-    } catch (error) {
-      if (operation.state === "running") await finish(operation, "interrupted").catch(() => {});
-      throw error;
+      if (chunk.length === limits.bulkChunk) progress.moved();
     }
-  };
+    await finish(options, operation, { outcome: "complete", span });
+    span.set({ affected_count: operation.affectedCount });
+    progress.ended();
+    return toReceipt(operation, false);
+  } catch (error) {
+    if (operation.state === "running") {
+      await finish(options, operation, { outcome: "interrupted", span }).catch(() => {});
+    }
+    throw error;
+  }
+}
 
+export function createBulk(options: BulkOptions): Bulk {
+  const { database, telemetry } = options;
+  const running = new Set<string>();
   return {
     find: async (token) => {
       const operation = await findOperation(database, token);
@@ -123,12 +146,17 @@ export function createBulk(options: BulkOptions): Bulk {
         throw new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail });
       }
       running.add(token);
-      return write(request, operation).finally(() => running.delete(token));
+      const what = { type: request.resource.type, mode: request.mode };
+      const span = telemetry.span("commit.bulk", what, { parent: request.author.span });
+      return during(span, () => write(options, request, { operation, span })).finally(() =>
+        running.delete(token),
+      );
     },
     closeInterrupted: async () => {
       for (const operation of await listRunning(database)) {
         // What still runs here goes on under the new epoch.
-        if (!running.has(operation.token)) await finish(operation, "interrupted");
+        if (!running.has(operation.token))
+          await finish(options, operation, { outcome: "interrupted" });
       }
     },
   };

@@ -5,7 +5,7 @@ import { SyncError } from "../protocol/errors.ts";
 import type { CompiledResource } from "../resource/compile.ts";
 import { guardOf, isRefused } from "../store/database.ts";
 import type { Database } from "../store/database.ts";
-import type { Telemetry } from "../telemetry/telemetry.ts";
+import type { Span, Telemetry } from "../telemetry/telemetry.ts";
 import { planGroup } from "./group.ts";
 import type { GroupPlan } from "./group.ts";
 import { loadSlots } from "./load.ts";
@@ -20,8 +20,8 @@ export interface GroupOptions {
   readonly ordered: readonly CompiledResource[];
   readonly clock: Clock;
   readonly telemetry: Telemetry;
-  /** Called after the transaction is durable, in commit order. */
-  readonly onCommitted: (plan: GroupPlan) => void;
+  /** Called after the transaction is durable, in commit order, with the span of its group. */
+  readonly onCommitted: (plan: GroupPlan, span: Span) => void;
   /** Called when the fence says that another epoch leads. */
   readonly onFenced: () => void;
 }
@@ -71,9 +71,7 @@ async function commitPlan(options: GroupOptions, waiting: readonly Waiting[]): P
   state.head += plan.entries.length;
   telemetry.observe("commit_group_size", waiting.length);
   telemetry.count("entries", plan.entries.length);
-  const delivery = telemetry.span("commit.publish", { head: state.head }, { parent: span });
-  options.onCommitted(plan);
-  delivery.end();
+  options.onCommitted(plan, span);
   return plan;
 }
 

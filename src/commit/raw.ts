@@ -9,6 +9,7 @@ import type { CompiledResource, Row } from "../resource/compile.ts";
 import type { Registry } from "../resource/registry.ts";
 import { toStatement } from "../store/database.ts";
 import type { Database, Rows, RowsStatement, Statement } from "../store/database.ts";
+import type { Span } from "../telemetry/telemetry.ts";
 import type { Author } from "./change.ts";
 import type { CommittedEntry } from "./group.ts";
 import { loadSlots } from "./load.ts";
@@ -29,7 +30,7 @@ export interface RawOptions {
   readonly registry: Registry;
   readonly state: LibraryState;
   readonly now: () => number;
-  readonly onCommitted: (committed: readonly CommittedEntry[]) => void;
+  readonly onCommitted: (committed: readonly CommittedEntry[], span?: Span) => void;
 }
 
 /** Triggers of this connection only: they note which records raw SQL touches. */
@@ -142,7 +143,7 @@ export async function runRaw<Result>(
     return value;
   });
   state.head += committed.length;
-  if (committed.length > 0) options.onCommitted(committed);
+  if (committed.length > 0) options.onCommitted(committed, author.span);
   return result;
 }
 

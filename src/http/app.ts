@@ -96,7 +96,11 @@ export function createApp(service: Service): Hono<AppEnv> {
     const requestId = named !== undefined && /^[\w.:-]{1,128}$/.test(named) ? named : createId();
     c.set("requestId", requestId);
     const started = service.clock.monotonic();
-    const span = service.telemetry.span("http.request", { method: c.req.method, path: c.req.path });
+    const span = service.telemetry.span(
+      "http.request",
+      { method: c.req.method, path: c.req.path },
+      { carrier: c.req.raw.headers },
+    );
     c.set("span", span);
     await next();
     if (named !== undefined || !c.res.ok) c.res.headers.set("x-request-id", requestId);

@@ -184,7 +184,12 @@ async function headersFor(
   c: AppContext,
   service: Service,
 ): Promise<Record<string, string | undefined>> {
-  const headers = { ...c.req.header(), host: undefined, [HOP_HEADER]: service.lease.deviceId };
+  const headers = {
+    ...c.req.header(),
+    ...service.telemetry.headersOf(c.get("span")),
+    host: undefined,
+    [HOP_HEADER]: service.lease.deviceId,
+  };
   if (service.credentials === null) return headers;
   const credential = await service.credentials.sign(c.get("capability"));
   return { ...headers, authorization: undefined, [NODE_HEADER]: credential };

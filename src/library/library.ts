@@ -134,15 +134,15 @@ function createWritePath(
 ) {
   const { publisher, onMoved } = read;
   const shared = { ...options, state, reader, now: () => options.clock.now() };
-  const onEntries: typeof publisher.publishEntries = (committed) => {
-    publisher.publishEntries(committed);
+  const onEntries: typeof publisher.publishEntries = (committed, span) => {
+    publisher.publishEntries(committed, span);
     onMoved();
   };
   const committer = createCommitter({
     ...shared,
     ordered: options.registry.resources,
-    onCommitted: (plan) => {
-      publisher.publish(plan);
+    onCommitted: (plan, span) => {
+      publisher.publish(plan, span);
       onMoved();
     },
     onFenced: () => leadership.lose(),

@@ -1,5 +1,5 @@
-import { SpanStatusCode, context, trace } from "@opentelemetry/api";
-import type { Span as OtelSpan } from "@opentelemetry/api";
+import { SpanStatusCode, context, propagation, trace } from "@opentelemetry/api";
+import type { Span as OtelSpan, TextMapGetter } from "@opentelemetry/api";
 import { counters, gauges, histograms } from "../telemetry/names.ts";
 import type { Attributes, LogLevel, Span, Telemetry } from "../telemetry/telemetry.ts";
 
@@ -9,6 +9,11 @@ const LEVELS: Readonly<Record<LogLevel, number>> = { error: 0, info: 1, debug: 2
 
 /** Series a name may have; labels come from routes and codes, so this is never reached in order. */
 const SERIES_MAX = 1_000;
+
+const headerGetter: TextMapGetter<Headers> = {
+  keys: (headers) => [...headers.keys()],
+  get: (headers, name) => headers.get(name) ?? undefined,
+};
 
 interface Histogram {
   readonly buckets: number[];
@@ -116,9 +121,13 @@ export function openTelemetry(options: {
   const tracer = trace.getTracer("syncline");
   const opened = new WeakMap<Span, OtelSpan>();
   const telemetry: Telemetry = {
-    span: (name, attributes = {}, { parent, links = [] } = {}) => {
+    span: (name, attributes = {}, { parent, links = [], carrier } = {}) => {
       const known = parent === undefined ? undefined : opened.get(parent);
-      const from = known === undefined ? context.active() : trace.setSpan(context.active(), known);
+      const active =
+        carrier === undefined
+          ? context.active()
+          : propagation.extract(context.active(), carrier, headerGetter);
+      const from = known === undefined ? active : trace.setSpan(active, known);
       const linked = links.flatMap((link) => {
         const span = opened.get(link);
         return span === undefined ? [] : [{ context: span.spanContext() }];
@@ -136,6 +145,12 @@ export function openTelemetry(options: {
       };
       opened.set(own, span);
       return own;
+    },
+    headersOf: (own) => {
+      const span = own === undefined ? undefined : opened.get(own);
+      const headers: Record<string, string> = {};
+      if (span !== undefined) propagation.inject(trace.setSpan(context.active(), span), headers);
+      return headers;
     },
     count: (name, by = 1, labels) => metrics.set(name, labels, (before) => before + by),
     gauge: (name, value, labels) => metrics.set(name, labels, () => value),

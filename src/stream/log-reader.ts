@@ -3,6 +3,7 @@ import { decodeSurvivors, selectExtent, selectSurvivors } from "../log/sync-log.
 import type { LogEntry } from "../log/sync-log.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { Database } from "../store/database.ts";
+import { during } from "../telemetry/telemetry.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { toEvents } from "./event.ts";
 import type { RenderedEntry } from "./event.ts";
@@ -37,16 +38,11 @@ export function createLogReader(options: LogReaderOptions): ReadLog {
     if (after < state.oldestSequence - 1) {
       throw new SyncError("cursor_expired", { oldestSequence: state.oldestSequence, head });
     }
-    const span = telemetry.span("stream.catch_up", { after });
-    try {
+    return during(telemetry.span("stream.catch_up", { after }), async () => {
       const end = await findEnd(after, head);
       const [rows = []] = await database.read([selectSurvivors(after, end)]);
       const rendered = await render(decodeSurvivors(rows));
-      span.end();
       return { events: toEvents(rendered, { libraryId: state.id, after }), end };
-    } catch (error) {
-      span.end(error);
-      throw error;
-    }
+    });
   };
 }

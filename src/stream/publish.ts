@@ -4,7 +4,7 @@ import type { CommittedEntry, GroupPlan } from "../commit/group.ts";
 import type { LibraryState } from "../lease/lease.ts";
 import type { LogEntry } from "../log/sync-log.ts";
 import { toWireResource } from "../resource/compile.ts";
-import type { Telemetry } from "../telemetry/telemetry.ts";
+import type { Span, Telemetry } from "../telemetry/telemetry.ts";
 import { toEvents } from "./event.ts";
 import type { RenderedEntry } from "./event.ts";
 import type { Hub } from "./hub.ts";
@@ -12,8 +12,8 @@ import type { Hub } from "./hub.ts";
 /** Turns what was committed into events of the hub. */
 export interface Publisher {
   /** Call after the transaction is durable and the head has moved, in commit order. */
-  publish(plan: Pick<GroupPlan, "entries" | "committed" | "conflicts">): void;
-  publishEntries(committed: readonly CommittedEntry[]): void;
+  publish(plan: Pick<GroupPlan, "entries" | "committed" | "conflicts">, span?: Span): void;
+  publishEntries(committed: readonly CommittedEntry[], span?: Span): void;
   /** Tells listeners something that is not in the log. */
   announce(type: string, data: Readonly<Record<string, unknown>>): void;
   /** Resolves once everything published so far is in the hub. */
@@ -40,9 +40,14 @@ export function createPublisher(options: PublisherOptions): Publisher {
     const envelope = { id: createId(), timestamp, library_id: state.id, epoch: state.epoch };
     hub.broadcast({ envelope, kind: { type, data } });
   };
-  const publish: Publisher["publish"] = ({ entries, committed, conflicts }) => {
+  const deliver = (rendered: readonly RenderedEntry[], head: number, parent?: Span): void => {
+    const span = telemetry.span("stream.deliver", { head, subscribers: hub.size }, { parent });
+    const context = { libraryId: state.id, after: head - rendered.length };
+    hub.publish(toEvents(rendered, context), head);
+    span.end();
+  };
+  const publish: Publisher["publish"] = ({ entries, committed, conflicts }, span) => {
     const { head } = state;
-    const context = { libraryId: state.id, after: head - entries.length };
     const isPlain = committed.every(({ slot }) => slot.resource.definition.build === undefined);
     if (unpublishedCount === 0 && hub.size === 0) {
       // Nobody listens: the log has it for whoever comes.
@@ -52,7 +57,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
         entry,
         resource: slot.row === null ? null : toWireResource(slot.resource, slot.row),
       }));
-      hub.publish(toEvents(rendered, context), head);
+      deliver(rendered, head, span);
     } else {
       unpublishedCount += 1;
       published = published
@@ -62,7 +67,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
           telemetry.log("error", message, { error });
           return entries.map((entry) => ({ entry, resource: null }));
         })
-        .then((rendered) => hub.publish(toEvents(rendered, context), head))
+        .then((rendered) => deliver(rendered, head, span))
         .finally(() => (unpublishedCount -= 1));
     }
     for (const { id, change } of conflicts) {
@@ -75,8 +80,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
   };
   return {
     publish,
-    publishEntries: (committed) =>
-      publish({ entries: committed.map(({ entry }) => entry), committed, conflicts: [] }),
+    publishEntries: (committed, span) =>
+      publish({ entries: committed.map(({ entry }) => entry), committed, conflicts: [] }, span),
     announce,
     settled: () => published,
   };

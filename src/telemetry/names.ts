@@ -44,7 +44,9 @@ export const histograms = {
 export const spans = {
   "http.request": "One request, from its arrival to its answer.",
   "commit.group": "One group: its read, its plan and its transaction.",
-  "commit.publish": "From a committed transaction to its events in the hub.",
+  "commit.bulk": "One bulk operation, from its first record to its entry.",
+  "commit.bulk_chunk": "One chunk of a bulk: its checks and its transaction.",
+  "stream.deliver": "From a committed transaction to the hand-over of its events to subscribers.",
   "stream.catch_up": "One page read from the sync log for subscribers behind the ring.",
 } as const;
 

@@ -4,17 +4,20 @@ import { join } from "node:path";
 import { createId } from "../../src/base/id.ts";
 import { createApp } from "../../src/http/app.ts";
 import type { Limits } from "../../src/protocol/limits.ts";
+import { silentTelemetry } from "../../src/telemetry/telemetry.ts";
+import type { Telemetry } from "../../src/telemetry/telemetry.ts";
 import { startService, tokenFor } from "./world.ts";
 
 export interface ClusterOptions {
   readonly count?: number;
   readonly leaseMs?: number;
   readonly limits?: Partial<Limits>;
+  readonly telemetry?: Telemetry;
 }
 
 /** Several nodes over the same database files; requests between them are counted, and can be cut. */
 export async function createCluster(options: ClusterOptions = {}) {
-  const { count = 2, leaseMs = 15_000, limits = {} } = options;
+  const { count = 2, leaseMs = 15_000, limits = {}, telemetry = silentTelemetry } = options;
   const directory = await mkdtemp(join(tmpdir(), "syncline-cluster-"));
   const token = await tokenFor([{ library: "*", role: "owner" }]);
   const cut = new Set<string>();
@@ -29,6 +32,7 @@ export async function createCluster(options: ClusterOptions = {}) {
     const service = await startService({
       directory,
       limits,
+      telemetry,
       deviceId: name,
       nodeUrl: `http://${name}`,
       leaseMs,
