@@ -1,5 +1,5 @@
 import type { Clock } from "../base/clock.ts";
-import type { Database, Statement } from "../store/database.ts";
+import type { Read, Statement } from "../store/database.ts";
 
 /**
  * What a node knows of a library. On the node that leads, the committer moves `head` and nobody else
@@ -79,10 +79,10 @@ export function advanceHead(state: LibraryState, count: number): Statement {
 
 /** Reads who the library is and who leads it; that this node does is for `take` to say. */
 export async function readState(
-  database: Database,
+  read: Read,
   { deviceId, clock }: { readonly deviceId: string; readonly clock: Clock },
 ): Promise<LibraryState | null> {
-  const [rows = []] = await database.read([
+  const [rows = []] = await read([
     {
       sql: `SELECT id, name, description, history_id, head, epoch, leader_device_id, leader_url,
         lease_expires_at - ${NOW_MS}, oldest_sequence, created_at, EXISTS (SELECT 1 FROM follower) FROM library`,

@@ -16,8 +16,8 @@ export function createArrivals(options: {
   readonly state: { readonly head: number };
   readonly clock: Clock;
   readonly limits: Limits;
-  /** Looks whether others have moved the head. */
-  readonly refresh: () => Promise<void>;
+  /** Looks whether others have moved the head; in a replica, unless it is to be the newest. */
+  readonly refresh: (isNewest: boolean) => Promise<void>;
 }): Arrivals {
   const { state, clock, limits, refresh } = options;
   const waiting = new Set<() => void>();
@@ -26,10 +26,10 @@ export function createArrivals(options: {
       for (const wake of waiting) wake();
     },
     reached: async (sequence) => {
-      if (state.head < sequence) await refresh();
+      if (state.head < sequence) await refresh(false);
       if (state.head >= sequence) return;
       await new Promise<void>((resolve, reject) => {
-        const stopLooking = clock.every(LOOK_EVERY_MS, () => void refresh().catch(() => {}));
+        const stopLooking = clock.every(LOOK_EVERY_MS, () => void refresh(true).catch(() => {}));
         const wake = (): void => {
           if (state.head < sequence) return;
           waiting.delete(wake);

@@ -131,7 +131,7 @@ function createOpening(
 async function peek(options: OpenCatalogOptions, id: string): Promise<LibraryState | null> {
   const database = options.openDatabase(id);
   // A library whose creation was cut short has no tables yet.
-  return readState(database, { ...options.lease, clock: options.clock })
+  return readState(database.read, { ...options.lease, clock: options.clock })
     .catch(() => null)
     .finally(() => database.close());
 }

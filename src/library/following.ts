@@ -56,7 +56,7 @@ async function assertNothingLost(
   who: Parameters<typeof readState>[1],
   leader: { readonly description: LeaderDescription; readonly upstream: Upstream },
 ): Promise<void> {
-  const own = await readState(database, who);
+  const own = await readState(database.read, who);
   if (own === null || own.head === 0) return;
   const { historyId, head } = leader.description;
   if (own.historyId === historyId && own.head <= head) {

@@ -11,7 +11,7 @@ import {
   renewLease,
 } from "../lease/lease.ts";
 import type { LeaseOptions, LibraryState } from "../lease/lease.ts";
-import type { Database } from "../store/database.ts";
+import type { Database, Read } from "../store/database.ts";
 import type { Hub } from "../stream/hub.ts";
 import type { Publisher } from "../stream/publish.ts";
 import type { Relay } from "../stream/relay.ts";
@@ -36,8 +36,11 @@ export interface Leadership {
    * leads. `isFresh` asks the database again, because the leader that was named did not answer.
    */
   lead(isFresh?: boolean): Promise<Leader | null>;
-  /** Reads head, epoch and leader from the database; nothing to do on the node that leads. */
-  refresh(): Promise<void>;
+  /**
+   * Reads head, epoch and leader from the database, or from its replica, which may be a little
+   * behind, unless they are to be the newest; nothing to do on the node that leads.
+   */
+  refresh(isNewest?: boolean): Promise<void>;
   /** Finishes what waits, then gives the lease back. */
   release(): Promise<void>;
   /** Another epoch leads: stops writing. */
@@ -71,13 +74,13 @@ export interface LeadershipOptions {
 /** What this node sees of the library when it does not lead. */
 interface Observer {
   adopt(fresh: LibraryState): void;
-  refresh(): Promise<void>;
+  refresh(isNewest?: boolean): Promise<void>;
 }
 
 function createObserver(options: LeadershipOptions): Observer {
   const { database, state, clock, committer, hub, relay, publisher } = options;
   let announcedEpoch = state.epoch;
-  let refreshing: Promise<void> | null = null;
+  const refreshing = new Map<Read, Promise<void>>();
 
   const announce = (): void => {
     if (state.epoch <= announcedEpoch) return;
@@ -94,21 +97,25 @@ function createObserver(options: LeadershipOptions): Observer {
     announce();
     options.onMoved();
   };
-  const readFresh = async (): Promise<void> => {
+  const readFresh = async (read: Read): Promise<void> => {
     // What this node wrote as it lost the lease counts itself, once.
     await committer.drained();
-    const fresh = await readState(database, { deviceId: state.deviceId, clock });
+    const fresh = await readState(read, { deviceId: state.deviceId, clock });
     // Meanwhile this node may have taken the lease, or another read may have been quicker.
-    if (fresh === null || isLeader(state) || fresh.head < state.head) return;
+    if (fresh === null || isLeader(state)) return;
+    if (fresh.head < state.head || fresh.epoch < state.epoch) return;
     adopt(fresh);
     if (hub.size === 0 && !relay.isRunning && hub.head < state.head) hub.publish([], state.head);
   };
   return {
     adopt,
-    refresh: () => {
+    refresh: (isNewest = false) => {
       if (isLeader(state) || state.isReplica) return Promise.resolve();
-      refreshing ??= readFresh().finally(() => (refreshing = null));
-      return refreshing;
+      const read = isNewest ? database.read : database.readNear;
+      const running =
+        refreshing.get(read) ?? readFresh(read).finally(() => refreshing.delete(read));
+      refreshing.set(read, running);
+      return running;
     },
   };
 }
@@ -158,7 +165,7 @@ function createTenure(options: LeadershipOptions, observer: Observer) {
     await committer.drained();
     await relay.pause();
     await publisher.settled();
-    const fresh = await readState(database, { deviceId: state.deviceId, clock });
+    const fresh = await readState(database.read, { deviceId: state.deviceId, clock });
     if (fresh === null || fresh.epoch !== granted[0]?.[0]) {
       relay.resume();
       return false;
@@ -211,18 +218,18 @@ export function createLeadership(options: LeadershipOptions): Leadership {
     state.leaderDeviceId !== state.deviceId && clock.monotonic() < state.leaseEndsAt;
   const leader = (): Leader => ({ url: state.leaderUrl, epoch: state.epoch });
   const settle = async (): Promise<Leader | null> => {
-    await observer.refresh();
+    await observer.refresh(true);
     if (isHeldByOther()) return leader();
     if (await take()) return null;
-    await observer.refresh();
+    await observer.refresh(true);
     return leader();
   };
   return {
     ...tenure,
-    refresh: () => {
+    refresh: (isNewest) => {
       // A leader that slept past its lease does not know what was written meanwhile.
       if (isLeader(state) && !mayWrite(state, clock)) tenure.lose();
-      return observer.refresh();
+      return observer.refresh(isNewest);
     },
     // A lease that another node renews is written where this one's writes may still hang.
     isStuck: () => tenure.isStuck() && !isHeldByOther(),

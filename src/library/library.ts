@@ -159,7 +159,7 @@ export async function openLibrary(options: LibraryOptions): Promise<Library> {
   const { database, telemetry } = options;
   const state = await prepareLibrary(options);
   const reader: Reader = { db: database.drizzle, libraryId: state.id };
-  const refresh = (): Promise<void> => write.leadership.refresh();
+  const refresh = (isNewest?: boolean): Promise<void> => write.leadership.refresh(isNewest);
   const read = createReadPath(options, { state, reader, refresh });
   const write: ReturnType<typeof createWritePath> = createWritePath(options, {
     state,
@@ -168,6 +168,7 @@ export async function openLibrary(options: LibraryOptions): Promise<Library> {
   });
   const { arrivals, hub, publisher, relay } = read;
   const { committer, leadership } = write;
+  database.keepUp(() => (isLeader(state) ? Infinity : state.head));
   await leadership.lead();
   const stopChores = startChores(options, { state, committer, hub, leadership, relay });
 

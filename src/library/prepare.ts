@@ -36,7 +36,7 @@ export async function prepareLibrary(options: {
   const { database, identity, clock, lease, registry } = options;
   await migrate(database, allMigrations(registry), clock.now());
   const who = { deviceId: lease.deviceId, clock };
-  const known = await readState(database, who);
+  const known = await readState(database.read, who);
   if (known !== null) return known;
   await database.write([
     {
@@ -45,7 +45,7 @@ export async function prepareLibrary(options: {
       args: [identity.id, identity.name, identity.description, createId(), clock.now()],
     },
   ]);
-  const state = await readState(database, who);
+  const state = await readState(database.read, who);
   if (state === null) throw new Error("Bug: a library without its row");
   return state;
 }

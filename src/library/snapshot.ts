@@ -30,7 +30,7 @@ async function* readType(
   options: { readonly from: string; readonly isStored: boolean },
 ): AsyncGenerator<Record<string, unknown>> {
   for (let after = options.from; ;) {
-    const [rows = []] = await library.database.read([
+    const [rows = []] = await library.database.readNear([
       { sql: resource.sql.page, args: [after, PAGE] },
     ]);
     const decoded = rows.map(([json]) => decodeRow(resource, json as string));
@@ -47,7 +47,9 @@ async function* readType(
   for (let after = ""; ;) {
     const sql = `SELECT record_id, version FROM tombstones WHERE model_type = ? AND record_id > ?
       ORDER BY record_id LIMIT ?`;
-    const [rows = []] = await library.database.read([{ sql, args: [resource.type, after, PAGE] }]);
+    const [rows = []] = await library.database.readNear([
+      { sql, args: [resource.type, after, PAGE] },
+    ]);
     for (const [deleted, version] of rows) yield { resource_type: resource.type, deleted, version };
     if (rows.length < PAGE) break;
     after = rows.at(-1)?.[0] as string;

@@ -41,6 +41,8 @@ export async function composeService(composition: Composition): Promise<Service>
   }
   const limits = { ...defaultLimits, ...composition.limits };
   const urlOf = readDatabaseUrl(config.DATABASE_URL);
+  const replicaOf =
+    config.DATABASE_REPLICA_URL === undefined ? null : readDatabaseUrl(config.DATABASE_REPLICA_URL);
   const adminUrl = config.DATABASE_ADMIN_URL;
   const namespaces = adminUrl === undefined ? null : createNamespaces({ adminUrl, fetch });
   return createService({
@@ -65,6 +67,8 @@ export async function composeService(composition: Composition): Promise<Service>
     openDatabase: (name) =>
       openDatabase({
         url: urlOf(name),
+        // Whom the catalog lets in is asked where it is decided.
+        replicaUrl: name === "catalog" ? undefined : replicaOf?.(name),
         authToken: config.DATABASE_AUTH_TOKEN,
         durability: config.DURABILITY,
         createClient: composition.createClient,

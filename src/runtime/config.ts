@@ -7,19 +7,19 @@ const port = v.pipe(
   v.transform(Number),
   v.maxValue(65_535),
 );
+const databaseUrl = v.pipe(
+  v.string(),
+  v.check(
+    isDatabaseUrl,
+    "a file:, http(s):, ws(s): or libsql: URL, or a JSON map of database name to such URLs",
+  ),
+);
 const schema = v.object({
   PORT: v.optional(port, "8787"),
   HOST: v.optional(v.pipe(v.string(), v.nonEmpty()), "127.0.0.1"),
-  DATABASE_URL: v.optional(
-    v.pipe(
-      v.string(),
-      v.check(
-        isDatabaseUrl,
-        "a file:, http(s):, ws(s): or libsql: URL, or a JSON map of database name to such URLs",
-      ),
-    ),
-    "file:./data/{database}.db",
-  ),
+  DATABASE_URL: v.optional(databaseUrl, "file:./data/{database}.db"),
+  /** Copies that may be behind: records and log are read there when they are new enough. */
+  DATABASE_REPLICA_URL: v.optional(databaseUrl),
   DATABASE_AUTH_TOKEN: v.optional(v.string()),
   /** The admin address of a self-hosted sqld, so that each library gets its namespace. */
   DATABASE_ADMIN_URL: v.optional(v.pipe(v.string(), v.url("a URL"))),

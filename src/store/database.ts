@@ -38,11 +38,18 @@ export interface Database {
    * @throws database_unavailable
    */
   readonly readPrimary: Read;
+  /**
+   * Reads from the replica, when there is one and it has at least the head that `keepUp` tells; else
+   * as `read`. For records and log entries, never for who may write. @throws database_unavailable
+   */
+  readonly readNear: Read;
+  /** How new a replica must be to answer. Without being told, none answers. */
+  keepUp(head: () => number): void;
   /** Writes all or nothing. @throws database_unavailable, or what a constraint or a guard says */
   write(statements: readonly (Statement | RowsStatement)[]): Promise<Rows[]>;
   /** An interactive transaction, for raw SQL; nothing else may write meanwhile. */
   transaction<Result>(run: (tx: Transaction) => Promise<Result>): Promise<Result>;
-  /** Drizzle over the reading connection. */
+  /** Drizzle over `readNear`. */
   readonly drizzle: SqliteRemoteDatabase;
   close(): void;
 }
@@ -58,6 +65,8 @@ export interface DatabaseClient extends Pick<
 
 export interface DatabaseOptions {
   readonly url: string;
+  /** A copy that may be behind, for reads. */
+  readonly replicaUrl?: string | undefined;
   readonly authToken?: string | undefined;
   /** `full` survives a power cut on `file:`; `normal` only the death of every process. */
   readonly durability: "full" | "normal";
@@ -189,12 +198,46 @@ function unavailable(cause: unknown): SyncError {
   );
 }
 
+/** How long a replica that did not answer is left alone, and how long it may take. */
+const REPLICA_REST_MS = 5_000;
+const REPLICA_MS = 1_000;
+const HEAD: Statement = { sql: "SELECT head FROM library", args: [] };
+
+/** Asks the replica first. What it lacks, or cannot answer, is read from the primary. */
+function createNearRead(options: DatabaseOptions, read: Read) {
+  const { replicaUrl: url, clock } = options;
+  if (url === undefined) return { readNear: read, keepUp: () => {}, close: () => {} };
+  const limits = { ...options.limits, databaseMs: REPLICA_MS };
+  const replica = createConnection({ ...options, url, limits }, true);
+  let least: () => number = () => Infinity;
+  let restsUntil = 0;
+  const readNear: Read = async (statements) => {
+    const head = least();
+    if (head === Infinity || clock.monotonic() < restsUntil) return read(statements);
+    try {
+      const [[found] = [], ...rows] = await replica.read([HEAD, ...statements]);
+      if (Number(found?.[0]) >= head) return rows;
+    } catch {
+      restsUntil = clock.monotonic() + REPLICA_REST_MS;
+    }
+    return read(statements);
+  };
+  return {
+    readNear,
+    keepUp: (head: () => number) => void (least = head),
+    close: () => replica.client.close(),
+  };
+}
+
 /** Opens a database with one writing and one reading connection. */
 export function openDatabase(options: DatabaseOptions): Database {
   const writer = createConnection(options, false);
   const reader = createConnection(options, true);
+  const near = createNearRead(options, reader.read);
   return {
     read: reader.read,
+    readNear: near.readNear,
+    keepUp: near.keepUp,
     readPrimary: writer.read,
     write: (statements) =>
       writer.attempt("write", async () => {
@@ -215,7 +258,7 @@ export function openDatabase(options: DatabaseOptions): Database {
         }
       }),
     drizzle: drizzle(async (sql, args: InValue[], method) => {
-      const [rows = []] = await reader.read([{ sql, args }]);
+      const [rows = []] = await near.readNear([{ sql, args }]);
       return { rows: method === "get" ? ((rows[0] ?? []) as unknown[]) : (rows as unknown[]) } as {
         rows: unknown[];
       };
@@ -223,6 +266,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     close: () => {
       writer.client.close();
       reader.client.close();
+      near.close();
     },
   };
 }

@@ -30,7 +30,7 @@ export function createLogReader(options: LogReaderOptions): ReadLog {
 
   const findEnd = async (after: number, head: number): Promise<number> => {
     const extent = selectExtent(after, { entries: PAGE_ENTRIES, bytes: limits.pageBytes });
-    const [rows = []] = await database.read([extent]);
+    const [rows = []] = await database.readNear([extent]);
     return Math.min(head, (rows[0]?.[0] as number | null | undefined) ?? head);
   };
   return async (after, head) => {
@@ -40,7 +40,7 @@ export function createLogReader(options: LogReaderOptions): ReadLog {
     }
     return during(telemetry.span("stream.catch_up", { after }), async () => {
       const end = await findEnd(after, head);
-      const [rows = []] = await database.read([selectSurvivors(after, end)]);
+      const [rows = []] = await database.readNear([selectSurvivors(after, end)]);
       const rendered = await render(decodeSurvivors(rows));
       return { events: toEvents(rendered, { libraryId: state.id, after }), end };
     });

@@ -38,7 +38,7 @@ export async function fetchByIds(
   resource: CompiledResource,
   ids: readonly string[],
 ): Promise<WireResource[]> {
-  const [rows = []] = await database.read([
+  const [rows = []] = await database.readNear([
     { sql: resource.sql.selectByIds, args: [JSON.stringify(ids)] },
   ]);
   const decoded = rows.map(([json]) => decodeRow(resource, json as string));

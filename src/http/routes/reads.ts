@@ -34,7 +34,7 @@ async function listRecords(c: AppContext, service: Service): Promise<Response> {
   const library = await openFor(c, service, { role: "reader", type: resource.type });
   const limit = readLimit(c, service);
   const sequence = library.state.head;
-  const [rows = []] = await library.database.read([
+  const [rows = []] = await library.database.readNear([
     { sql: resource.sql.page, args: [c.req.query("after") ?? "", limit + 1] },
   ]);
   const decoded = rows.map(([json]) => decodeRow(resource, json as string));
@@ -62,7 +62,7 @@ async function readChecksums(c: AppContext, service: Service): Promise<Response>
   const library = await openFor(c, service, { role: "reader" });
   const at = c.req.query("at");
   if (at !== undefined) await library.reached(readInteger(at, "at"));
-  const [heads = [], sums = []] = await library.database.read([
+  const [heads = [], sums = []] = await library.database.readNear([
     { sql: "SELECT head FROM library", args: [] },
     { sql: "SELECT resource_type, count, sum FROM checksums", args: [] },
   ]);
