@@ -26,7 +26,7 @@ export const albums = resourceTable(
 export const album = defineResource({
   type: "album",
   table: albums,
-  input: v.object({
+  input: v.strictObject({
     name: v.pipe(v.string(), v.nonEmpty(), v.maxLength(200)),
     description: v.nullish(v.pipe(v.string(), v.maxLength(10_000))),
     coverId: v.nullish(v.pipe(v.string(), v.uuid())),
@@ -43,7 +43,7 @@ export const albumItems = resourceTable(
 export const albumItem = defineResource({
   type: "album_item",
   table: albumItems,
-  input: v.object({
+  input: v.strictObject({
     albumId: v.pipe(v.string(), v.uuid()),
     fileId: v.pipe(v.string(), v.uuid()),
     position: v.pipe(v.number(), v.safeInteger()),
@@ -71,7 +71,7 @@ export const albumPlugin = definePlugin({
   queries: {
     list: defineQuery({
       ...listRules["album.list"],
-      input: v.object({
+      input: v.strictObject({
         sort: v.optional(v.picklist(["name", "-name"]), "name"),
         limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000)), 100),
         /** The name of the last album of the page before, and its id, which tells equal names apart. */
@@ -97,7 +97,7 @@ export const albumPlugin = definePlugin({
     }),
     items: defineQuery({
       ...listRules["album.items"],
-      input: v.object({ albumId: uuid }),
+      input: v.strictObject({ albumId: uuid }),
       returns: "album_item",
       scopes: ({ albumId }) => [albumId],
       related: { file: (item: { readonly fileId: string }) => item.fileId },
@@ -108,7 +108,7 @@ export const albumPlugin = definePlugin({
   actions: {
     add_files: defineAction({
       ...twins["album.add_files"],
-      input: v.object({
+      input: v.strictObject({
         albumId: uuid,
         fileIds: v.pipe(v.array(uuid), v.minLength(1), v.maxLength(1_000)),
       }),
@@ -128,7 +128,7 @@ export const albumPlugin = definePlugin({
     move_item: defineAction({
       ...twins["album.move_item"],
       /** `afterId` is the item that will stand before it; none puts it first. */
-      input: v.object({ id: uuid, afterId: v.nullish(uuid) }),
+      input: v.strictObject({ id: uuid, afterId: v.nullish(uuid) }),
       run: async (tx, { id, afterId }) => {
         const item = await tx.get("album_item", id);
         if (item === null) return { changed: 0 };
@@ -142,7 +142,7 @@ export const albumPlugin = definePlugin({
     }),
     delete: defineAction({
       ...twins["album.delete"],
-      input: v.object({ id: uuid }),
+      input: v.strictObject({ id: uuid }),
       run: async (tx, { id }) => {
         const items = await itemsOf(tx.reader, id);
         for (const item of items) await tx.delete("album_item", item.id);

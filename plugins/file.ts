@@ -45,7 +45,7 @@ const pageLimit = v.optional(
 export const file = defineResource({
   type: "file",
   table: files,
-  input: v.object({
+  input: v.strictObject({
     locationId: uuid,
     parentId: v.nullish(uuid),
     name,
@@ -72,7 +72,7 @@ export const userMetadata = resourceTable("user_metadata", {
 export const userMetadatum = defineResource({
   type: "user_metadata",
   table: userMetadata,
-  input: v.object({
+  input: v.strictObject({
     fileId: uuid,
     favorite: v.optional(v.boolean(), false),
     hidden: v.optional(v.boolean(), false),
@@ -156,7 +156,7 @@ export const filePlugin = definePlugin({
   queries: {
     by_directory: defineQuery({
       ...listRules["file.by_directory"],
-      input: v.object({
+      input: v.strictObject({
         locationId: uuid,
         parentId: v.nullish(uuid),
         limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(5_000)), 100),
@@ -192,7 +192,7 @@ export const filePlugin = definePlugin({
     }),
     search: defineQuery({
       ...listRules["file.search"],
-      input: v.object({
+      input: v.strictObject({
         text: v.pipe(v.string(), v.nonEmpty(), v.maxLength(200)),
         limit: pageLimit,
       }),
@@ -210,7 +210,7 @@ export const filePlugin = definePlugin({
     }),
     with_tag: defineQuery({
       ...listRules["file.with_tag"],
-      input: v.object({ tagId: uuid }),
+      input: v.strictObject({ tagId: uuid }),
       returns: "file",
       ttl: 300,
       scopes: ({ tagId }) => [tagId],
@@ -227,7 +227,7 @@ export const filePlugin = definePlugin({
     }),
     favorites: defineQuery({
       ...listRules["file.favorites"],
-      input: v.object({}),
+      input: v.strictObject({}),
       returns: "user_metadata",
       related: { file: (metadata: { readonly fileId: string }) => metadata.fileId },
       resolve: async ({ db }) => {
@@ -244,7 +244,7 @@ export const filePlugin = definePlugin({
   actions: {
     rename: defineAction({
       ...twins["file.rename"],
-      input: v.object({ id: uuid, name }),
+      input: v.strictObject({ id: uuid, name }),
       run: async (tx, input) => {
         const fields = { name: input.name, extension: extensionOf(input.name) };
         await tx.update("file", input.id, fields);
@@ -253,7 +253,7 @@ export const filePlugin = definePlugin({
     }),
     move: defineAction({
       ...twins["file.move"],
-      input: v.object({
+      input: v.strictObject({
         ids: v.pipe(v.array(uuid), v.minLength(1), v.maxLength(1_000)),
         parentId: v.nullable(uuid),
       }),
@@ -267,12 +267,12 @@ export const filePlugin = definePlugin({
     }),
     delete: defineAction({
       ...twins["file.delete"],
-      input: v.object({ ids: v.pipe(v.array(uuid), v.minLength(1), v.maxLength(1_000)) }),
+      input: v.strictObject({ ids: v.pipe(v.array(uuid), v.minLength(1), v.maxLength(1_000)) }),
       run: async (tx, { ids }) => ({ deleted: await deleteTrees(tx, ids) }),
     }),
     favorite: defineAction({
       ...twins["file.favorite"],
-      input: v.object({ id: uuid, favorite: v.boolean() }),
+      input: v.strictObject({ id: uuid, favorite: v.boolean() }),
       run: async (tx, { id, favorite }) => {
         const [known] = await tx.reader.db
           .select({ id: userMetadata.id })

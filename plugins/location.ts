@@ -18,7 +18,7 @@ export const locations = resourceTable("locations", {
 export const location = defineResource({
   type: "location",
   table: locations,
-  input: z.object({
+  input: z.strictObject({
     deviceId: z.string().min(1).max(200),
     name: z.string().min(1).max(255),
     pathHint: z.string().max(4_096).nullish(),
@@ -34,7 +34,7 @@ export const locationPlugin = definePlugin({
   queries: {
     list: defineQuery({
       ...locationRules.queries["location.list"],
-      input: z.object({}),
+      input: z.strictObject({}),
       returns: "location",
       resolve: async ({ db }) => {
         const rows = await db

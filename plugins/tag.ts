@@ -20,7 +20,7 @@ export const tags = resourceTable("tags", { name: text().notNull(), color: text(
 export const tag = defineResource({
   type: "tag",
   table: tags,
-  input: z.object({
+  input: z.strictObject({
     name: z.string().min(1).max(100),
     color: z.string().max(32).nullish(),
   }),
@@ -36,11 +36,11 @@ export const fileTags = resourceTable(
 export const fileTag = defineResource({
   type: "file_tag",
   table: fileTags,
-  input: z.object({ fileId: z.uuid(), tagId: z.uuid() }),
+  input: z.strictObject({ fileId: z.uuid(), tagId: z.uuid() }),
   sync: { domain: "metadata", after: ["file", "tag"] },
 });
 
-const links = z.object({ tagId: z.uuid(), fileIds: z.array(z.uuid()).min(1).max(1_000) });
+const links = z.strictObject({ tagId: z.uuid(), fileIds: z.array(z.uuid()).min(1).max(1_000) });
 
 const { queries: listRules, actions: twins } = tagRules;
 
@@ -50,7 +50,7 @@ export const tagPlugin = definePlugin({
   queries: {
     list: defineQuery({
       ...listRules["tag.list"],
-      input: z.object({}),
+      input: z.strictObject({}),
       returns: "tag",
       resolve: async ({ db }) => {
         const rows = await db
@@ -64,7 +64,7 @@ export const tagPlugin = definePlugin({
     links: defineQuery({
       ...listRules["tag.links"],
       /** The links of a file, of a tag, or all. */
-      input: z.object({ fileId: z.uuid().optional(), tagId: z.uuid().optional() }),
+      input: z.strictObject({ fileId: z.uuid().optional(), tagId: z.uuid().optional() }),
       returns: "file_tag",
       resolve: async ({ db }, { fileId, tagId }) => {
         const rows = await db
@@ -113,7 +113,7 @@ export const tagPlugin = definePlugin({
     }),
     delete: defineAction({
       ...twins["tag.delete"],
-      input: z.object({ id: z.uuid() }),
+      input: z.strictObject({ id: z.uuid() }),
       run: async (tx, { id }) => {
         const rows = await tx.reader.db
           .select({ id: fileTags.id })

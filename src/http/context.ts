@@ -146,10 +146,10 @@ export function mutationOf(c: AppContext, named: string | undefined): string | n
 }
 
 /** A whole number from a query string. @throws invalid_body */
-export function readInteger(text: string, name: string): number {
+export function readInteger(text: string, name: string, least = 0): number {
   const value = Number(text);
-  if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(value)) return value;
-  const message = "A whole number from 0 is needed.";
+  if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
+  const message = `A whole number from ${least} is needed.`;
   throw new SyncError(
     "invalid_body",
     { issues: [{ path: name, message }] },
@@ -166,5 +166,5 @@ export function toPage<Row extends { readonly id?: unknown }>(rows: readonly Row
 export function readLimit(c: AppContext, service: Service): number {
   const asked = c.req.query("limit");
   if (asked === undefined) return service.limits.pageDefault;
-  return Math.max(1, Math.min(readInteger(asked, "limit"), service.limits.pageMax));
+  return Math.min(readInteger(asked, "limit", 1), service.limits.pageMax);
 }

@@ -134,6 +134,20 @@ export const commit: Topic = (library) => {
     expect(await commit(update)).toMatchObject(problem(422, "invalid_record"));
   });
 
+  test("a misspelled field is refused by its name, and not lost, in an update too", async () => {
+    const { insert, commit, album } = await library();
+    const id = createId();
+    await album("good", id);
+    for (const refused of [
+      await insert("album", { name: "a", coverr_id: createId() }),
+      await commit({ resource_type: "album", operation: "update", id, data: { naem: "better" } }),
+    ]) {
+      expect(refused).toMatchObject(problem(422, "invalid_record"));
+      expect(refused.body.issues).toHaveLength(1);
+      expect(["coverr_id", "naem"]).toContain(refused.body.issues[0].path);
+    }
+  });
+
   test("expected_version: an older one merges on albums, one from the future is a conflict", async () => {
     const { commit, album } = await library();
     const id = createId();

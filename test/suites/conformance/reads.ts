@@ -57,6 +57,11 @@ export const reads: Topic = (library) => {
     }
     expect(seen).toEqual(ids.toSorted());
     expect((await send("GET", "/resources/tag")).body.resources).toEqual([]);
+    for (const limit of ["0", "-1", "x"]) {
+      expect(await send("GET", `/resources/album?limit=${limit}`)).toMatchObject(
+        problem(400, "invalid_body"),
+      );
+    }
   });
 
   test("min_sequence: what this node has is answered at once, what it awaits within the wait, else 503", async () => {
