@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import { createId } from "../base/id.ts";
 import { readState } from "../lease/lease.ts";
 import type { LeaseOptions, LibraryState } from "../lease/lease.ts";
+import { SyncError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Registry } from "../resource/registry.ts";
 import type { Database } from "../store/database.ts";
@@ -108,11 +109,15 @@ function createOpening(
   { database, pool }: { readonly database: Database; readonly pool: Pool },
 ) {
   const pending = new Map<string, Promise<Library>>();
-  const start = (identity: LibraryListing): Promise<Library> =>
-    pool.add(
-      identity.id,
-      openLibrary({ ...options, database: options.openDatabase(identity.id), identity }),
-    );
+  const start = (identity: LibraryListing): Promise<Library> => {
+    // Opened now it would take a lease that nobody gives back.
+    if (pool.isOver) {
+      const detail = "This node is stopping.";
+      throw new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail });
+    }
+    const database = options.openDatabase(identity.id);
+    return pool.add(identity.id, openLibrary({ ...options, database, identity }));
+  };
   const open = (id: string): Promise<Library> => {
     const opened = pool.get(id);
     if (opened !== undefined) return opened;

@@ -12,6 +12,8 @@ export interface Pool {
   /** Those that are open, without those that are being opened; looking does not count as use. */
   readonly libraries: readonly Library[];
   close(id: string): Promise<void>;
+  /** True from `closeAll` on: nothing may be added any more. */
+  readonly isOver: boolean;
   closeAll(): Promise<void>;
 }
 
@@ -30,6 +32,7 @@ export function createPool(options: {
 }): Pool {
   const { clock, limits, telemetry } = options;
   const open = new Map<string, Opened>();
+  let isOver = false;
   const close = async (id: string): Promise<void> => {
     const opened = open.get(id);
     open.delete(id);
@@ -81,7 +84,11 @@ export function createPool(options: {
       return [...open.values()].flatMap(({ settled }) => settled ?? []);
     },
     close,
+    get isOver() {
+      return isOver;
+    },
     closeAll: async () => {
+      isOver = true;
       stopTidying();
       await Promise.all([...open.keys()].map(close));
     },

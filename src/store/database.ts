@@ -139,6 +139,7 @@ function createConnection(options: DatabaseOptions, isReader: boolean) {
     ...(authToken === undefined ? {} : { authToken }),
   });
   let isReady = !isFile;
+  let isClosed = false;
   const prepare = async (): Promise<void> => {
     const pragmas = [
       "busy_timeout=50",
@@ -165,11 +166,14 @@ function createConnection(options: DatabaseOptions, isReader: boolean) {
       codeOf(error) === "SQLITE_BUSY" || (!isFile && (kind === "read" || isUnsent(error)));
     const deadline = clock.monotonic() + limits.databaseMs;
     for (let delayMs = 2; ; delayMs = Math.min(delayMs * 2, 200)) {
+      // Whoever still holds what was closed under way is to ask again; the driver would call it a bug.
+      if (isClosed) throw unavailable(new Error("The database was closed here."));
       try {
         if (!isReady) await prepare();
         return await (isFile ? call() : withDeadline(call(), limits.databaseMs));
       } catch (error) {
         const isBroken = codeOf(error) === "SQLITE_BUSY" || (!isFile && isLost(error));
+        if (isClosed) continue;
         if (!isBroken) throw error;
         isReady = !isFile;
         await reconnect();
@@ -187,7 +191,11 @@ function createConnection(options: DatabaseOptions, isReader: boolean) {
       const results = await client.batch([...statements], "read");
       return results.map(toRows);
     });
-  return { client, attempt, read };
+  const close = (): void => {
+    isClosed = true;
+    client.close();
+  };
+  return { client, attempt, read, close };
 }
 
 function unavailable(cause: unknown): SyncError {
@@ -225,7 +233,7 @@ function createNearRead(options: DatabaseOptions, read: Read) {
   return {
     readNear,
     keepUp: (head: () => number) => void (least = head),
-    close: () => replica.client.close(),
+    close: () => replica.close(),
   };
 }
 
@@ -264,8 +272,8 @@ export function openDatabase(options: DatabaseOptions): Database {
       };
     }),
     close: () => {
-      writer.client.close();
-      reader.client.close();
+      writer.close();
+      reader.close();
       near.close();
     },
   };
