@@ -96,6 +96,7 @@ const summaries: Readonly<Record<string, string>> = {
   "post /v1/libraries/{library}/hand-over":
     "End a library that was merged, and follow the one it went into",
   "get /v1/jobs/{job}": "Read a job",
+  "delete /v1/jobs/{job}": "Cancel a job",
   "post /v1/following": "Follow a library of another service",
   "get /v1/libraries/{library}/follower": "Read the state of this node's follower",
   "post /v1/libraries/{library}/follower/resume": "Go on after a halt",

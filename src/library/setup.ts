@@ -21,6 +21,11 @@ export interface Setup {
   /** @throws invalid_body, forbidden, not_found */
   begin(request: SetupRequest): Promise<SetupOutcome>;
   find(jobId: string): Promise<Job | null>;
+  /**
+   * Ends a job that runs here, unless a library has already ended for it: then it completes. What
+   * was merged until then stays. Resolves to what became of it.
+   */
+  cancel(job: Job): Promise<Job>;
   /** Goes on with what was running when the service ended. */
   resume(): Promise<void>;
   /** Resolves when nothing runs. */
@@ -39,9 +44,21 @@ interface Runner {
   readonly isStopping: () => boolean;
 }
 
+/** A job that runs here. */
+interface Running {
+  readonly ended: Promise<void>;
+  readonly cancel: () => void;
+}
+
+const isComplete = ({ remoteId, doneCount, copies }: Work): boolean =>
+  remoteId !== null && doneCount >= copies.length;
+
 /** Takes one step after the other until none is left, none can be taken, or the service ends. */
-async function runJob(runner: Runner, job: Job, start: Work): Promise<void> {
-  const { options, jobs, bell, isStopping } = runner;
+async function runJob(
+  { options, jobs, bell, isStopping }: Runner,
+  { job, work: start }: { readonly job: Job; readonly work: Work },
+  signal: AbortSignal,
+): Promise<void> {
   const { clock, telemetry, random = Math.random } = options;
   let work = start;
   const save = async (next: Work, change: Partial<Job> = {}): Promise<void> => {
@@ -52,22 +69,27 @@ async function runJob(runner: Runner, job: Job, start: Work): Promise<void> {
     const message = `${progress} records merged.`;
     await jobs.save({ ...job, progress, message, ...change }, work);
   };
+  /** The other service's token has done its work, however the job ends. */
+  const end = (change: Partial<Job>): Promise<void> =>
+    save({ ...work, request: { ...work.request, remoteToken: "" } }, change);
+  const saveWithin = (next: Work): Promise<void> => {
+    if (signal.aborted) throw new SyncError("overloaded", { retryAfterSeconds: 1 });
+    return save(next);
+  };
   for (let attempts = 0; !isStopping();) {
     try {
-      if (work.remoteId !== null && work.doneCount >= work.copies.length) {
-        // The other service's token has done its work.
-        const request = { ...work.request, remoteToken: "" };
-        return await save({ ...work, request }, { status: "complete" });
-      }
-      await save(await step(options, work, save));
+      if (isComplete(work)) return await end({ status: "complete" });
+      if (signal.aborted) return await end({ status: "failed", message: "Cancelled." });
+      await save(await step(options, work, saveWithin));
       attempts = 0;
     } catch (error) {
       if (isStopping()) return;
+      if (signal.aborted) continue;
       const message = error instanceof Error ? error.message : String(error);
       const isFinal = !mayPass(error) || clock.now() > work.untilMs;
       const level = isFinal ? "error" : "info";
       telemetry.log(level, `A setup ${isFinal ? "failed" : "waits"}.`, { job: job.id, error });
-      if (isFinal) return await save(work, { status: "failed", message });
+      if (isFinal) return await end({ status: "failed", message });
       await save(work, { message }).catch(() => {});
       await bell.pause(backoffMs(attempts, random()));
       attempts += 1;
@@ -88,17 +110,21 @@ function openJobs({ catalog, clock }: SetupOptions): Jobs<Work> {
 
 export function createSetup(options: SetupOptions): Setup {
   const { clock, lease, telemetry } = options;
-  const running = new Map<string, Promise<void>>();
+  const running = new Map<string, Running>();
   const bell = createBell(clock);
   let isStopping = false;
   const jobs = openJobs(options);
 
   const runner = { options, jobs, bell, isStopping: () => isStopping };
   const start = (job: Job, work: Work): void => {
-    const ended = runJob(runner, job, work)
+    const abort = new AbortController();
+    const ended = runJob(runner, { job, work }, abort.signal)
       .catch((error: unknown) => telemetry.log("error", "A setup ended.", { job: job.id, error }))
       .finally(() => running.delete(job.id));
-    running.set(job.id, ended);
+    running.set(job.id, { ended, cancel: () => abort.abort() });
+  };
+  const settled = async (): Promise<void> => {
+    await Promise.all([...running.values()].map(({ ended }) => ended));
   };
 
   return {
@@ -127,14 +153,21 @@ export function createSetup(options: SetupOptions): Setup {
       return { isRegistered, job };
     },
     find: (jobId) => jobs.find(jobId),
+    cancel: async (job) => {
+      const one = running.get(job.id);
+      one?.cancel();
+      bell.ring();
+      await one?.ended;
+      return (await jobs.find(job.id)) ?? job;
+    },
     resume: async () => {
       for (const { job, work } of await jobs.running()) start(job, work);
     },
-    settled: async () => void (await Promise.all(running.values())),
+    settled,
     stop: async () => {
       isStopping = true;
       bell.ring();
-      await Promise.all(running.values());
+      await settled();
     },
   };
 }

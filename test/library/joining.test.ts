@@ -4,23 +4,12 @@
  */
 import { expect, test } from "bun:test";
 import { createId } from "../../src/base/id.ts";
-import { createPair, recordsOf } from "../support/pair.ts";
+import { createPair, recordsOf, setupRequest, tokensKept } from "../support/pair.ts";
+import type { Pair } from "../support/pair.ts";
 import type { World } from "../support/world.ts";
 
-type Pair = Awaited<ReturnType<typeof createPair>>;
-
-const request = (pair: Pair, type: string, leader: "phone" | "node", more: object = {}) => ({
-  local_library_id: pair.phone.library.state.id,
-  remote_library_id: pair.libraryId,
-  remote_url: "http://leader",
-  remote_token: pair.leader.token,
-  action: { type },
-  leader_device_id: leader,
-  ...more,
-});
-
 async function join(pair: Pair, type: string, leader: "phone" | "node") {
-  const begun = await pair.phone.send("POST", "/v1/sync-setup", request(pair, type, leader));
+  const begun = await pair.phone.send("POST", "/v1/sync-setup", setupRequest(pair, type, leader));
   expect(begun.body).toMatchObject({ devices_registered: true, pending_remote: false });
   await pair.phone.service.setup.settled();
   const job = await pair.phone.send("GET", `/v1/jobs/${begun.body.job_id}`);
@@ -100,7 +89,7 @@ for (const chief of ["phone", "node"] as const) {
 test("SETUP-09: who leads must be one of the two, and fit the action", async () => {
   await using pair = await createPair();
   const ask = async (type: string, leader: string) => {
-    const body = { ...request(pair, type, "node"), leader_device_id: leader };
+    const body = { ...setupRequest(pair, type, "node"), leader_device_id: leader };
     const { status, body: answer } = await pair.phone.send("POST", "/v1/sync-setup", body);
     return [status, answer.issues?.[0].path];
   };
@@ -198,6 +187,7 @@ test("a record that the other library refuses stops the merge, and both stay as 
   expect(job.message).toContain("1 records were refused, so both libraries stay as they are");
   expect((await phone.insertAlbum("b")).status).toBe(200);
   expect(await names(leader, leader.at)).toEqual([]);
+  expect(await tokensKept(phone)).toBe(0);
 });
 
 test("a merge that is stopped in the middle goes on when the service starts again", async () => {
@@ -223,7 +213,7 @@ test("a merge that is stopped in the middle goes on when the service starts agai
     reached.resolve();
     throw new TypeError("The network is down.");
   };
-  const body = request(pair, "MergeIntoRemote", "node");
+  const body = setupRequest(pair, "MergeIntoRemote", "node");
   const begun = await phone.send("POST", "/v1/sync-setup", body);
   await reached.promise;
   const at = phone.at;
@@ -248,7 +238,7 @@ test("X-17: a registration the other side could not take is tried again, and say
   const { body } = await phone.send(
     "POST",
     "/v1/sync-setup",
-    request(pair, "RegisterOnly", "node"),
+    setupRequest(pair, "RegisterOnly", "node"),
   );
   expect(body).toMatchObject({ success: false, devices_registered: false, pending_remote: true });
   const pending = await phone.send("GET", `/v1/jobs/${body.job_id}`);
@@ -262,10 +252,7 @@ test("X-17: a registration the other side could not take is tried again, and say
   expect((await phone.send("GET", `${phone.at}/devices`)).body.devices).toMatchObject([
     { id: "node" },
   ]);
-  const [rows = []] = await phone.service.catalog.database.read([
-    { sql: "SELECT count(*) FROM jobs WHERE input LIKE '%eyJ%'", args: [] },
-  ]);
-  expect(rows[0]?.[0]).toBe(0);
+  expect(await tokensKept(phone)).toBe(0);
 });
 
 test("joining what is joined already changes nothing, whichever way it is asked", async () => {
@@ -300,7 +287,7 @@ test("two copies of one library that went apart become one again", async () => {
   });
   await leader.insertAlbum("leader's");
   const begun = await phone.send("POST", "/v1/sync-setup", {
-    ...request(pair, "MergeIntoRemote", "node"),
+    ...setupRequest(pair, "MergeIntoRemote", "node"),
     local_library_id: pair.libraryId,
   });
   await phone.service.setup.settled();

@@ -95,3 +95,22 @@ export async function recordsOf(library: Library): Promise<Record<string, unknow
   }
   return all;
 }
+
+export type Pair = Awaited<ReturnType<typeof createPair>>;
+
+/** What the phone is asked for to share a library with the leader. */
+export const setupRequest = (pair: Pair, type: string, leader: "phone" | "node") => ({
+  local_library_id: pair.phone.library.state.id,
+  remote_library_id: pair.libraryId,
+  remote_url: "http://leader",
+  remote_token: pair.leader.token,
+  action: { type },
+  leader_device_id: leader,
+});
+
+/** Jobs that still hold the other service's token. */
+export async function tokensKept({ service }: World): Promise<unknown> {
+  const sql = "SELECT count(*) FROM jobs WHERE input LIKE '%eyJ%'";
+  const [rows = []] = await service.catalog.database.read([{ sql, args: [] }]);
+  return rows[0]?.[0];
+}

@@ -1,9 +1,12 @@
 import { Hono } from "hono";
 import { allows, requireGrant, SERVICE_WIDE } from "../../auth/capability.ts";
+import type { Role } from "../../auth/capability.ts";
+import { renameKeys, toSnakeCase } from "../../base/case.ts";
 import type { SnapshotLine } from "../../follower/upstream.ts";
 import { registerDevice } from "../../library/device.ts";
 import { describeLibraries, discoverRemote } from "../../library/discovery.ts";
 import { FOLLOWS, handOver } from "../../library/hand-over.ts";
+import type { Job } from "../../library/job.ts";
 import { mergeLines } from "../../library/merge.ts";
 import { createPairing } from "../../library/pairing.ts";
 import { SyncError } from "../../protocol/errors.ts";
@@ -134,21 +137,25 @@ function joinRoutes(service: Service): Hono<AppEnv> {
           : `${remoteUrl} does not answer; it is tried again in the background.`,
       });
     })
-    .get("/v1/jobs/:job", async (c) => {
-      const capability = await authenticate(c, service);
-      const job = await setup.find(c.req.param("job").toLowerCase());
-      if (job === null) throw new SyncError("not_found", { what: `job ${c.req.param("job")}` });
-      requireGrant(capability, { library: job.libraryId, role: "reader" });
-      const { id, name, libraryId, status, progress, message } = job;
-      return answer(c.req.raw, {
-        job_id: id,
-        name,
-        library_id: libraryId,
-        status,
-        progress,
-        message,
-      });
+    .get("/v1/jobs/:job", async (c) => answerJob(c, await findJob(c, service, "reader")))
+    .delete("/v1/jobs/:job", async (c) => {
+      const job = await findJob(c, service, "owner");
+      return answerJob(c, await setup.cancel(job));
     });
+}
+
+/** The job of the path, for whoever may do this in its library. @throws not_found, forbidden */
+async function findJob(c: AppContext, service: Service, role: Role): Promise<Job> {
+  const capability = await authenticate(c, service);
+  const named = c.req.param("job") ?? "";
+  const job = await service.setup.find(named.toLowerCase());
+  if (job === null) throw new SyncError("not_found", { what: `job ${named}` });
+  requireGrant(capability, { library: job.libraryId, role });
+  return job;
+}
+
+function answerJob(c: AppContext, { id, ...job }: Job): Response {
+  return answer(c.req.raw, { job_id: id, ...renameKeys(job, toSnakeCase) });
 }
 
 /** What the service of the other library asks of this one, on behalf of its job. */
