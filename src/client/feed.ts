@@ -1,6 +1,6 @@
 import type { Cache } from "./cache.ts";
-import type { Position } from "./connection.ts";
-import type { ClientEvent, StreamFrame } from "./wire.ts";
+import type { Position } from "./stream.ts";
+import type { ClientEvent, Hello, StreamFrame } from "./wire.ts";
 
 /** What the base is a copy of. A cursor means nothing without it. */
 export interface Identity {
@@ -49,105 +49,132 @@ function countWhole(frames: readonly StreamFrame[]): number {
   return whole;
 }
 
+const identityOf = ({ historyId, registryHash }: Identity): Identity => ({
+  historyId,
+  registryHash,
+});
+
+/** Where the base stands, and what it is a copy of. */
+function createPlace({ cache, onStart }: FeedOptions) {
+  let isLost = false;
+  const isOf = ({ historyId, registryHash }: Identity): boolean =>
+    place.identity?.historyId === historyId && place.identity.registryHash === registryHash;
+  const place = {
+    identity: null as Identity | null,
+    head: 0,
+    reach: (sequence: number): void => {
+      place.head = Math.max(place.head, sequence);
+    },
+    start: (at: number, identity: Identity): void => {
+      Object.assign(place, { identity, head: at });
+      isLost = false;
+      cache.start(at);
+      onStart(identity);
+    },
+    /** Goes on where it is when that is a place of the same base, else begins at `at`. */
+    join: (at: number, other: Identity): void => {
+      if (cache.cursor < 0 || !isOf(other)) place.start(at, identityOf(other));
+    },
+    hear: (hello: Hello): void => {
+      if (isLost) place.start(hello.head, identityOf(hello));
+      else place.join(hello.head, hello);
+      place.reach(hello.head);
+    },
+    lose: (): void => {
+      isLost = true;
+    },
+    position: (): Position => {
+      const { identity } = place;
+      const after = cache.cursor >= 0 && !isLost ? cache.cursor : null;
+      return { after, historyId: identity?.historyId ?? null };
+    },
+  };
+  return place;
+}
+type Place = ReturnType<typeof createPlace>;
+
+type Outcome = "applied" | "gap";
+
+function applyEvent(
+  { cache, onComplaint, onEvent }: FeedOptions,
+  { change, event, complaint }: Extract<StreamFrame, { kind: "event" }>,
+): Outcome {
+  if (change !== null) {
+    const outcome = cache.applyEvent(change);
+    if (outcome !== "applied") return outcome === "gap" ? "gap" : "applied";
+  }
+  if (complaint !== null) {
+    onComplaint(complaint);
+    if (change !== null) cache.invalidate();
+  }
+  onEvent(event);
+  return "applied";
+}
+
+function applyFrame(options: FeedOptions, place: Place, frame: StreamFrame): Outcome {
+  const { cache } = options;
+  switch (frame.kind) {
+    case "hello":
+      place.hear(frame.hello);
+      return "applied";
+    case "reset": {
+      const { head, historyId } = frame;
+      place.start(head, { historyId, registryHash: place.identity?.registryHash ?? "" });
+      return "applied";
+    }
+    case "skip":
+      place.reach(frame.sequence);
+      cache.advance(frame.sequence);
+      return "applied";
+    case "heartbeat":
+      // It promises that everything up to its head was sent, so what is missing was lost.
+      place.reach(frame.head);
+      return frame.head > cache.cursor ? "gap" : "applied";
+    case "event":
+      if (frame.change !== null) place.reach(frame.change.sequence);
+      return applyEvent(options, frame);
+    case "unreadable":
+      options.onComplaint(frame.complaint);
+      return "applied";
+    case "goodbye":
+      return "applied";
+  }
+}
+
 export function createFeed(options: FeedOptions): Feed {
   const { cache } = options;
-  let identity: Identity | null = null;
-  let isLost = false;
-  let head = 0;
+  const place = createPlace(options);
   let held: readonly StreamFrame[] = [];
-
-  const start = (at: number, next: Identity): void => {
-    identity = next;
-    isLost = false;
-    head = at;
-    cache.start(at);
-    options.onStart(next);
-  };
-
-  const isOf = ({ historyId, registryHash }: Identity): boolean =>
-    identity?.historyId === historyId && identity.registryHash === registryHash;
-
-  const applyOne = (frame: StreamFrame): "applied" | "gap" => {
-    switch (frame.kind) {
-      case "hello": {
-        const { historyId, registryHash, head: at } = frame.hello;
-        if (cache.cursor < 0 || isLost || !isOf({ historyId, registryHash }))
-          start(at, { historyId, registryHash });
-        head = Math.max(head, at);
-        break;
-      }
-      case "reset":
-        start(frame.head, {
-          historyId: frame.historyId,
-          registryHash: identity?.registryHash ?? "",
-        });
-        break;
-      case "skip":
-        head = Math.max(head, frame.sequence);
-        cache.advance(frame.sequence);
-        break;
-      case "heartbeat":
-        // It promises that everything up to its head was sent, so what is missing was lost.
-        head = Math.max(head, frame.head);
-        return frame.head > cache.cursor ? "gap" : "applied";
-      case "event": {
-        const { change, event, complaint } = frame;
-        if (change !== null) {
-          head = Math.max(head, change.sequence);
-          const outcome = cache.applyEvent(change);
-          if (outcome !== "applied") return outcome === "gap" ? "gap" : "applied";
-        }
-        if (complaint !== null) {
-          options.onComplaint(complaint);
-          if (change !== null) cache.invalidate();
-        }
-        options.onEvent(event);
-        break;
-      }
-      case "unreadable":
-        options.onComplaint(frame.complaint);
-        break;
-      case "goodbye":
-        break;
-    }
-    return "applied";
-  };
-
   return {
     apply: (given) => {
-      let outcome: "applied" | "gap" = "applied";
       // A new stream begins before what was held.
       const isAnew = given[0]?.kind === "hello";
       const all = isAnew ? given : [...held, ...given];
       const frames = all.slice(0, countWhole(all));
       held = all.slice(frames.length);
+      let outcome: Outcome = "applied";
       cache.batch(() => {
         for (const frame of frames) {
-          outcome = applyOne(frame);
+          outcome = applyFrame(options, place, frame);
           if (outcome === "gap") return;
         }
       });
       return outcome;
     },
-    restore: (known) => {
-      identity = known;
-      head = Math.max(head, cache.cursor);
+    restore: (identity) => {
+      place.identity = identity;
+      place.reach(cache.cursor);
     },
-    join: (known, cursor) => {
-      if (cache.cursor < 0 || !isOf(known)) start(cursor, known);
-    },
-    losePosition: () => {
-      isLost = true;
-    },
+    join: (identity, cursor) => place.join(cursor, identity),
+    losePosition: place.lose,
     get position() {
-      const isResumable = cache.cursor >= 0 && !isLost;
-      return { after: isResumable ? cache.cursor : null, historyId: identity?.historyId ?? null };
+      return place.position();
     },
     get identity() {
-      return identity;
+      return place.identity;
     },
     get head() {
-      return head;
+      return place.head;
     },
   };
 }

@@ -30,93 +30,65 @@ export interface Requests {
   startAfresh(): void;
 }
 
-type Apply = (body: Readonly<Record<string, unknown>>) => void;
-
 interface Ask {
+  /** Equal names share one request. */
+  readonly name: string;
+  readonly begin?: () => void;
   readonly send: () => Promise<JsonReply>;
-  readonly apply: Apply;
+  readonly apply: (body: Readonly<Record<string, unknown>>) => void;
   readonly fail: (problem: ClientProblem) => void;
 }
 
-export function createRequests(options: RequestsOptions): Requests {
-  const { cache, transport, clock, random } = options;
+/** Asks, again and again where that may help, and what failed anew whenever the service may be asked again. */
+function createAsker({ clock, random }: RequestsOptions) {
   const underWay = new Map<string, Promise<void>>();
-  const failed = new Map<string, () => Promise<void>>();
+  const failed = new Map<string, Ask>();
   let era = 0;
   let isOpen = false;
   let opened = Promise.withResolvers<void>();
 
-  const attempt = async ({ send, apply, fail }: Ask, onAnswered: () => void): Promise<void> => {
+  const take = (reply: JsonReply, { apply }: Ask): ClientProblem | null => {
+    if (!reply.isOk) return reply.problem;
+    try {
+      apply(reply.body);
+      return null;
+    } catch (error) {
+      return { code: "unreadable", status: 0, detail: String(error), retry: "never" };
+    }
+  };
+  const attempt = async (one: Ask): Promise<void> => {
     for (let count = 1; ; count += 1) {
       await opened.promise;
       const mine = era;
-      const reply = await send();
+      const reply = await one.send();
       if (mine !== era) continue;
-      let problem: ClientProblem;
       // An answer may turn out too old while it is taken, and is then asked for again at once.
-      if (reply.isOk) onAnswered();
-      if (reply.isOk) {
-        try {
-          return apply(reply.body);
-        } catch (error) {
-          problem = { code: "unreadable", status: 0, detail: String(error), retry: "never" };
-        }
-      } else problem = reply.problem;
+      if (reply.isOk) underWay.delete(one.name);
+      const problem = take(reply, one);
+      if (problem === null) return;
       if (problem.retry === "never" || count >= attemptsMax) {
-        onAnswered();
-        fail(problem);
+        underWay.delete(one.name);
+        one.fail(problem);
         throw toError(problem);
       }
       await clock.sleep(Math.max(problem.retryAfterMs ?? 0, backoffMs(count - 1, random())));
     }
   };
-
-  const ask = (name: string, again: () => Promise<void>, how: Ask): Promise<void> => {
-    const known = underWay.get(name);
+  const ask = (one: Ask): Promise<void> => {
+    one.begin?.();
+    const known = underWay.get(one.name);
     if (known !== undefined) return known;
-    failed.delete(name);
-    const asked = attempt(how, () => underWay.delete(name));
-    underWay.set(name, asked);
+    failed.delete(one.name);
+    const asked = attempt(one);
+    underWay.set(one.name, asked);
     // Readers see the failure in their snapshot; it is asked again when the connection comes back.
-    asked.catch(() => failed.set(name, again));
+    asked.catch(() => failed.set(one.name, one));
     return asked;
-  };
-  const since = () => ({ min_sequence: cache.cursor > 0 ? cache.cursor : undefined });
-
-  const fetchQuery = (key: QueryKey): Promise<void> => {
-    cache.beginFetch(key);
-    return ask(`query ${key.text}`, () => fetchQuery(key), {
-      send: () =>
-        transport.json(`query/${key.name}`, {
-          body: { input: toWireNames(key.input) },
-          query: since(),
-        }),
-      apply: (body) => cache.putAnswer(key, toAnswer(body), clock.now()),
-      fail: (problem) => cache.failQuery(key, problem),
-    });
-  };
-  const fetchRecord = (ref: RecordRef): Promise<void> => {
-    let asked = 0;
-    return ask(`record ${ref.type}:${ref.id}`, () => fetchRecord(ref), {
-      send: () => {
-        asked = Math.max(cache.cursor, 0);
-        return transport.json(`resources/${ref.type}/${ref.id}`, { query: since() });
-      },
-      apply: (body) => {
-        const record = toRecord(body);
-        if (record === null) throw new Error("The answer is no record.");
-        cache.putRecords([{ type: ref.type, record }], asked);
-      },
-      fail: (problem) => {
-        if (problem.code === "not_found") cache.putMissing(ref, asked);
-      },
-    });
   };
 
   return {
-    fetchQuery,
-    fetchRecord,
-    setOpen: (next) => {
+    ask,
+    setOpen: (next: boolean): void => {
       if (next === isOpen) return;
       isOpen = next;
       if (!isOpen) {
@@ -126,10 +98,50 @@ export function createRequests(options: RequestsOptions): Requests {
       opened.resolve();
       const again = [...failed.values()];
       failed.clear();
-      for (const one of again) one().catch(() => {});
+      for (const one of again) ask(one).catch(() => {});
     },
-    startAfresh: () => {
+    startAfresh: (): void => {
       era += 1;
     },
+  };
+}
+
+export function createRequests(options: RequestsOptions): Requests {
+  const { cache, transport, clock } = options;
+  const { ask, setOpen, startAfresh } = createAsker(options);
+  const since = () => ({ min_sequence: cache.cursor > 0 ? cache.cursor : undefined });
+  return {
+    fetchQuery: (key) =>
+      ask({
+        name: `query ${key.text}`,
+        begin: () => cache.beginFetch(key),
+        send: () =>
+          transport.json(`query/${key.name}`, {
+            body: { input: toWireNames(key.input) },
+            query: since(),
+          }),
+        apply: (body) => cache.putAnswer(key, toAnswer(body), clock.now()),
+        fail: (problem) => cache.failQuery(key, problem),
+      }),
+    fetchRecord: (ref) => {
+      let asked = 0;
+      return ask({
+        name: `record ${ref.type}:${ref.id}`,
+        send: () => {
+          asked = Math.max(cache.cursor, 0);
+          return transport.json(`resources/${ref.type}/${ref.id}`, { query: since() });
+        },
+        apply: (body) => {
+          const record = toRecord(body);
+          if (record === null) throw new Error("The answer is no record.");
+          cache.putRecords([{ type: ref.type, record }], asked);
+        },
+        fail: (problem) => {
+          if (problem.code === "not_found") cache.putMissing(ref, asked);
+        },
+      });
+    },
+    setOpen,
+    startAfresh,
   };
 }

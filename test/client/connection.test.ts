@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { createId } from "../../src/base/id.ts";
 import { pack } from "../../src/stream/codec.ts";
 import { createMemoryDisk, openMemory } from "../../src/client/index.ts";
-import { createClientWorld, until } from "../support/client-world.ts";
+import { briskClock, createClientWorld, until } from "../support/client-world.ts";
 import type { Fetch } from "../support/client-world.ts";
 
 const live = ({ connection }: { connection: string }) => connection === "live";
@@ -255,4 +255,23 @@ test("C6: another history drops what the old one said", async () => {
     data.length === 1 && (data[0] as { name: string }).name === "of the new one";
   await until(albums, isNew);
   await client.synced();
+});
+
+test("C4: a goodbye says how long to wait before the stream is opened again", async () => {
+  await using world = await createClientWorld();
+  const waits: number[] = [];
+  const clock = {
+    ...briskClock,
+    sleep: (ms: number) => {
+      waits.push(ms);
+      return briskClock.sleep(ms > 10_000 ? 50 : ms);
+    },
+  };
+  const hello = { head: 0, history_id: "", registry_hash: "", types: [] };
+  const farewell = { goodbye: { reason: "shutdown", retry_ms: 12_345 } };
+  const said = new Blob([pack({ hello }), pack(farewell)].map((bytes) => bytes.slice()));
+  const client = world.open({ clock, fetch: first(world.direct, new Response(said)) });
+  await until(client.status, ({ connection }) => connection === "offline");
+  await until(client.status, live);
+  expect(waits).toContain(12_345);
 });
