@@ -13,7 +13,6 @@ import { queryOf } from "./queries.ts";
 import { lookup, readQuery, readRecord, stats, subscribeQuery, subscribeRecord } from "./reads.ts";
 import { expire, invalidate } from "./selection.ts";
 import { run } from "./step.ts";
-import { doubtsOf, dump, load, storedQuery, storedRecord } from "./stored.ts";
 import type { CacheLimits, CacheState } from "./nodes.ts";
 import type { QuerySelector } from "./selection.ts";
 import type { ChangeEvent, RecordRef, TypedRecord } from "./record.ts";
@@ -23,13 +22,9 @@ import type {
   Answer,
   CacheStats,
   DirtySet,
-  Doubts,
   QueryPolicy,
   QuerySnapshot,
   RecordSnapshot,
-  StoredCache,
-  StoredQuery,
-  StoredRecord,
 } from "./snapshot.ts";
 
 /** The normalized cache of one library: synchronous, no clock, no timers, no I/O. */
@@ -80,13 +75,8 @@ export interface Cache {
   /** Set by the client when it persists: called after each step that changed the base. */
   onDirty: ((dirty: DirtySet) => void) | null;
 
-  /** To be stored with each cursor. */
-  readonly doubts: Doubts;
-  storedRecord(ref: RecordRef): StoredRecord | null;
-  storedQuery(key: QueryKey): StoredQuery | null;
-  dump(): StoredCache;
-  /** Into an empty cache, before `start`; everything is served at once. */
-  load(stored: StoredCache): void;
+  /** For `stored.ts`, which a client without a disk does not load. */
+  readonly state: CacheState;
   stats(): CacheStats;
 }
 
@@ -130,9 +120,6 @@ export function createCache(options: CacheOptions): Cache {
   return {
     get cursor() {
       return state.cursor;
-    },
-    get doubts() {
-      return doubtsOf(state);
     },
     get onStale() {
       return state.onStale;
@@ -181,10 +168,7 @@ export function createCache(options: CacheOptions): Cache {
     subscribeRecord: (type, id, listener) =>
       step(() => subscribeRecord(state, { type, id }, listener)),
     subscribeQuery: (key, listener) => step(() => subscribeQuery(state, key, listener)),
-    storedRecord: (ref) => storedRecord(state, ref),
-    storedQuery: (key) => storedQuery(state, key),
-    dump: () => dump(state),
-    load: (stored) => step(() => load(state, stored)),
+    state,
     stats: () => stats(state),
   };
 }

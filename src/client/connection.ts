@@ -24,7 +24,7 @@ export interface ConnectionOptions {
 /** One resumable stream, driven by the table in `state.ts`. */
 export interface Connection {
   readonly state: ConnectionState;
-  dispatch(event: ConnectionEvent): void;
+  readonly dispatch: (event: ConnectionEvent) => void;
 }
 
 export function createConnection(options: ConnectionOptions): Connection {

@@ -97,9 +97,11 @@ type Outcome = "applied" | "gap";
 
 function applyEvent(
   { cache, onComplaint, onEvent }: FeedOptions,
+  place: Place,
   { change, event, complaint }: Extract<StreamFrame, { kind: "event" }>,
 ): Outcome {
   if (change !== null) {
+    place.reach(change.sequence);
     const outcome = cache.applyEvent(change);
     if (outcome !== "applied") return outcome === "gap" ? "gap" : "applied";
   }
@@ -113,32 +115,22 @@ function applyEvent(
 
 function applyFrame(options: FeedOptions, place: Place, frame: StreamFrame): Outcome {
   const { cache } = options;
-  switch (frame.kind) {
-    case "hello":
-      place.hear(frame.hello);
-      return "applied";
-    case "reset": {
-      const { head, historyId } = frame;
-      place.start(head, { historyId, registryHash: place.identity?.registryHash ?? "" });
-      return "applied";
-    }
-    case "skip":
-      place.reach(frame.sequence);
-      cache.advance(frame.sequence);
-      return "applied";
-    case "heartbeat":
-      // It promises that everything up to its head was sent, so what is missing was lost.
-      place.reach(frame.head);
-      return frame.head > cache.cursor ? "gap" : "applied";
-    case "event":
-      if (frame.change !== null) place.reach(frame.change.sequence);
-      return applyEvent(options, frame);
-    case "unreadable":
-      options.onComplaint(frame.complaint);
-      return "applied";
-    case "goodbye":
-      return "applied";
-  }
+  if (frame.kind === "event") return applyEvent(options, place, frame);
+  if (frame.kind === "hello") place.hear(frame.hello);
+  else if (frame.kind === "reset")
+    place.start(frame.head, {
+      historyId: frame.historyId,
+      registryHash: place.identity?.registryHash ?? "",
+    });
+  else if (frame.kind === "skip") {
+    place.reach(frame.sequence);
+    cache.advance(frame.sequence);
+  } else if (frame.kind === "heartbeat") {
+    // It promises that everything up to its head was sent, so what is missing was lost.
+    place.reach(frame.head);
+    if (frame.head > cache.cursor) return "gap";
+  } else if (frame.kind === "unreadable") options.onComplaint(frame.complaint);
+  return "applied";
 }
 
 export function createFeed(options: FeedOptions): Feed {

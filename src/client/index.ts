@@ -4,7 +4,8 @@
  * @module
  */
 export { createClient } from "./client.ts";
-export type { Client, ClientOptions } from "./client.ts";
+export type { Client } from "./client.ts";
+export type { ClientOptions } from "./engine.ts";
 export type { Conflict, Conflicts, Resolution } from "./conflicts.ts";
 export type {
   BatchChange,
@@ -19,8 +20,10 @@ export type {
   TypedClient,
 } from "./api.ts";
 export { openIndexedDb } from "./indexed-db.ts";
-export { createMemoryDisk, openMemory } from "./persistence.ts";
-export type { MemoryDisk, PersistedState, PersistedStep, Persistence } from "./persistence.ts";
+export { createKeeper } from "./keeper.ts";
+export { createMemoryDisk, openMemory } from "./memory.ts";
+export type { MemoryDisk } from "./memory.ts";
+export type { PersistedState, PersistedStep, Persistence } from "./persistence.ts";
 export { toQueryKey } from "./query-key.ts";
 export type { QueryKey } from "./query-key.ts";
 export type { ChangeEvent, ClientRecord } from "./record.ts";

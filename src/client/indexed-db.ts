@@ -1,6 +1,7 @@
+import { createKeeper } from "./keeper.ts";
 import type { QueuedMutation } from "./mutation.ts";
-import { recordKey } from "./persistence.ts";
 import type { Persistence } from "./persistence.ts";
+import { recordKey } from "./record.ts";
 
 /** The layout of the stores; a higher one drops the base and keeps the queue. */
 const layout = 1;
@@ -68,6 +69,7 @@ export function openIndexedDb(options: { readonly name: string }): Persistence {
   };
 
   return {
+    keep: createKeeper,
     load: async () => {
       const tx = (await opening).transaction(base);
       const [meta, records, queries] = await Promise.all([

@@ -25,7 +25,7 @@ export interface OfflineQueue {
   restore(mutations: readonly QueuedMutation[]): void;
   remove(id: string): void;
   /** Only one tab sends, and only while the service can be asked. */
-  setActive(isActive: boolean): void;
+  readonly setActive: (isActive: boolean) => void;
   readonly waiting: readonly QueuedMutation[];
 }
 

@@ -1,14 +1,14 @@
 import type { Clock } from "../base/clock.ts";
-import type { MutationHandle, MutationSnapshot, RejectedMutation } from "./api.ts";
+import type { MutationHandle, RejectedMutation } from "./api.ts";
 import type { Cache } from "./cache.ts";
+import { createHandles } from "./handles.ts";
+import type { Handles } from "./handles.ts";
 import { createOfflineQueue } from "./offline-queue.ts";
+import type { OfflineQueue } from "./offline-queue.ts";
 import { sendMutation, toOverlay } from "./mutation.ts";
-import type { MutationRequest, QueuedMutation, Receipt, Settlement } from "./mutation.ts";
-import type { Persistence } from "./persistence.ts";
+import type { MutationRequest, QueuedMutation, Settlement } from "./mutation.ts";
+import type { Keeper } from "./persistence.ts";
 import type { ClientRules } from "./rules.ts";
-import { createStore } from "./store.ts";
-import type { WritableStore } from "./store.ts";
-import { toError } from "./transport.ts";
 import type { ClientProblem, Transport } from "./transport.ts";
 
 export type OutboxMessage =
@@ -23,7 +23,7 @@ export type OutboxMessage =
 export interface OutboxOptions {
   readonly cache: Cache;
   readonly rules: ClientRules;
-  readonly persistence: Persistence;
+  readonly keeper: Pick<Keeper, "putMutation" | "dropMutation">;
   readonly transport: Transport;
   readonly clock: Clock;
   readonly random: () => number;
@@ -37,8 +37,8 @@ export interface OutboxOptions {
 export interface Outbox {
   mutate(request: MutationRequest): MutationHandle;
   /** What is on disk, behind which this session's own writes come. */
-  restore(stored: readonly QueuedMutation[]): void;
-  receive(message: OutboxMessage): void;
+  readonly restore: (stored: readonly QueuedMutation[]) => void;
+  readonly receive: (message: OutboxMessage) => void;
   setActive(isActive: boolean): void;
   /** Resolves when everything is on disk that can be. */
   flush(): Promise<void>;
@@ -47,162 +47,185 @@ export interface Outbox {
   readonly rejected: readonly RejectedMutation[];
 }
 
-interface Waiter {
-  readonly store: WritableStore<MutationSnapshot>;
-  readonly resolve: (receipt: Receipt) => void;
-  readonly reject: (error: Error) => void;
+const closed: ClientProblem = {
+  code: "closed",
+  status: 0,
+  detail: "The client was closed. What is queued is sent when it is opened again.",
+  retry: "later",
+};
+
+/** What was refused, until somebody decides on it. */
+function createRefused(options: {
+  readonly onChange: () => void;
+  readonly retry: (mutation: QueuedMutation) => void;
+  readonly discard: (id: string) => void;
+}) {
+  const refused = new Map<string, RejectedMutation>();
+  let list: readonly RejectedMutation[] = [];
+  const change = (): void => {
+    list = [...refused.values()];
+    options.onChange();
+  };
+  const release = (id: string): void => {
+    if (refused.delete(id)) change();
+  };
+  return {
+    get list() {
+      return list;
+    },
+    release,
+    add: ({ id, problem, request }: QueuedMutation): void => {
+      refused.delete(id);
+      refused.set(id, {
+        mutationId: id,
+        problem,
+        retry: () => {
+          release(id);
+          options.retry({ id, request });
+        },
+        discard: () => {
+          release(id);
+          options.discard(id);
+        },
+      });
+      change();
+    },
+  };
+}
+
+/** What a mutation passes through. */
+interface Desk {
+  readonly cache: Cache;
+  readonly rules: ClientRules;
+  readonly handles: Handles;
+  readonly queue: OfflineQueue;
+  readonly refused: ReturnType<typeof createRefused>;
+  /** Not yet on disk. */
+  readonly saving: Map<
+    string,
+    { readonly mutation: QueuedMutation; readonly saved: Promise<void> }
+  >;
+}
+
+function show({ cache, rules }: Desk, mutation: QueuedMutation): void {
+  cache.mutate(toOverlay(mutation, rules));
+}
+
+function settle(desk: Desk, mutation: QueuedMutation, settlement: Settlement): void {
+  const { id } = mutation;
+  if (settlement.kind === "committed")
+    desk.cache.confirm(id, settlement.receipt.sequence, settlement.records);
+  else {
+    desk.cache.reject(id);
+    desk.refused.add({ ...mutation, problem: settlement.problem });
+  }
+  desk.handles.settle(id, settlement);
+}
+
+/** Shown here although it was made elsewhere. */
+function adopt(desk: Desk, mutation: QueuedMutation): void {
+  desk.refused.release(mutation.id);
+  if (desk.queue.waiting.some(({ id }) => id === mutation.id)) return;
+  show(desk, mutation);
+  desk.queue.add(mutation);
+}
+
+function restore(desk: Desk, stored: readonly QueuedMutation[]): void {
+  const { cache, queue, refused, saving } = desk;
+  const own = [...queue.waiting, ...Array.from(saving.values(), ({ mutation }) => mutation)];
+  const known = new Set(own.map(({ id }) => id));
+  const waiting = stored.filter(({ id, problem }) => problem === undefined && !known.has(id));
+  for (const one of stored) if (one.problem !== undefined) refused.add(one);
+  // Older ones come first in the overlay too.
+  if (waiting.length > 0)
+    cache.batch(() => {
+      for (const { id } of own) cache.reject(id);
+      for (const one of [...waiting, ...own]) show(desk, one);
+    });
+  queue.restore(waiting);
+}
+
+/** Puts mutations on disk, then in the queue. */
+function createWriter(desk: Desk, options: OutboxOptions) {
+  const { handles, queue, saving } = desk;
+  const { keeper, onChange, onFailure, post } = options;
+  const save = async (mutation: QueuedMutation): Promise<void> => {
+    try {
+      await keeper.putMutation(mutation);
+      handles.tell(mutation.id, "queued");
+    } catch (error) {
+      onFailure(error);
+    }
+    saving.delete(mutation.id);
+    queue.add(mutation);
+    post({ kind: "queued", mutation });
+    onChange();
+  };
+  return (mutation: QueuedMutation): MutationHandle => {
+    show(desk, mutation);
+    const handle = handles.open(mutation);
+    saving.set(mutation.id, { mutation, saved: save(mutation) });
+    onChange();
+    return handle;
+  };
 }
 
 export function createOutbox(options: OutboxOptions): Outbox {
-  const { cache, rules, persistence, transport } = options;
-  const waiters = new Map<string, Waiter>();
-  const saving = new Map<
-    string,
-    { readonly mutation: QueuedMutation; readonly saved: Promise<void> }
-  >();
-  let rejected: readonly RejectedMutation[] = [];
-
-  const settleHere = (mutation: QueuedMutation, settlement: Settlement): void => {
-    const { id } = mutation;
-    const waiter = waiters.get(id);
-    waiters.delete(id);
-    if (settlement.kind === "committed") {
-      const { receipt, records } = settlement;
-      cache.confirm(id, receipt.sequence, records);
-      const { sequence, output } = receipt;
-      waiter?.store.set({ state: "committed", sequence, output });
-      waiter?.resolve(receipt);
-    } else {
-      const { problem } = settlement;
-      cache.reject(id);
-      setAside({ ...mutation, problem });
-      waiter?.store.set({ state: "rejected", problem });
-      waiter?.reject(toError(problem));
-    }
-    options.onChange();
-  };
-
+  const { cache, rules, keeper, transport, onChange, onFailure, post } = options;
   const queue = createOfflineQueue({
     ...options,
     send: (mutation) => sendMutation(transport, mutation),
-    onSending: (id) => waiters.get(id)?.store.set({ state: "sent" }),
+    onSending: (id) => desk.handles.tell(id, "sent"),
     onSettled: async (mutation, settlement) => {
-      settleHere(mutation, settlement);
+      settle(desk, mutation, settlement);
+      onChange();
       // The others are told before the disk forgets: whoever takes over finds one or the other.
-      options.post({ kind: "settled", mutation, settlement });
-      await store(
+      post({ kind: "settled", mutation, settlement });
+      const stored =
         settlement.kind === "committed"
-          ? persistence.dropMutation(mutation.id)
-          : persistence.putMutation({ ...mutation, problem: settlement.problem }),
-      );
+          ? keeper.dropMutation(mutation.id)
+          : keeper.putMutation({ ...mutation, problem: settlement.problem });
+      await stored.catch(onFailure);
     },
   });
-
-  const store = (work: Promise<void>): Promise<boolean> =>
-    work.then(
-      () => true,
-      (error: unknown) => {
-        options.onFailure(error);
-        return false;
-      },
-    );
-
-  const release = (id: string): void => {
-    rejected = rejected.filter(({ mutationId }) => mutationId !== id);
-    options.onChange();
-  };
-
-  const discard = (id: string): void => {
-    release(id);
-    options.post({ kind: "discarded", id });
-    void store(persistence.dropMutation(id));
-  };
-
-  const setAside = (mutation: QueuedMutation): void => {
-    const { id, problem, request } = mutation;
-    if (problem === undefined) return;
-    const one: RejectedMutation = {
-      mutationId: id,
-      problem,
-      retry: () => {
-        release(id);
-        submit({ id, request });
-      },
-      discard: () => discard(id),
-    };
-    rejected = [...rejected.filter(({ mutationId }) => mutationId !== id), one];
-  };
-
-  const save = async (mutation: QueuedMutation): Promise<void> => {
-    const isDurable = await store(persistence.putMutation(mutation));
-    saving.delete(mutation.id);
-    if (isDurable) waiters.get(mutation.id)?.store.set({ state: "queued" });
-    queue.add(mutation);
-    options.post({ kind: "queued", mutation });
-    options.onChange();
-  };
-
-  const submit = (mutation: QueuedMutation): MutationHandle => {
-    cache.mutate(toOverlay(mutation, rules));
-    const { promise, resolve, reject } = Promise.withResolvers<Receipt>();
-    promise.catch(() => {});
-    const state = createStore<MutationSnapshot>({ state: "saving" });
-    waiters.set(mutation.id, { store: state, resolve, reject });
-    saving.set(mutation.id, { mutation, saved: save(mutation) });
-    options.onChange();
-    const { id, request } = mutation;
-    const { getSnapshot, subscribe } = state;
-    const recordId = request.kind === "commit" ? { recordId: request.change.id } : {};
-    return { id, ...recordId, getSnapshot, subscribe, done: promise };
-  };
-
-  /** Shown here although it was made elsewhere. */
-  const adopt = (mutation: QueuedMutation): void => {
-    release(mutation.id);
-    if (queue.waiting.some(({ id }) => id === mutation.id)) return;
-    cache.mutate(toOverlay(mutation, rules));
-    queue.add(mutation);
-  };
+  const refused = createRefused({
+    onChange,
+    retry: (mutation) => void submit(mutation),
+    discard: (id) => {
+      post({ kind: "discarded", id });
+      keeper.dropMutation(id).catch(onFailure);
+    },
+  });
+  const desk: Desk = { cache, rules, queue, refused, handles: createHandles(), saving: new Map() };
+  const submit = createWriter(desk, options);
+  const { saving } = desk;
 
   return {
     mutate: (request) => submit({ id: options.createId(), request }),
     restore: (stored) => {
-      const own = [...queue.waiting, ...Array.from(saving.values(), ({ mutation }) => mutation)];
-      const known = new Set(own.map(({ id }) => id));
-      const waiting = stored.filter(({ id, problem }) => problem === undefined && !known.has(id));
-      for (const one of stored) setAside(one);
-      // Older ones come first in the overlay too.
-      if (waiting.length > 0)
-        cache.batch(() => {
-          for (const { id } of own) cache.reject(id);
-          for (const one of [...waiting, ...own]) cache.mutate(toOverlay(one, rules));
-        });
-      queue.restore(waiting);
-      options.onChange();
+      restore(desk, stored);
+      onChange();
     },
     receive: (message) => {
-      if (message.kind === "queued") adopt(message.mutation);
-      else if (message.kind === "discarded") release(message.id);
+      if (message.kind === "queued") adopt(desk, message.mutation);
+      else if (message.kind === "discarded") refused.release(message.id);
       else {
         queue.remove(message.mutation.id);
-        settleHere(message.mutation, message.settlement);
+        settle(desk, message.mutation, message.settlement);
       }
-      options.onChange();
+      onChange();
     },
-    setActive: (isActive) => queue.setActive(isActive),
+    setActive: queue.setActive,
     flush: async () => void (await Promise.all(Array.from(saving.values(), ({ saved }) => saved))),
     close: () => {
       queue.setActive(false);
-      const detail = "The client was closed. What is queued is sent when it is opened again.";
-      const problem: ClientProblem = { code: "closed", status: 0, detail, retry: "later" };
-      for (const { reject } of waiters.values()) reject(toError(problem));
-      waiters.clear();
+      desk.handles.close(closed);
     },
     get pendingCount() {
       return queue.waiting.length + saving.size;
     },
     get rejected() {
-      return rejected;
+      return refused.list;
     },
   };
 }

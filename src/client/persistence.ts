@@ -1,5 +1,8 @@
+import type { Clock } from "../base/clock.ts";
+import type { Cache } from "./cache.ts";
 import type { Identity } from "./feed.ts";
 import type { QueuedMutation } from "./mutation.ts";
+import type { ClientRules } from "./rules.ts";
 import type { Doubts, StoredQuery, StoredRecord } from "./snapshot.ts";
 
 /** What a stored base is a copy of, and up to where. */
@@ -29,6 +32,8 @@ export interface PersistedState {
 
 /** Where a client keeps its base and its waiting mutations. `test/suites/persistence.ts` holds each. */
 export interface Persistence {
+  /** `createKeeper`. It comes along with a disk, so that a client without one does not load it. */
+  readonly keep: (disk: Persistence, parts: KeeperParts) => Keeper;
   load(): Promise<PersistedState>;
   /** Waiting and refused mutations, in the order in which they were added. */
   loadQueue(): Promise<readonly unknown[]>;
@@ -41,48 +46,43 @@ export interface Persistence {
   destroy(): Promise<void>;
 }
 
-/** A disk of tests and of clients that need none: what is opened again under it is still there. */
-export interface MemoryDisk {
-  meta: StoredMeta | null;
-  readonly records: Map<string, StoredRecord>;
-  readonly queries: Map<string, StoredQuery>;
-  readonly queue: Map<string, QueuedMutation>;
+export interface KeeperParts {
+  readonly cache: Cache;
+  readonly rules: ClientRules;
+  readonly clock: Clock;
+  /** Of the records on disk, by estimate. */
+  readonly bytesMax: number;
+  /** What the base is a copy of. */
+  readonly identity: () => Identity | null;
+  readonly onComplaint: (detail: string) => void;
+  readonly onFailure: (error: unknown) => void;
 }
 
-export function createMemoryDisk(): MemoryDisk {
-  return { meta: null, records: new Map(), queries: new Map(), queue: new Map() };
+/** Reads what a disk has, and writes the base behind the cache: rows and the cursor they lead to in one transaction. */
+export interface Keeper extends Pick<
+  Persistence,
+  "putMutation" | "dropMutation" | "close" | "destroy"
+> {
+  /** Into the cache, unless the client was closed meanwhile. Answers what it is a copy of, if anything. */
+  load(life: { readonly isClosed: boolean }): Promise<Identity | null>;
+  loadQueue(): Promise<readonly QueuedMutation[]>;
+  /** The next step replaces what is stored by what the cache holds. */
+  startFresh(): void;
+  /** Only one tab writes. One that begins to replaces what another left, which may be older or newer. */
+  setWriting(isWriting: boolean, isDiskOurs: boolean): void;
+  /** Resolves when everything noted so far is stored. */
+  flush(): Promise<void>;
 }
 
-export const recordKey = ({ type, id }: { readonly type: string; readonly id: string }): string =>
-  `${type}:${id}`;
-
-export function openMemory(disk: MemoryDisk = createMemoryDisk()): Persistence {
-  const clear = (): void => {
-    disk.meta = null;
-    disk.records.clear();
-    disk.queries.clear();
-  };
-  return {
-    load: async () => ({
-      meta: disk.meta,
-      records: [...disk.records.values()],
-      queries: [...disk.queries.values()],
-    }),
-    loadQueue: async () => [...disk.queue.values()],
-    save: async (step) => {
-      if (step.isFresh) clear();
-      for (const record of step.records) disk.records.set(recordKey(record), record);
-      for (const query of step.queries) disk.queries.set(query.key.text, query);
-      for (const ref of step.droppedRecords) disk.records.delete(recordKey(ref));
-      for (const text of step.droppedQueries) disk.queries.delete(text);
-      disk.meta = step.meta;
-    },
-    putMutation: async (mutation) => void disk.queue.set(mutation.id, mutation),
-    dropMutation: async (id) => void disk.queue.delete(id),
-    close: async () => {},
-    destroy: async () => {
-      clear();
-      disk.queue.clear();
-    },
-  };
-}
+/** Of a client without a disk: what waits lives as long as it does. */
+export const nowhere: Keeper = {
+  load: async () => null,
+  loadQueue: async () => [],
+  putMutation: async () => {},
+  dropMutation: async () => {},
+  startFresh: () => {},
+  setWriting: () => {},
+  flush: async () => {},
+  close: async () => {},
+  destroy: async () => {},
+};

@@ -4,7 +4,7 @@ import { addOwner, markDirty, removeOwner, typeOf } from "./nodes.ts";
 import type { BaseChange } from "./lists.ts";
 import type { CacheState, QueryNode, RecordNode } from "./nodes.ts";
 import type { QueryKey } from "./query-key.ts";
-import type { Answer, QuerySnapshot, StoredQuery } from "./snapshot.ts";
+import type { Answer, QuerySnapshot } from "./snapshot.ts";
 
 /** Of a query that was never asked. */
 export const loadingSnapshot: QuerySnapshot = Object.freeze({
@@ -53,7 +53,7 @@ export function queryOf(state: CacheState, key: QueryKey): QueryNode {
 }
 
 /** From its first answer on a query with a rule takes part in every change of its type. */
-function enterIndex(query: QueryNode): void {
+export function enterIndex(query: QueryNode): void {
   const { type, rule, key, bucket } = query;
   if (type === null || !isRuled(rule)) return;
   const index = type.rules.get(key.name) ?? { partition: rule?.partition ?? [], lists: new Map() };
@@ -116,11 +116,11 @@ function isSameList(left: readonly RecordNode[], right: readonly RecordNode[]): 
   return left.length === right.length && left.every((node, index) => node === right[index]);
 }
 
-function isAlive(node: RecordNode | undefined): node is RecordNode {
+export function isAlive(node: RecordNode | undefined): node is RecordNode {
   return node !== undefined && node.base !== null;
 }
 
-function setMembers(query: QueryNode, members: RecordNode[]): void {
+export function setMembers(query: QueryNode, members: RecordNode[]): void {
   if (isSameList(query.base, members)) return;
   if (query.base.length > 0) {
     const kept = new Set(members);
@@ -169,7 +169,7 @@ function plainTypesOf({ rule, types }: QueryNode): readonly string[] {
   return isRuled(rule) ? (rule?.dependsOn ?? []) : types;
 }
 
-function watchTypes(state: CacheState, query: QueryNode): void {
+export function watchTypes(state: CacheState, query: QueryNode): void {
   for (const name of plainTypesOf(query)) typeOf(state, name).plain.add(query);
 }
 
@@ -211,23 +211,6 @@ function replaceList(state: CacheState, query: QueryNode, given: GivenAnswer): v
   else if (!query.isComplete && query.base.length < members.length)
     markStale(state, query, answer.sequence + 1);
   enterIndex(query);
-}
-
-/** Takes a list that was stored; a member that was not makes it stale. */
-export function putStoredList(state: CacheState, query: QueryNode, stored: StoredQuery): void {
-  const { sequence, expiresAt, isComplete, scopes, types } = stored;
-  const { type } = query;
-  Object.assign(query, { sequence, expiresAt, isComplete, scopes, types, isAnswered: true });
-  query.isStale = stored.isStale;
-  if (type === null) query.values = stored.data;
-  else {
-    const members = stored.data.map((id) => type.nodes.get(String(id)));
-    setMembers(query, members.filter(isAlive));
-    if (query.base.length < members.length) query.isStale = true;
-    enterIndex(query);
-  }
-  if (!query.isStale) watchTypes(state, query);
-  markDirty(state, query);
 }
 
 /** Takes an answer, unless the list is newer. */

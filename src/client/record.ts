@@ -11,6 +11,9 @@ export interface RecordRef {
   readonly id: string;
 }
 
+/** Names a record among those of all types. */
+export const recordKey = ({ type, id }: RecordRef): string => `${type}:${id}`;
+
 export interface TypedRecord {
   readonly type: string;
   readonly record: ClientRecord;

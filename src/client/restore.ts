@@ -1,8 +1,8 @@
-import type { Identity } from "./feed.ts";
 import { isQueuedMutation } from "./mutation.ts";
 import type { QueuedMutation } from "./mutation.ts";
-import { recordKey } from "./persistence.ts";
+import type { Identity } from "./feed.ts";
 import type { PersistedState } from "./persistence.ts";
+import { recordKey } from "./record.ts";
 import type { ClientRules } from "./rules.ts";
 import type { Doubts, StoredCache, StoredQuery, StoredRecord } from "./snapshot.ts";
 import { isFields } from "./wire.ts";

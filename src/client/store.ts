@@ -1,7 +1,7 @@
 import type { Store } from "./api.ts";
 
 export interface WritableStore<Value> extends Store<Value> {
-  set(value: Value): void;
+  readonly set: (value: Value) => void;
 }
 
 export function createStore<Value>(initial: Value): WritableStore<Value> {

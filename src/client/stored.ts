@@ -1,5 +1,6 @@
-import { extraOf, nodeOf, typeOf, weigh } from "./nodes.ts";
-import { putStoredList, queryOf } from "./queries.ts";
+import { extraOf, markDirty, nodeOf, typeOf, weigh } from "./nodes.ts";
+import { enterIndex, isAlive, queryOf, setMembers, watchTypes } from "./queries.ts";
+import { run } from "./step.ts";
 import type { CacheState, QueryNode, RecordNode } from "./nodes.ts";
 import type { QueryKey } from "./query-key.ts";
 import type { RecordRef } from "./record.ts";
@@ -46,8 +47,24 @@ export function dump(state: CacheState): StoredCache {
   };
 }
 
-/** Serves what was stored; the stream goes on from its cursor. */
-export function load(state: CacheState, stored: StoredCache): void {
+/** Takes a list that was stored; a member that was not makes it stale. */
+function putStoredList(state: CacheState, query: QueryNode, stored: StoredQuery): void {
+  const { sequence, expiresAt, isComplete, scopes, types } = stored;
+  const { type } = query;
+  Object.assign(query, { sequence, expiresAt, isComplete, scopes, types, isAnswered: true });
+  query.isStale = stored.isStale;
+  if (type === null) query.values = stored.data;
+  else {
+    const members = stored.data.map((id) => type.nodes.get(String(id)));
+    setMembers(query, members.filter(isAlive));
+    if (query.base.length < members.length) query.isStale = true;
+    enterIndex(query);
+  }
+  if (!query.isStale) watchTypes(state, query);
+  markDirty(state, query);
+}
+
+function take(state: CacheState, stored: StoredCache): void {
   for (const [name, sequence] of Object.entries(stored.doubts))
     typeOf(state, name).doubtedBefore = sequence;
   for (const { type, id, record, version, sequence, doubtedBefore } of stored.records) {
@@ -61,4 +78,9 @@ export function load(state: CacheState, stored: StoredCache): void {
   for (const query of stored.queries) putStoredList(state, queryOf(state, query.key), query);
   state.cursor = stored.cursor;
   state.floor = stored.cursor;
+}
+
+/** Into an empty cache, before `start`: serves what was stored; the stream goes on from its cursor. */
+export function load(state: CacheState, stored: StoredCache): void {
+  run(state, () => take(state, stored));
 }

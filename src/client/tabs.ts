@@ -1,10 +1,15 @@
+import { createTalk } from "./talk.ts";
+import type { TabMessage, TalkParts } from "./talk.ts";
+
 /** What tabs of one client have in common: one of them leads, and all hear each other. */
 export interface Tabs {
   /** Calls back once this tab leads; the returned function gives the lead away, or the wish for it. */
   lead(onLead: () => void): () => void;
-  /** To all other tabs, in order. The value must survive a structured clone. */
-  post(message: unknown): void;
-  onMessage(listener: (message: unknown) => void): void;
+  /** To all other tabs, in order. */
+  post(message: TabMessage): void;
+  onMessage(listener: (message: TabMessage) => void): void;
+  /** What is done with messages: `createTalk`, where there may be any. */
+  talk(parts: TalkParts): (message: TabMessage) => void;
   close(): void;
 }
 
@@ -22,6 +27,7 @@ export function createSoleTab(): Tabs {
     },
     post: () => {},
     onMessage: () => {},
+    talk: () => () => {},
     close: () => {},
   };
 }
@@ -58,8 +64,10 @@ export function createTabs(name: string, host: TabsHost): Tabs {
       if (!isClosed) channel.postMessage(message);
     },
     onMessage: (listener) => {
-      channel.addEventListener("message", ({ data }) => listener(data));
+      // Only clients of this origin speak on this channel.
+      channel.addEventListener("message", ({ data }) => listener(data as TabMessage));
     },
+    talk: createTalk,
     close: () => {
       isClosed = true;
       channel.close();

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { createCache } from "../../src/client/cache.ts";
+import { dump, load } from "../../src/client/stored.ts";
 import { toQueryKey } from "../../src/client/query-key.ts";
 import { answer, changed, createWorld, deleted, event, file, rules, watch } from "./world.ts";
 
@@ -206,7 +207,7 @@ test("what is stored answers queries at once after a restart, and the stream goe
   const { cache, list } = createWorld();
   const key = list("directory", p, [file("a"), file("b")]).key;
   const again = createCache({ rules });
-  again.load(structuredClone(cache.dump()));
+  load(again.state, structuredClone(dump(cache.state)));
   expect(again.query(key)).toMatchObject({
     status: "ready",
     isStale: false,

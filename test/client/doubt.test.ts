@@ -1,6 +1,7 @@
 /** What may have changed unseen is asked for by whoever watches it, also after a restart. */
 import { expect, test } from "bun:test";
 import { createCache } from "../../src/client/cache.ts";
+import { dump, load, storedRecord } from "../../src/client/stored.ts";
 import type { Cache } from "../../src/client/cache.ts";
 import type { ChangeEvent } from "../../src/client/record.ts";
 import { toQueryKey } from "../../src/client/query-key.ts";
@@ -13,11 +14,14 @@ const unseen: readonly (readonly [string, Partial<ChangeEvent>])[] = [
 
 /** The cache as a page finds it on disk, and what it asks for. */
 function restart(cache: Cache) {
-  const { cursor, doubts, records, queries } = cache.dump();
+  const { cursor, doubts, records, queries } = dump(cache.state);
   const again = createCache({ rules });
   const asked: string[] = [];
   again.onStale = (_, refs) => asked.push(...refs.map(({ type, id }) => `${type}:${id}`));
-  again.load(structuredClone({ cursor, doubts, records: [...records], queries: [...queries] }));
+  load(
+    again.state,
+    structuredClone({ cursor, doubts, records: [...records], queries: [...queries] }),
+  );
   return { again, asked };
 }
 
@@ -55,7 +59,7 @@ test("what is in doubt is stored again, so that the disk doubts it too", () => {
   cache.onDirty = ({ records }) => dirty.push(...records.map(({ id }) => id));
   cache.applyEvent(event(7, { touched: [{ type: "file", id: "a" }] }));
   expect(dirty).toEqual(["a"]);
-  expect(cache.storedRecord({ type: "file", id: "a" })).toMatchObject({ doubtedBefore: 7 });
+  expect(storedRecord(cache.state, { type: "file", id: "a" })).toMatchObject({ doubtedBefore: 7 });
 });
 
 test("an answer older than a reset shows what it brings, but does not vouch for it (C6)", () => {

@@ -6,6 +6,7 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { createCache } from "../../src/client/cache.ts";
+import { dump, load } from "../../src/client/stored.ts";
 import { toQueryKey } from "../../src/client/query-key.ts";
 import { carryOut, createHistory, draftOver } from "./history.ts";
 import type { Plan, State, Telling } from "./history.ts";
@@ -115,7 +116,7 @@ function answerRecords({ asked, cache, history }: Model): void {
 /** What the service has not been told yet shows over the base, as if nothing were cached at all. */
 function checkViews({ cache, sent, isReset }: Model): void {
   if (isReset || sent.some(({ sequence }) => sequence !== undefined)) return;
-  const stored = [...cache.dump().records];
+  const stored = [...dump(cache.state).records];
   const views = new Map(stored.map(({ type, id, record }) => [`${type}:${id}`, record]));
   for (const { plan } of sent) carryOut(draftOver(views), plan);
   for (const [key, view] of views) {
@@ -165,7 +166,7 @@ function deliver({ cache, history, sent }: Model): void {
 
 /** A page that is loaded again: the base from disk, and the queue of what was not answered. */
 function restart(model: Model): void {
-  const stored = model.cache.dump();
+  const stored = dump(model.cache.state);
   const copy = structuredClone({
     cursor: stored.cursor,
     doubts: stored.doubts,
@@ -173,7 +174,7 @@ function restart(model: Model): void {
     queries: [...stored.queries],
   });
   Object.assign(model, { ...openCache(), isReset: false });
-  model.cache.load(copy);
+  load(model.cache.state, copy);
   for (const { id, plan } of model.sent)
     model.cache.mutate({ id, apply: (draft) => carryOut(draft, plan) });
   subscribeAll(model);

@@ -1,8 +1,8 @@
 import "fake-indexeddb/auto";
 import { expect, test } from "bun:test";
 import { openIndexedDb } from "../../src/client/indexed-db.ts";
-import { createMemoryDisk, openMemory } from "../../src/client/persistence.ts";
-import type { MemoryDisk } from "../../src/client/persistence.ts";
+import { createMemoryDisk, openMemory } from "../../src/client/memory.ts";
+import type { MemoryDisk } from "../../src/client/memory.ts";
 import { toQueue, toRestored } from "../../src/client/restore.ts";
 import { persistenceSuite, step, storedAlbum, storedList } from "../suites/persistence.ts";
 

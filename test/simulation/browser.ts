@@ -1,7 +1,7 @@
 import type { bundledPlugins } from "../../plugins/index.ts";
 import { clientRules } from "../../plugins/rules/index.ts";
 import { createClient } from "../../src/client/index.ts";
-import { openMemory } from "../../src/client/persistence.ts";
+import { openMemory } from "../../src/client/memory.ts";
 import type { createRegistry } from "../../src/resource/registry.ts";
 import type { Evidence } from "./invariants.ts";
 import type { Network } from "./network.ts";

@@ -1,0 +1,70 @@
+import type { Engine } from "./engine.ts";
+
+/** How often answers past their time are looked for. */
+const expiryMs = 5_000;
+
+/** Calls back when the browser says that the network is back, or gone. */
+function hearNetwork(onChange: (isThere: boolean) => void): () => void {
+  if (typeof globalThis.addEventListener !== "function") return () => {};
+  const tell = ({ type }: Event): void => onChange(type === "online");
+  for (const type of ["online", "offline"]) globalThis.addEventListener(type, tell);
+  return () => {
+    for (const type of ["online", "offline"]) globalThis.removeEventListener(type, tell);
+  };
+}
+
+/** Reads the disk, then connects. */
+async function open(engine: Engine): Promise<void> {
+  const { feed, keeper, life, session, status } = engine;
+  try {
+    const identity = await keeper.load(life);
+    if (identity !== null) feed.restore(identity);
+  } catch (error) {
+    engine.onFailure(error);
+  }
+  await engine.loadQueue();
+  if (life.isClosed) return;
+  session.start();
+  status.refresh();
+}
+
+/** The life of a client: `ready` once the disk was read; `stop` ends it. */
+export interface Running {
+  readonly ready: Promise<void>;
+  /** Ends this tab. `forget`: what is on disk goes too, so nothing is stored any more. */
+  readonly stop: (forget?: () => Promise<void>) => Promise<void>;
+}
+
+export function startEngine(engine: Engine): Running {
+  const { cache, clock, events, keeper, life, outbox, requests, session, status } = engine;
+  cache.onStale = (keys, records) => {
+    for (const key of keys) requests.fetchQuery(key).catch(() => {});
+    for (const ref of records) requests.fetchRecord(ref).catch(() => {});
+  };
+  const ready = open(engine);
+  const stopExpiring = clock.every(expiryMs, () => cache.expire(clock.now()));
+  const stopHearing = hearNetwork((isThere) => session.hearNetwork(isThere));
+  return {
+    ready,
+    stop: async (forget) => {
+      if (life.isClosed) return;
+      if (forget !== undefined) {
+        life.isClosed = true;
+        keeper.setWriting(false, false);
+      }
+      await ready;
+      await outbox.flush();
+      await keeper.flush();
+      keeper.setWriting(false, false);
+      life.isClosed = true;
+      stopExpiring();
+      stopHearing();
+      outbox.close();
+      events.close();
+      // The lead is given away last: whoever takes it must find the disk as it is to be.
+      await (forget ?? keeper.close)();
+      session.close();
+      status.refresh();
+    },
+  };
+}

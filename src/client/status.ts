@@ -1,0 +1,45 @@
+import type { Store, SyncStatus } from "./api.ts";
+import { createStore } from "./store.ts";
+import { toError } from "./transport.ts";
+import type { ClientProblem } from "./transport.ts";
+
+export const closed: ClientProblem = {
+  code: "closed",
+  status: 0,
+  detail: "The client was closed.",
+  retry: "never",
+};
+
+/** How the client stands, and who waits for it. */
+export interface Status extends Store<SyncStatus> {
+  /** Something of it may have changed. */
+  refresh(): void;
+  /** Fails when the client is closed before. */
+  until(isReached: (now: SyncStatus) => boolean): Promise<void>;
+}
+
+export function createStatus(read: () => SyncStatus, life: { readonly isClosed: boolean }): Status {
+  const { getSnapshot, subscribe, set } = createStore(read());
+  return {
+    getSnapshot,
+    subscribe,
+    refresh: () => {
+      const next = read();
+      const now = getSnapshot();
+      const names = Object.keys(next) as (keyof SyncStatus)[];
+      if (names.some((name) => next[name] !== now[name])) set(next);
+    },
+    until: (isReached) =>
+      new Promise((resolve, reject) => {
+        const check = (): void => {
+          const now = getSnapshot();
+          if (isReached(now)) resolve();
+          else if (life.isClosed) reject(toError(closed));
+          else return;
+          end();
+        };
+        const end = subscribe(check);
+        check();
+      }),
+  };
+}
