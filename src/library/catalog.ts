@@ -13,6 +13,8 @@ import { openLibrary } from "./library.ts";
 import type { Library } from "./library.ts";
 import { addListing, findListing, readListings, readMerged } from "./listing.ts";
 import type { LibraryListing } from "./listing.ts";
+import { createSummaries } from "./summary.ts";
+import type { LibrarySummary, Summaries } from "./summary.ts";
 import { createPool } from "./pool.ts";
 import type { Pool } from "./pool.ts";
 import { allMigrations } from "./prepare.ts";
@@ -21,11 +23,10 @@ import { allMigrations } from "./prepare.ts";
 export interface Catalog {
   readonly database: Database;
   create(input: { id?: string; name: string; description?: string | null }): Promise<Library>;
-  list(after: string, limit: number): Promise<LibraryListing[]>;
+  /** A page of the libraries as they were a few seconds ago at most; opens none that was ever told of. */
+  list(after: string, limit: number): Promise<LibrarySummary[]>;
   /** Opens the library when it is not open yet. @throws not_found */
   open(id: string): Promise<Library>;
-  /** Reads a library's state without leading it, unless it is open anyway. @throws not_found */
-  describe(id: string): Promise<LibraryState>;
   remove(id: string): Promise<void>;
   /** Closes the library, so that it is opened afresh; it stays in the list. */
   release(id: string): Promise<void>;
@@ -141,12 +142,45 @@ async function peek(options: OpenCatalogOptions, id: string): Promise<LibrarySta
     .finally(() => database.close());
 }
 
+/** Lists libraries by what is known here or was told; looks into those that nobody told of yet. */
+function createList(
+  options: OpenCatalogOptions,
+  parts: {
+    readonly database: Database;
+    readonly pool: Pool;
+    readonly summaries: Summaries;
+    readonly open: (id: string) => Promise<Library>;
+  },
+): Catalog["list"] {
+  const { database, pool, summaries, open } = parts;
+  return async (after, limit) => {
+    const listed = await readListings(database, after, limit);
+    const here = new Map(pool.libraries.map(({ state }) => [state.id, state]));
+    const found: LibrarySummary[] = [];
+    const untold: LibraryState[] = [];
+    for (const { id, summary } of listed) {
+      let known = here.get(id) ?? summary;
+      if (known === null) {
+        // Opening completes a creation that was cut short.
+        const state = (await peek(options, id)) ?? (await open(id)).state;
+        untold.push(state);
+        known = state;
+      }
+      found.push(known);
+    }
+    await summaries.tell(untold);
+    return found;
+  };
+}
+
 export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog> {
   const { clock } = options;
   await options.createDatabase?.("catalog");
   const database = options.openDatabase("catalog");
   await migrate(database, allMigrations(options.registry), clock.now());
-  const pool = createPool(options);
+  const summaries = createSummaries({ ...options, database });
+  const pool = createPool({ ...options, onClosed: ({ state }) => summaries.tell([state]) });
+  const stopTelling = summaries.watch(pool);
   const names = await openNames(database);
   const { start, open } = createOpening(options, { database, pool });
   const departure = createDeparture(options, { database, pool });
@@ -159,14 +193,8 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
       await options.createDatabase?.(listing.id);
       return start(listing);
     },
-    list: (after, limit) => readListings(database, after, limit),
+    list: createList(options, { database, pool, summaries, open }),
     open: (asked) => open(names.resolve(asked)),
-    describe: async (asked) => {
-      const id = names.resolve(asked);
-      const opened = await pool.get(id);
-      // Opening completes a creation that was cut short.
-      return opened?.state ?? (await peek(options, id)) ?? (await open(id)).state;
-    },
     remove: async (id) => {
       const { name } = await findListing(database, id);
       const sql = "UPDATE libraries SET state = 'deleted' WHERE id = ?";
@@ -188,7 +216,9 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
     },
     close: async () => {
       departure.stop();
-      await pool.closeAll();
+      stopTelling();
+      const closed = await pool.closeAll();
+      await summaries.tell(closed.map(({ state }) => state));
       database.close();
     },
   };

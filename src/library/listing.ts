@@ -1,5 +1,6 @@
 import { SyncError } from "../protocol/errors.ts";
 import type { Database } from "../store/database.ts";
+import type { LibrarySummary } from "./summary.ts";
 
 /** What the catalog keeps of a library, open or not. */
 export interface LibraryListing {
@@ -9,14 +10,20 @@ export interface LibraryListing {
   readonly createdAt: number;
 }
 
-const SELECT = "SELECT id, name, description, created_at FROM libraries";
+/** A listing with the library's state as it was last told; null before that. */
+export interface ListedLibrary extends LibraryListing {
+  readonly summary: LibrarySummary | null;
+}
 
-function toListing(row: readonly unknown[]): LibraryListing {
+const SELECT = "SELECT id, name, description, created_at, summary FROM libraries";
+
+function toListing(row: readonly unknown[]): ListedLibrary {
   return {
     id: row[0] as string,
     name: row[1] as string,
     description: row[2] as string | null,
     createdAt: row[3] as number,
+    summary: row[4] === null ? null : (JSON.parse(row[4] as string) as LibrarySummary),
   };
 }
 
@@ -57,7 +64,7 @@ export async function readListings(
   database: Database,
   after: string,
   limit: number,
-): Promise<LibraryListing[]> {
+): Promise<ListedLibrary[]> {
   const sql = `${SELECT} WHERE state = 'active' AND id > ? ORDER BY id LIMIT ?`;
   const [rows = []] = await database.read([{ sql, args: [after, limit] }]);
   return rows.map(toListing);

@@ -14,7 +14,8 @@ export interface Pool {
   close(id: string): Promise<void>;
   /** True from `closeAll` on: nothing may be added any more. */
   readonly isOver: boolean;
-  closeAll(): Promise<void>;
+  /** Closes all of them for good, and returns what they were. */
+  closeAll(): Promise<readonly Library[]>;
 }
 
 interface Opened {
@@ -25,21 +26,19 @@ interface Opened {
 
 const TIDY_EVERY_MS = 5_000;
 
-export function createPool(options: {
+export interface PoolOptions {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly telemetry: Telemetry;
-}): Pool {
-  const { clock, limits, telemetry } = options;
-  const open = new Map<string, Opened>();
-  let isOver = false;
-  const close = async (id: string): Promise<void> => {
-    const opened = open.get(id);
-    open.delete(id);
-    telemetry.gauge("open_libraries", open.size);
-    await opened?.library.then((library) => library.close());
-  };
-  /** Closes what nobody uses; past the bound, what was used longest ago. */
+  /** Called when one was closed that may be opened again. */
+  readonly onClosed: (library: Library) => Promise<void>;
+}
+
+/** Closes what nobody uses; past the bound, what was used longest ago. */
+function createTidier(
+  { clock, limits, telemetry }: PoolOptions,
+  { open, close }: { readonly open: ReadonlyMap<string, Opened>; readonly close: Pool["close"] },
+) {
   const tidy = async (): Promise<void> => {
     const now = clock.monotonic();
     let surplus = open.size - limits.openLibraries;
@@ -52,14 +51,33 @@ export function createPool(options: {
     }
   };
   let tidying: Promise<void> | null = null;
-  const startTidying = (): void => {
+  const start = (): void => {
     tidying ??= tidy()
       .catch((error: unknown) =>
         telemetry.log("error", "An idle library could not be closed.", { error }),
       )
       .finally(() => (tidying = null));
   };
-  const stopTidying = clock.every(TIDY_EVERY_MS, startTidying);
+  return { start, stop: clock.every(TIDY_EVERY_MS, start) };
+}
+
+export function createPool(options: PoolOptions): Pool {
+  const { clock, limits, telemetry } = options;
+  const open = new Map<string, Opened>();
+  let isOver = false;
+  const shut = async (id: string): Promise<Library | undefined> => {
+    const opened = open.get(id);
+    open.delete(id);
+    telemetry.gauge("open_libraries", open.size);
+    const library = await opened?.library;
+    await library?.close();
+    return library;
+  };
+  const close = async (id: string): Promise<void> => {
+    const library = await shut(id);
+    if (library !== undefined) await options.onClosed(library);
+  };
+  const tidier = createTidier(options, { open, close });
   return {
     get: (id) => {
       const opened = open.get(id);
@@ -74,7 +92,7 @@ export function createPool(options: {
         () => open.delete(id),
       );
       telemetry.gauge("open_libraries", open.size);
-      if (open.size > limits.openLibraries) startTidying();
+      if (open.size > limits.openLibraries) tidier.start();
       return library;
     },
     get ids() {
@@ -89,8 +107,9 @@ export function createPool(options: {
     },
     closeAll: async () => {
       isOver = true;
-      stopTidying();
-      await Promise.all([...open.keys()].map(close));
+      tidier.stop();
+      const closed = await Promise.all([...open.keys()].map(shut));
+      return closed.flatMap((library) => library ?? []);
     },
   };
 }

@@ -175,6 +175,8 @@ export const libraries = sqliteTable("libraries", {
   state: text().notNull(),
   createdAt: integer("created_at").notNull(),
   mergedInto: text("merged_into"),
+  /** The library's state as it was last told, so that listing opens none: JSON. */
+  summary: text(),
 });
 
 export const nodes = sqliteTable("nodes", {

@@ -39,7 +39,7 @@ export async function restoreLibrary(library: Database, catalog: Database): Prom
   await catalog.write([
     {
       sql: `INSERT INTO libraries (id, name, description, state, created_at) VALUES (?, ?, ?, 'active', ?)
-        ON CONFLICT (id) DO UPDATE SET state = 'active'`,
+        ON CONFLICT (id) DO UPDATE SET state = 'active', summary = NULL`,
       args: [id ?? null, name ?? null, description ?? null, createdAt ?? null],
     },
   ]);

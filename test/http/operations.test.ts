@@ -90,3 +90,33 @@ test("file.delete takes along what is attached to the files: tags, places in alb
   }
   expect(await world.count("SELECT count(*) FROM tombstones")).toBe(8);
 });
+
+test("a list of many libraries opens none of them, and tells how far each was when it was closed", async () => {
+  const opened: string[] = [];
+  await using world = await createWorld({
+    decorate: (name, database) => {
+      opened.push(name);
+      return database;
+    },
+  });
+  await world.insertAlbum("a");
+  const ids = [world.library.state.id];
+  for (const name of Array.from({ length: 19 }, (_, index) => `${index}`)) {
+    ids.push((await world.send("POST", "/v1/libraries", { name })).body.id);
+  }
+  for (const id of ids) await world.service.catalog.release(id);
+  opened.length = 0;
+  const listed = (await world.send("GET", "/v1/libraries?limit=1000")).body.libraries;
+  expect(opened).toEqual([]);
+  expect(listed.map(({ id }: { id: string }) => id)).toEqual(ids.toSorted());
+  for (const one of listed) {
+    const isFirst = one.id === world.library.state.id;
+    expect(one).toMatchObject({ head: isFirst ? 1 : 0, epoch: 1, leader_device_id: "node" });
+    expect(Object.keys(one).length).toBe(9);
+  }
+  const [, , last] = listed;
+  expect((await world.send("GET", `/v1/libraries/${last.id}`)).body).toMatchObject({
+    history_id: last.history_id,
+    created_at: last.created_at,
+  });
+});

@@ -3,13 +3,14 @@ import { SERVICE_WIDE, requireGrant } from "../../auth/capability.ts";
 import type { Clock } from "../../base/clock.ts";
 import { mayWrite } from "../../lease/lease.ts";
 import type { LibraryState } from "../../lease/lease.ts";
+import type { LibrarySummary } from "../../library/summary.ts";
 import { librarySchema, revocationSchema } from "../../protocol/commit.ts";
 import type { Service } from "../../service.ts";
 import { answer, readBody } from "../body.ts";
 import { authenticate, bodyLimits, openFor, parse, readLimit, toPage } from "../context.ts";
 import type { AppEnv } from "../context.ts";
 
-function describe(state: LibraryState) {
+function describe(state: LibrarySummary) {
   return {
     id: state.id,
     name: state.name,
@@ -55,9 +56,7 @@ export function libraryRoutes(service: Service): Hono<AppEnv> {
       const limit = readLimit(c, service);
       const after = c.req.query("after") ?? c.req.query("cursor") ?? "";
       const { page, nextCursor } = toPage(await catalog.list(after, limit + 1), limit);
-      const libraries = [];
-      for (const { id } of page) libraries.push(describe(await catalog.describe(id)));
-      return answer(c.req.raw, { libraries, next_cursor: nextCursor });
+      return answer(c.req.raw, { libraries: page.map(describe), next_cursor: nextCursor });
     })
     .get("/v1/libraries/:library", async (c) => {
       await authenticate(c, service);
