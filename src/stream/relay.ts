@@ -61,6 +61,8 @@ async function* readParts(
   const reader = body.getReader();
   const cancel = (): void => void reader.cancel().catch(() => {});
   signal.addEventListener("abort", cancel);
+  // It may have been given up before the answer was here.
+  if (signal.aborted) cancel();
   try {
     for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
   } finally {

@@ -57,6 +57,21 @@ test("a leader that cannot be reached: its node's subscribers get the events fro
   expect(positions(await read).at(-1)).toBe(12);
 });
 
+/**
+ * Found by seed 1003 of the simulation: the stream arrived in the moment it was given up, nobody was
+ * left to give it up again, and the node's subscribers heard nothing more.
+ */
+test("I6: a leader's stream that comes when it was given up is left, and another one is opened", async () => {
+  await using cluster = await createCluster();
+  const [a, b] = cluster.nodes;
+  await b.library();
+  cluster.late.add("a");
+  const stream = await b.ask(`${cluster.at}/events?encoding=json&after=0`);
+  const read = readUntil(stream, 3);
+  for (let count = 0; count < 3; count += 1) await a.insert(`${count}`);
+  expect(positions(await read).at(-1)).toBe(3);
+});
+
 test("a transaction over several types, a delete and a bulk pass the relay as the leader sent them", async () => {
   await using cluster = await createCluster();
   const [a, b] = cluster.nodes;

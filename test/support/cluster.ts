@@ -22,6 +22,7 @@ export async function createCluster(options: ClusterOptions = {}) {
   const token = await tokenFor([{ library: "*", role: "owner" }]);
   const cut = new Set<string>();
   const slow = new Set<string>();
+  const late = new Set<string>();
   const requests: { readonly from: string; readonly to: string; readonly path: string }[] = [];
   const apps = new Map<string, ReturnType<typeof createApp>>();
   let isLosing = false;
@@ -45,6 +46,10 @@ export async function createCluster(options: ClusterOptions = {}) {
           const { promise, reject } = Promise.withResolvers<never>();
           init?.signal?.addEventListener("abort", () => reject(new TypeError("Aborted.")));
           await promise;
+        }
+        if (late.delete(host)) {
+          await new Promise((resolve) => init?.signal?.addEventListener("abort", resolve));
+          return new Response(new ReadableStream());
         }
         const answer = await app.request(url, init);
         if (!isLosing) return answer;
@@ -94,6 +99,8 @@ export async function createCluster(options: ClusterOptions = {}) {
     requests,
     /** Nodes that take requests of other nodes and do not answer. */
     slow,
+    /** Nodes whose next answer to another node comes when that has given it up, and is a silent stream. */
+    late,
     /** The next request between nodes is carried out, but its answer never arrives. */
     loseNextAnswer: () => {
       isLosing = true;
