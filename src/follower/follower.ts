@@ -28,6 +28,8 @@ export interface FollowerTimes {
   readonly verifyMs: number;
   /** Tries again what was blocked or refused: the device may have been upgraded or let in. */
   readonly haltedMs: number;
+  /** Leaves a stream of the leader that says nothing; its heartbeats come every 15 s. */
+  readonly silenceMs: number;
 }
 
 export const defaultTimes: FollowerTimes = {
@@ -35,10 +37,12 @@ export const defaultTimes: FollowerTimes = {
   heartbeatMs: 30_000,
   verifyMs: 60_000,
   haltedMs: 60_000,
+  silenceMs: 40_000,
 };
 
 export interface FollowerOptions {
   readonly libraryId: string;
+  /** Several nodes that serve it stand there with commas between. */
   readonly leaderUrl: string;
   readonly token: string;
   readonly device: { readonly id: string; readonly name: string };
@@ -99,6 +103,7 @@ export function toEvent(error: unknown): FollowerEvent {
 function createMachine(telemetry: Telemetry, labels: { readonly library: string }) {
   let state: State = "connecting";
   let reason: string | null = null;
+  const isWaiting = (): boolean => state === "live" || state === "waiting";
   return {
     get state() {
       return state;
@@ -106,7 +111,8 @@ function createMachine(telemetry: Telemetry, labels: { readonly library: string 
     get reason() {
       return reason;
     },
-    isWaiting: (): boolean => state === "live" || state === "waiting",
+    isWaiting,
+    isResting: (): boolean => isWaiting() || isHalted(state),
     move: (event: FollowerEvent, why: string | null = null): void => {
       const next = transitions[state][event];
       if (next !== state) {
@@ -138,11 +144,9 @@ export function createFollower(options: FollowerOptions): Follower {
   const random = options.random ?? Math.random;
   const { times, upstream, outbox, bell, steps, machine } = createParts(options);
   const { seen } = steps;
-  const { move } = machine;
+  const { move, isResting } = machine;
   let requested: FollowerEvent | null = null;
   let running: Promise<void> | null = null;
-
-  const isResting = (): boolean => machine.isWaiting() || isHalted(machine.state);
 
   /** One step of a state that works. */
   const work = async (): Promise<void> => {
@@ -173,22 +177,21 @@ export function createFollower(options: FollowerOptions): Follower {
   };
 
   const run = async (): Promise<void> => {
-    const listening = listen();
-    while (!isOver(machine.state)) await (isResting() ? rest() : work());
-    // Whoever still waits for hints looks up, and sees that it is over.
-    bell.ring();
-    await listening;
-  };
-
-  const listen = (): Promise<void> =>
-    listenForHints({
+    const listening = listenForHints({
       upstream,
       bell,
+      clock: options.clock,
+      silenceMs: times.silenceMs,
       random,
       after: () => seen.last?.state.head ?? 0,
       isOver: () => isOver(machine.state),
       onHint: () => (machine.isWaiting() ? bell.ring() : undefined),
     });
+    while (!isOver(machine.state)) await (isResting() ? rest() : work());
+    // Whoever still waits for hints looks up, and sees that it is over.
+    bell.ring();
+    await listening;
+  };
 
   return {
     get status() {

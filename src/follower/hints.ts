@@ -1,28 +1,44 @@
 import { backoffMs } from "../base/backoff.ts";
+import type { Clock } from "../base/clock.ts";
 import type { Bell } from "./bell.ts";
 import type { Upstream } from "./upstream.ts";
 
 export interface HintOptions {
   readonly upstream: Upstream;
   readonly bell: Bell;
+  readonly clock: Clock;
+  /** A stream that says nothing for so long has nobody at its other end. */
+  readonly silenceMs: number;
   readonly random: () => number;
   readonly after: () => number;
   readonly isOver: () => boolean;
   readonly onHint: () => void;
 }
 
-/** Reads one stream of the leader to its end. Resolves to whether anything came. */
-async function readOnce(options: HintOptions, signal: AbortSignal): Promise<boolean> {
-  const body = await options.upstream.events(options.after(), signal);
-  if (body === null) return false;
-  const reader = body.getReader();
-  signal.addEventListener("abort", () => void reader.cancel().catch(() => {}));
+/** Reads one stream of the leader until it ends or falls silent. Resolves to whether anything came. */
+async function readOnce(options: HintOptions, abort: AbortController): Promise<boolean> {
+  const { upstream, clock, silenceMs } = options;
+  let heardAt = clock.monotonic();
+  const stopListening = clock.every(silenceMs / 4, () => {
+    if (clock.monotonic() - heardAt < silenceMs) return;
+    // TCP would wait for hours for a machine that is gone.
+    upstream.leave();
+    abort.abort();
+  });
   let isFruitful = false;
-  for (let part = await reader.read(); !part.done; part = await reader.read()) {
-    isFruitful = true;
-    options.onHint();
+  try {
+    const body = await upstream.events(options.after(), abort.signal);
+    const reader = body?.getReader();
+    abort.signal.addEventListener("abort", () => void reader?.cancel().catch(() => {}));
+    for (let part = await reader?.read(); part?.done === false; part = await reader?.read()) {
+      isFruitful = true;
+      heardAt = clock.monotonic();
+      options.onHint();
+    }
+    return isFruitful;
+  } finally {
+    stopListening();
   }
-  return isFruitful;
 }
 
 /**
@@ -36,7 +52,7 @@ export async function listenForHints(options: HintOptions): Promise<void> {
     const unwatch = bell.onRing(() => {
       if (isOver()) abort.abort();
     });
-    const isFruitful = await readOnce(options, abort.signal).catch(() => false);
+    const isFruitful = await readOnce(options, abort).catch(() => false);
     unwatch();
     failures = isFruitful ? 0 : failures + 1;
     if (!isOver()) await bell.pause(backoffMs(failures, options.random()));

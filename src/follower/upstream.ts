@@ -1,4 +1,5 @@
 import { readAnswer } from "../base/answer.ts";
+import type { Clock } from "../base/clock.ts";
 import { SyncError, errorTable } from "../protocol/errors.ts";
 import type { ErrorCode, ErrorFacts } from "../protocol/errors.ts";
 import { renameKeys, toCamelCase } from "../base/case.ts";
@@ -42,10 +43,12 @@ export interface Checksums {
 }
 
 export interface UpstreamOptions {
+  /** One address, or those of several nodes with commas between: they are asked in turn. */
   readonly url: string;
   readonly libraryId: string;
   readonly token: string;
   readonly fetch: Fetch;
+  readonly clock: Clock;
 }
 
 /** The leader, as a follower speaks to it. Every refusal of the leader is thrown as its `SyncError`. */
@@ -60,6 +63,8 @@ export interface Upstream {
   events(after: number, signal: AbortSignal): Promise<ReadableStream<Uint8Array> | null>;
   /** Sends a write as it is; the leader's answer is the caller's, whatever it says. */
   send(path: string, init: RequestInit): Promise<Response>;
+  /** The node that is asked now does not answer: asks the next from here on. */
+  leave(): void;
 }
 
 /** The answer's problem as the error it was. */
@@ -123,10 +128,43 @@ const REPLY_MS = 30_000;
 const REPLY_BYTES = 67_108_864;
 const LINE_CHARS = 16_777_216;
 
-async function* readLines(body: ReadableStream<Uint8Array>): AsyncGenerator<SnapshotLine> {
+/** The parts of a body that may be long, as long as they come. @throws overloaded after a silence */
+async function* readParts(
+  body: ReadableStream<Uint8Array>,
+  clock: Clock,
+): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader();
+  // Null while the reader works on what came.
+  let waitsSince: number | null = null;
+  let isSilent = false;
+  const stopListening = clock.every(REPLY_MS / 4, () => {
+    isSilent ||= waitsSince !== null && clock.monotonic() - waitsSince > REPLY_MS;
+    if (isSilent) reader.cancel().catch(() => {});
+  });
+  const read = async () => {
+    waitsSince = clock.monotonic();
+    const part = await reader.read();
+    waitsSince = null;
+    return part;
+  };
+  try {
+    for (let part = await read(); !part.done; part = await read()) yield part.value;
+    if (!isSilent) return;
+    const detail = `The leader sent nothing for ${REPLY_MS} ms.`;
+    throw new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail });
+  } finally {
+    stopListening();
+    reader.cancel().catch(() => {});
+  }
+}
+
+async function* readLines(
+  body: ReadableStream<Uint8Array>,
+  clock: Clock,
+): AsyncGenerator<SnapshotLine> {
   const decoder = new TextDecoder();
   let rest = "";
-  for await (const part of body as unknown as AsyncIterable<Uint8Array>) {
+  for await (const part of readParts(body, clock)) {
     rest += decoder.decode(part, { stream: true });
     const lines = rest.split("\n");
     rest = lines.pop() ?? "";
@@ -138,23 +176,53 @@ async function* readLines(body: ReadableStream<Uint8Array>): AsyncGenerator<Snap
   }
 }
 
-export function createUpstream(options: UpstreamOptions): Upstream {
-  const { url, libraryId, token } = options;
+/** Requests to whichever node is asked now. */
+interface Line {
+  /** The answer, whatever it says. @throws overloaded when there is none */
+  readonly send: (path: string, init?: RequestInit) => Promise<Response>;
+  /** A good answer. @throws what the node said instead */
+  readonly get: (path: string, init?: RequestInit) => Promise<Response>;
+  readonly leave: () => void;
+}
+
+function createLine({ url: urls, libraryId, token, fetch }: UpstreamOptions): Line {
+  const addresses = urls.split(",");
+  let turn = 0;
+  /** Of several requests that found the same node dead, one goes on to the next. */
+  const leaveFrom = (asked: number): void => {
+    if (turn === asked) turn += 1;
+  };
   const send = async (path: string, init: RequestInit = {}): Promise<Response> => {
     const headers = new Headers(init.headers);
     headers.set("authorization", `Bearer ${token}`);
+    const asked = turn;
+    const url = addresses[asked % addresses.length] ?? "";
     try {
-      return await options.fetch(`${url}/v1/libraries/${libraryId}${path}`, { ...init, headers });
+      return await fetch(`${url}/v1/libraries/${libraryId}${path}`, { ...init, headers });
     } catch (cause) {
+      leaveFrom(asked);
       const detail = `The leader at ${url} cannot be reached.`;
       throw new SyncError("overloaded", { retryAfterSeconds: 1 }, { cause, detail });
     }
   };
-  const get = async (path: string, init: RequestInit = {}): Promise<Response> => {
-    const response = await send(path, init);
-    if (!response.ok) throw await toError(response);
-    return response;
+  return {
+    send,
+    get: async (path, init) => {
+      const asked = turn;
+      const response = await send(path, init);
+      if (response.ok) return response;
+      const error = await toError(response);
+      // What this node cannot do now, another may.
+      if (/later|leader/.test(errorTable[error.code].retry)) leaveFrom(asked);
+      throw error;
+    },
+    leave: () => leaveFrom(turn),
   };
+}
+
+export function createUpstream(options: UpstreamOptions): Upstream {
+  const { clock } = options;
+  const { send, get, leave } = createLine(options);
   const soon = () => ({ signal: AbortSignal.timeout(REPLY_MS) });
   const json = async <Answer>(path: string): Promise<Answer> => {
     const response = await get(path, soon());
@@ -196,7 +264,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
       if (types !== null) query.set("types", types.join(","));
       if (afterKey !== null) query.set("after_key", afterKey);
       const { body } = await get(`/snapshot?${query.toString()}`);
-      if (body !== null) yield* readLines(body);
+      if (body !== null) yield* readLines(body, clock);
     },
     checksums: () => json("/checksum"),
     register: (device) => post("/devices", device),
@@ -204,5 +272,6 @@ export function createUpstream(options: UpstreamOptions): Upstream {
       post("/positions", { device_id: deviceId, sequence, epoch }),
     events: async (after, signal) => (await get(`/events?after=${after}`, { signal })).body,
     send,
+    leave,
   };
 }

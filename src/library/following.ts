@@ -107,7 +107,7 @@ async function prepare(
   ]);
   // A replica that exists goes on without its leader; a new one needs to know whom it copies.
   if (known.length > 0) return;
-  const upstream = createUpstream({ ...request, url: leaderUrl, fetch: options.fetch });
+  const upstream = createUpstream({ ...options, ...request, url: leaderUrl });
   const description = await upstream.describe();
   await adopt(options, libraryId, description);
   await catalog.release(libraryId);

@@ -1,3 +1,4 @@
+import type { Clock } from "../base/clock.ts";
 import { createUpstream, toError } from "../follower/upstream.ts";
 import type { Fetch, SnapshotLine } from "../follower/upstream.ts";
 import { readAnswer } from "../base/answer.ts";
@@ -15,8 +16,12 @@ const REPLY_BYTES = 1_048_576;
 const PAGE = 1_000;
 
 /** The other service, over its own routes. */
-export function createRemoteSide(fetch: Fetch, { url, token }: RemoteAddress): Side {
-  const upstreamOf = (libraryId: string) => createUpstream({ url, libraryId, token, fetch });
+export function createRemoteSide(
+  options: { readonly fetch: Fetch; readonly clock: Clock },
+  { url, token }: RemoteAddress,
+): Side {
+  const { fetch } = options;
+  const upstreamOf = (libraryId: string) => createUpstream({ ...options, url, libraryId, token });
   const post = async (path: string, body: object): Promise<Record<string, unknown>> => {
     const response = await fetch(`${url}/v1/libraries${path}`, {
       method: "POST",

@@ -105,7 +105,7 @@ export async function register(
   await registerDevice(database, { id, name }, clock.now());
   roll.changed();
   const own = { id: lease.deviceId, name: lease.nodeUrl ?? lease.deviceId };
-  const upstream = createUpstream({ url, libraryId, token, fetch });
+  const upstream = createUpstream({ url, libraryId, token, fetch, clock });
   return upstream.register(own).then(
     () => id,
     (error: unknown) => {
@@ -116,9 +116,12 @@ export async function register(
 }
 
 /** The two are one library already: one history under one leader. Copies that went apart have two. */
-async function isJoined({ catalog, fetch }: SetupOptions, request: SetupRequest): Promise<boolean> {
+async function isJoined(
+  { catalog, fetch, clock }: SetupOptions,
+  request: SetupRequest,
+): Promise<boolean> {
   const { remoteUrl: url, remoteToken: token, remoteLibraryId, localLibraryId } = request;
-  const upstream = createUpstream({ url, libraryId: remoteLibraryId, token, fetch });
+  const upstream = createUpstream({ url, libraryId: remoteLibraryId, token, fetch, clock });
   const theirs = await upstream.describe();
   const { state } = await catalog.open(localLibraryId);
   if (theirs.historyId === state.historyId && theirs.leaderDeviceId === state.leaderDeviceId) {
@@ -146,7 +149,7 @@ export async function step(
   const remote = { url: request.remoteUrl, token: request.remoteToken };
   const sides = {
     local: createLocalSide(options),
-    remote: createRemoteSide(options.fetch, remote),
+    remote: createRemoteSide(options, remote),
   };
   const isNew = work.state.historyId === "" && doneCount === 0;
   if (isNew && (await isJoined(options, request))) return { ...work, doneCount: copies.length };

@@ -38,6 +38,7 @@ export interface RelayOptions {
   readonly state: LibraryState;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
+  readonly limits: { readonly heartbeatMs: number };
   readonly readLog: ReadLog;
   readonly openUpstream: OpenUpstream;
   /** Reads head and leader from the database. */
@@ -49,6 +50,8 @@ export interface RelayOptions {
 const POLL_MS = 100;
 const RETRY_MS = 1_000;
 const CONNECT_MS = 2_000;
+/** Heartbeats that may stay away before the leader counts as hung. */
+const BEATS_MISSED = 3;
 
 /** The type that filters ask for: of the record, or of the bulk. */
 const typeOf = ({ kind }: WireEvent): string => String(kind.data["resource_type"]);
@@ -126,8 +129,9 @@ function createIntake(options: RelayOptions) {
 
 /** The stream from the leader, while it lasts. */
 function createLine(options: RelayOptions, receive: (values: readonly unknown[]) => boolean) {
-  const { hub, state, clock, telemetry } = options;
+  const { hub, state, clock, telemetry, limits } = options;
   let upstream: { readonly abort: AbortController; readonly epoch: number } | null = null;
+  let heardAt = 0;
 
   /** Follows the leader's stream until it ends. Answers false when it could not be opened. */
   const follow = async (signal: AbortSignal): Promise<boolean> => {
@@ -144,8 +148,10 @@ function createLine(options: RelayOptions, receive: (values: readonly unknown[])
       stopWaiting();
       if (body === null) return false;
       upstream = { abort, epoch };
+      heardAt = clock.monotonic();
       telemetry.count("relay_streams");
       for await (const { values } of readValues(readParts(body, abort.signal))) {
+        heardAt = clock.monotonic();
         if (signal.aborted || !receive(values)) break;
       }
       return true;
@@ -162,8 +168,10 @@ function createLine(options: RelayOptions, receive: (values: readonly unknown[])
   return {
     follow,
     /** Leaves the stream when it has fallen silent, or is no longer the leader's. */
-    check: (isSilent: boolean): void => {
-      if (isSilent || (upstream !== null && upstream.epoch < state.epoch)) upstream?.abort.abort();
+    check: (isBehind: boolean): void => {
+      if (upstream === null) return;
+      const isHung = clock.monotonic() - heardAt > BEATS_MISSED * limits.heartbeatMs;
+      if (isBehind || isHung || upstream.epoch < state.epoch) upstream.abort.abort();
     },
   };
 }
@@ -220,8 +228,7 @@ export function createRelay(options: RelayOptions): Relay {
       const isBehind = hub.head < state.head;
       if (!isBehind) behindSince = 0;
       else if (behindSince === 0) behindSince = clock.monotonic();
-      const isSilent = behindSince > 0 && clock.monotonic() - behindSince > RETRY_MS / 2;
-      line.check(isSilent);
+      line.check(behindSince > 0 && clock.monotonic() - behindSince > RETRY_MS / 2);
     },
     catchUp,
     get isRunning() {

@@ -67,6 +67,7 @@ export function withFaults(database: Database, options: FaultyDatabaseOptions): 
     ...database,
     read: reads(database.read),
     readPrimary: reads(database.readPrimary),
+    readNear: reads(database.readNear),
     write: (statements) =>
       around("write", () =>
         database.write(

@@ -123,9 +123,10 @@ test("I1, I4, I5: a merge whose services are killed again and again goes on, and
   ]);
   client.close();
   const catalog = createClient({ url: `file:${services.directory}/0/catalog.db` });
-  const { rows } = await catalog.execute("SELECT input FROM jobs");
+  const sql = "SELECT count(*) AS count FROM jobs WHERE instr(input, ?)";
+  const { rows } = await catalog.execute(sql, [services.token]);
   catalog.close();
-  expect(rows.filter(({ input }) => String(input).includes(services.token))).toEqual([]);
+  expect(rows[0]?.["count"]).toBe(0);
   // Under its old id the library is the shared one, which this service follows.
   while ((await send(0, `/v1/libraries/${ours}`)).body.head !== COUNT - 1) await Bun.sleep(50);
   expect((await send(0, `/v1/libraries/${ours}`)).body.id).toBe(theirs);

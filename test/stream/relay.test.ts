@@ -112,3 +112,20 @@ test("a node with no subscribers keeps no stream to the leader", async () => {
   while (hub.size > 0 && performance.now() < deadline) await Bun.sleep(20);
   expect(hub.size).toBe(0);
 });
+
+test("a leader that hangs while nothing is written is left by its relays, and found again", async () => {
+  await using cluster = await createCluster({ limits: { heartbeatMs: 500 } });
+  const [a, b] = cluster.nodes;
+  const upstreams = () => cluster.requests.filter(({ path }) => path.endsWith("/events")).length;
+  const stream = await b.ask(`${cluster.at}/events?encoding=json&after=0`);
+  const read = readUntil(stream, 2);
+  await a.insert("one");
+  while (upstreams() === 0) await Bun.sleep(10);
+  cluster.slow.add("a");
+  // It holds its lease and the log says nothing new: only the missing heartbeats tell.
+  const before = upstreams();
+  while (upstreams() === before) await Bun.sleep(20);
+  cluster.slow.delete("a");
+  await a.insert("two");
+  expect(positions(await read)).toEqual([1, 2]);
+}, 20_000);

@@ -15,6 +15,16 @@ export interface ClusterOptions {
   readonly telemetry?: Telemetry;
 }
 
+/** A stream that swallows what comes while it is mute. */
+function mute({ body, status, headers }: Response, isMute: () => boolean): Response {
+  const gate = new TransformStream<Uint8Array, Uint8Array>({
+    transform: (part, controller) => {
+      if (!isMute()) controller.enqueue(part);
+    },
+  });
+  return new Response(body?.pipeThrough(gate), { status, headers });
+}
+
 /** Several nodes over the same database files; requests between them are counted, and can be cut. */
 export async function createCluster(options: ClusterOptions = {}) {
   const { count = 2, leaseMs = 15_000, limits = {}, telemetry = silentTelemetry } = options;
@@ -52,6 +62,7 @@ export async function createCluster(options: ClusterOptions = {}) {
           return new Response(new ReadableStream());
         }
         const answer = await app.request(url, init);
+        if (pathname.endsWith("/events")) return mute(answer, () => slow.has(host));
         if (!isLosing) return answer;
         isLosing = false;
         throw new TypeError("The connection was reset.");
@@ -97,7 +108,7 @@ export async function createCluster(options: ClusterOptions = {}) {
     /** Nodes that no other node reaches. */
     cut,
     requests,
-    /** Nodes that take requests of other nodes and do not answer. */
+    /** Nodes that take requests of other nodes and do not answer; their streams say nothing more. */
     slow,
     /** Nodes whose next answer to another node comes when that has given it up, and is a silent stream. */
     late,

@@ -2,7 +2,8 @@ import { hostname } from "node:os";
 import type { Command } from "commander";
 import * as v from "valibot";
 import { systemClock } from "../../base/clock.ts";
-import type { FollowerStatus } from "../../follower/follower.ts";
+import { isId } from "../../base/id.ts";
+import type { Follower, FollowerStatus } from "../../follower/follower.ts";
 import type { Following } from "../../library/following.ts";
 import {
   chooseLibrary,
@@ -31,7 +32,11 @@ export function addFollow(program: Command): void {
   program
     .command("follow")
     .description("keep a full replica of a library of another service, and serve it here")
-    .argument("<url>", "the service that leads the library", parseUrl)
+    .argument(
+      "<url>",
+      "the service that leads the library; commas between several nodes",
+      parseUrls,
+    )
     .option("--library <id>", "id or name of the library (default: the only one there is)")
     .option("--token <token>", "what that service lets in (default: $SYNCLINE_TOKEN)")
     .option("--database <url>", "where the replica lies", "file:./replica/{database}.db")
@@ -59,14 +64,12 @@ async function follow(url: string, options: FollowOptions): Promise<void> {
   });
   stopOnSignal(running);
   writeLine(`Syncline listens at ${running.url}`);
-  const libraryId = await findLibrary(running.following, { url, token, named: options.library });
-  const follower = await running.following.follow({
-    libraryId,
-    leaderUrl: url,
-    token,
-    deviceName: options.name,
+  const begun = begin(running.following, { url, token, options });
+  // A service that follows nothing is not what was asked for.
+  const follower = await begun.catch(async (error: unknown) => {
+    await running.stop();
+    throw error;
   });
-  writeLine(`Follows library ${libraryId} of ${url}`);
   let told = "";
   systemClock.every(WATCH_MS, () => {
     const line = formatStatus(follower.status);
@@ -75,25 +78,53 @@ async function follow(url: string, options: FollowOptions): Promise<void> {
   });
 }
 
-/** Asks the leader, which may be down: then what was followed there before goes on. */
+async function begin(
+  following: Following,
+  { url, token, options }: { url: string; token: string; options: FollowOptions },
+): Promise<Follower> {
+  const libraryId = await findLibrary(following, { url, named: options.library, token });
+  const deviceName = options.name;
+  const follower = await following.follow({ libraryId, leaderUrl: url, token, deviceName });
+  writeLine(`Follows library ${libraryId} of ${url}`);
+  return follower;
+}
+
+function parseUrls(text: string): string {
+  return text.split(",").map(parseUrl).join(",");
+}
+
+/** What was followed there before goes on, whether or not the leader can be asked. */
 async function findLibrary(
   following: Following,
-  {
-    url,
-    token,
-    named,
-  }: { readonly url: string; readonly token: string; readonly named?: string | undefined },
+  { url, named, token }: { url: string; named?: string | undefined; token: string },
 ): Promise<string> {
+  const known = [...following.statuses()].flatMap(([id, { leaderUrl }]) =>
+    leaderUrl === url ? [id] : [],
+  );
+  const [only] = isId(named) ? known.filter((id) => id === named.toLowerCase()) : known;
+  const isClear = only !== undefined && (named === undefined ? known.length === 1 : isId(named));
+  if (isClear) return only;
   try {
-    return await chooseLibrary(connect({ url, token }), named);
-  } catch (error) {
-    const known = [...following.statuses()].flatMap(([id, { leaderUrl }]) =>
-      leaderUrl === url && (named === undefined || named.toLowerCase() === id) ? [id] : [],
+    return await askAny(url.split(","), (address) =>
+      chooseLibrary(connect({ url: address, token }), named),
     );
-    const [only] = known;
+  } catch (error) {
     if (only === undefined || known.length > 1) throw error;
     writeNotice(`The leader cannot be asked; library ${only} is followed on.`);
     return only;
+  }
+}
+
+/** What the first node says that answers. @throws what the last one did */
+async function askAny<Answer>(
+  [first = "", ...others]: readonly string[],
+  ask: (address: string) => Promise<Answer>,
+): Promise<Answer> {
+  try {
+    return await ask(first);
+  } catch (error) {
+    if (others.length === 0) throw error;
+    return askAny(others, ask);
   }
 }
 
