@@ -37,6 +37,19 @@ async function runInHub(): Promise<number> {
   }
 }
 
+const SECOND = 1_000;
+/** Tells how far a run is, at most every half minute. */
+function createTell(): (progress: string) => void {
+  const started = performance.now();
+  let toldAt = started;
+  return (progress) => {
+    const now = performance.now();
+    if (now - toldAt < 30 * SECOND) return;
+    toldAt = now;
+    console.error(`${Math.round((now - started) / SECOND)} s: ${progress}`);
+  };
+}
+
 for (const variant of variants) {
   const { hub } = values;
   if (variant === "network" && hub === undefined) {
@@ -48,6 +61,7 @@ for (const variant of variants) {
     seed: Number(values.seed),
     durationMs: minutes * 60_000,
     writerCount: Number(values.writers),
+    tell: createTell(),
     ...(hub === undefined ? {} : { hub }),
   });
   console.log(outcome.summary);

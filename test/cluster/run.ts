@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly leaseMs?: number;
   /** The namespace of the clients, for the variant `network`. */
   readonly hub?: string;
+  /** Hears of a long run what its clients have counted so far. */
+  readonly tell?: (progress: string) => void;
 }
 
 export interface RunOutcome {
@@ -73,9 +75,13 @@ export async function runCluster(options: RunOptions): Promise<RunOutcome> {
     index % 2 === 0 ? runAppender(world) : runRegisterClient(world, registers),
   );
   const kinds = faultKinds[variant];
+  // A fault takes its time too, and more of it on a machine that is busy.
+  const endsAt = performance.now() + durationMs;
   for (const fault of planFaults({ seed, kinds, durationMs, leaseMs })) {
+    if (performance.now() > endsAt) break;
     await Bun.sleep(fault.afterMs);
     await inflict(world, fault, network);
+    options.tell?.(countsOf(world));
   }
   world.isOver = true;
   world.giveUpAt = performance.now() + GRACE_MS;
@@ -87,11 +93,13 @@ export async function runCluster(options: RunOptions): Promise<RunOutcome> {
     world.writes.map(({ record }) => record).filter((record) => !isRegister.has(record)),
   );
   const broken = await judge(world, lines);
-  const counts = [...world.counts]
-    .map(([what, times]) => `${what} ${times}`)
-    .toSorted((a, b) => (a < b ? -1 : 1));
-  const summary = `${variant}, seed ${seed}: ${counts.join(", ")}`;
+  const summary = `${variant}, seed ${seed}: ${countsOf(world)}`;
   return { name: `${variant}-${seed}`, broken, summary, world };
+}
+
+function countsOf({ counts }: ClusterWorld): string {
+  const lines = [...counts].map(([what, times]) => `${what} ${times}`);
+  return lines.toSorted((a, b) => (a < b ? -1 : 1)).join(", ");
 }
 
 /** Writes down what the clients saw. Answers what to tell of a broken run. */
