@@ -52,7 +52,7 @@ function createGround(options: ClientOptions, onChange: () => void) {
   const { rules, clock = systemClock, random = Math.random } = options;
   const fetchIt = options.fetch ?? ((url: string, init: RequestInit) => fetch(url, init));
   const transport = createTransport({ ...options, fetch: fetchIt });
-  const life = { isClosed: false, problem: null as ClientProblem | null };
+  const life = { isClosed: false, isQueueRead: false, problem: null as ClientProblem | null };
   const report = (problem: ClientProblem): void => {
     life.problem = problem;
     options.onProblem?.(problem);
@@ -128,6 +128,13 @@ export function createEngine(options: ClientOptions, onSignedOut: () => void) {
   });
   const loadQueue = (): Promise<void> =>
     keeper.loadQueue().then(outbox.restore).catch(ground.onFailure);
+  /** Nothing is sent before the disk said how another tab may have sent it. */
+  const activate = (): void => {
+    const { isLeader, isPaused, state } = session.standing;
+    outbox.setActive(
+      isLeader && !isPaused && life.isQueueRead && !life.isClosed && mayWrite(state),
+    );
+  };
   const session = createSession({
     ...ground,
     feed,
@@ -136,7 +143,10 @@ export function createEngine(options: ClientOptions, onSignedOut: () => void) {
     onLead: () => {
       if (life.isClosed) return;
       keeper.setWriting(true, !session.standing.hasHeardLeader);
-      void loadQueue();
+      void loadQueue().then(() => {
+        life.isQueueRead = true;
+        activate();
+      });
     },
     onState: (state, why) => {
       if (state === "live") {
@@ -144,7 +154,7 @@ export function createEngine(options: ClientOptions, onSignedOut: () => void) {
         conflicts.refresh();
       }
       requests.setOpen(mayRead(state) && cache.cursor >= 0);
-      outbox.setActive(session.standing.isLeader && mayWrite(state));
+      activate();
       if (why === null) onChange();
       else ground.report(why);
     },

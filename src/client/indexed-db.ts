@@ -1,5 +1,4 @@
 import { createKeeper } from "./keeper.ts";
-import type { QueuedMutation } from "./mutation.ts";
 import type { Persistence } from "./persistence.ts";
 import { recordKey } from "./record.ts";
 
@@ -55,16 +54,19 @@ export function openIndexedDb(options: { readonly name: string }): Persistence {
   // Whoever uses it is told; nobody is told twice.
   opening.catch(() => {});
 
-  /** Changes the entry of a mutation, which keeps its place in the order. */
-  const change = async (
-    id: string,
-    work: (queue: IDBObjectStore, order: IDBValidKey | undefined) => void,
+  /** Changes the entries of mutations, which keep their places in the order, in one transaction. */
+  const change = async <One>(
+    ones: readonly One[],
+    idOf: (one: One) => string,
+    work: (queue: IDBObjectStore, one: One, order: IDBValidKey | undefined) => void,
   ): Promise<void> => {
     const tx = (await opening).transaction("queue", "readwrite", { durability: "strict" });
     const stored = commit(tx);
     const queue = tx.objectStore("queue");
-    const lookup = queue.index("id").getKey(id);
-    lookup.addEventListener("success", () => work(queue, lookup.result));
+    for (const one of ones) {
+      const lookup = queue.index("id").getKey(idOf(one));
+      lookup.addEventListener("success", () => work(queue, one, lookup.result));
+    }
     await stored;
   };
 
@@ -94,12 +96,20 @@ export function openIndexedDb(options: { readonly name: string }): Persistence {
       tx.objectStore("meta").put(step.meta, "base");
       await stored;
     },
-    putMutation: (mutation: QueuedMutation) =>
-      change(mutation.id, (queue, order) => void queue.put(mutation, order)),
-    dropMutation: (id) =>
-      change(id, (queue, order) => {
-        if (order !== undefined) queue.delete(order);
-      }),
+    putMutations: (mutations) =>
+      change(
+        mutations,
+        ({ id }) => id,
+        (queue, mutation, order) => void queue.put(mutation, order),
+      ),
+    dropMutations: (ids) =>
+      change(
+        ids,
+        (id) => id,
+        (queue, _, order) => {
+          if (order !== undefined) queue.delete(order);
+        },
+      ),
     close: async () => (await opening).close(),
     destroy: async () => {
       (await opening).close();

@@ -24,8 +24,8 @@ export function createKeeper(disk: Persistence, parts: KeeperParts): Keeper {
       if (damagedCount > 0) onComplaint(`${damagedCount} waiting mutations cannot be read.`);
       return mutations;
     },
-    putMutation: (mutation) => disk.putMutation(mutation),
-    dropMutation: (id) => disk.dropMutation(id),
+    putMutations: (mutations) => disk.putMutations(mutations),
+    dropMutations: (ids) => disk.dropMutations(ids),
     close: () => disk.close(),
     destroy: () => disk.destroy(),
   };

@@ -38,8 +38,12 @@ export function openMemory(disk: MemoryDisk = createMemoryDisk()): Persistence {
       for (const text of step.droppedQueries) disk.queries.delete(text);
       disk.meta = step.meta;
     },
-    putMutation: async (mutation) => void disk.queue.set(mutation.id, mutation),
-    dropMutation: async (id) => void disk.queue.delete(id),
+    putMutations: async (mutations) => {
+      for (const mutation of mutations) disk.queue.set(mutation.id, mutation);
+    },
+    dropMutations: async (ids) => {
+      for (const id of ids) disk.queue.delete(id);
+    },
     close: async () => {},
     destroy: async () => {
       clear();

@@ -19,11 +19,17 @@ export type MutationRequest =
   | { readonly kind: "batch"; readonly changes: readonly ClientChange[] }
   | { readonly kind: "action"; readonly name: string; readonly input: Fields };
 
-/** A mutation as it waits, on disk and in every tab. `problem`: refused, and kept until decided on. */
+/** A mutation as it waits, on disk and in every tab. */
 export interface QueuedMutation {
   readonly id: string;
   readonly request: MutationRequest;
+  /** Refused, and kept until decided on. */
   readonly problem?: ClientProblem;
+  /**
+   * How it is sent, once that is decided: by itself under its own id, or with others as one batch under
+   * the id of their group. It is on disk before the first attempt, so that a later one is the same (I5).
+   */
+  readonly group?: "alone" | { readonly id: string; readonly at: number };
 }
 
 /** What became of a mutation. `sequence` is null when it changed nothing. */
@@ -41,8 +47,14 @@ export type Settlement =
       readonly records: readonly TypedRecord[];
     }
   | { readonly kind: "rejected"; readonly problem: ClientProblem };
+export interface Ended {
+  readonly mutation: QueuedMutation;
+  readonly settlement: Settlement;
+}
 /** "later": not yet, for want of the network, of a token or of a service that is not busy. */
-export type Outcome = Settlement | { readonly kind: "later"; readonly problem: ClientProblem };
+export type Outcome =
+  | { readonly kind: "ended"; readonly ends: readonly Ended[] }
+  | { readonly kind: "later"; readonly problem: ClientProblem };
 
 function applyChange(draft: Draft, change: ClientChange): void {
   const { operation, type, id, data = {} } = change;
@@ -91,43 +103,124 @@ function post(transport: Transport, { id, request }: QueuedMutation): Promise<Js
   });
 }
 
+/** How many of a backlog go at once, and from how many on that is worth it. */
+const groupSize = { least: 10, most: 100 };
+
+const groupId = (group: QueuedMutation["group"]): string | null =>
+  typeof group === "object" ? group.id : null;
+const placeOf = ({ group }: QueuedMutation): number => (typeof group === "object" ? group.at : 0);
+
+/** The first that are to be sent together: as was decided before, or as many changes as stand in a row. */
+export function nextGroup(waiting: readonly QueuedMutation[]): readonly QueuedMutation[] {
+  const first = waiting.slice(0, 1);
+  const decided = first[0]?.group;
+  if (decided === "alone") return first;
+  if (decided !== undefined)
+    return waiting
+      .filter(({ group }) => groupId(group) === decided.id)
+      .sort((left, right) => placeOf(left) - placeOf(right));
+  const isFree = ({ request, group }: QueuedMutation): boolean =>
+    request.kind === "commit" && group === undefined;
+  const head = waiting.slice(0, groupSize.most);
+  const end = head.findIndex((one) => !isFree(one));
+  const row = end < 0 ? head : head.slice(0, end);
+  return row.length < groupSize.least ? first : row;
+}
+
+const changesOf = (request: MutationRequest): readonly ClientChange[] =>
+  request.kind === "batch" ? request.changes : request.kind === "commit" ? [request.change] : [];
+
+/**
+ * The records of an answer as they stand after all of its changes. The answer of an action does not say
+ * of which types its records are; the stream does.
+ */
+function lastRecords(
+  changes: readonly ClientChange[],
+  resources: readonly ClientRecord[],
+): readonly TypedRecord[] {
+  const last = new Map(changes.map((change) => [change.id.toLowerCase(), change]));
+  const records = new Map<string, TypedRecord>();
+  for (const record of resources) {
+    const change = last.get(record.id);
+    if (change !== undefined && change.operation !== "delete")
+      records.set(record.id, { type: change.type, record });
+  }
+  return [...records.values()];
+}
+
+const toSequence = (given: unknown): number | null => (typeof given === "number" ? given : null);
+const toRecords = (given: unknown): ClientRecord[] =>
+  (Array.isArray(given) ? given : []).flatMap((one) => toRecord(one) ?? []);
+
 function toSettlement(body: Fields, request: MutationRequest): Settlement {
-  const given = request.kind === "commit" ? [body["resource"]] : body["resources"];
-  const sequence = request.kind === "commit" ? body["sequence"] : body["last_sequence"];
-  const resources = (Array.isArray(given) ? given : []).flatMap((one) => toRecord(one) ?? []);
-  const types = new Map(
-    (request.kind === "batch"
-      ? request.changes
-      : request.kind === "commit"
-        ? [request.change]
-        : []
-    ).map(({ id, type }) => [id.toLowerCase(), type]),
-  );
+  const isOne = request.kind === "commit";
+  const resources = toRecords(isOne ? [body["resource"]] : body["resources"]);
+  const sequence = toSequence(body[isOne ? "sequence" : "last_sequence"]);
   return {
     kind: "committed",
-    receipt: {
-      sequence: typeof sequence === "number" ? sequence : null,
-      resources,
-      output: body["output"] ?? null,
-    },
-    // The answer of an action does not say of which types its records are; the stream does.
-    records: resources.flatMap((record) => {
-      const type = types.get(record.id);
-      return type === undefined ? [] : [{ type, record }];
-    }),
+    receipt: { sequence, resources, output: body["output"] ?? null },
+    records: lastRecords(changesOf(request), resources),
   };
 }
 
-/** Sends a mutation. The same id takes effect once, however often it is sent (I5). Never throws. */
-export async function sendMutation(
+/** What each of a group became: the answer lists their records in their order, and none for a deletion. */
+function divide(body: Fields, group: readonly QueuedMutation[]): readonly Ended[] {
+  const left = toRecords(body["resources"]);
+  const sequence = toSequence(body["last_sequence"]);
+  const changes = group.flatMap(({ request }) => changesOf(request));
+  const last = lastRecords(changes, left);
+  return group.map((mutation, index) => {
+    const { id, operation } = changes[index] ?? {};
+    const at =
+      operation === "delete" ? -1 : left.findIndex((record) => record.id === id?.toLowerCase());
+    const resources = at < 0 ? [] : left.splice(at, 1);
+    const receipt = { sequence, resources, output: null };
+    const records = last.filter(({ record }) => record === resources[0]);
+    return { mutation, settlement: { kind: "committed", receipt, records } };
+  });
+}
+
+/** Which of a group were refused: the one that the problem names. None: the others have to be asked for one by one. */
+export function refusedOf(
+  problem: ClientProblem,
+  group: readonly QueuedMutation[],
+): readonly Ended[] {
+  const { index, ...own } = problem;
+  const named = group.length > 1 ? group[Number(index)] : undefined;
+  if (named !== undefined)
+    return [{ mutation: named, settlement: { kind: "rejected", problem: own } }];
+  // Other content took effect under this id: what these are to do is for a person to say.
+  const isAll = group.length === 1 || problem.code === "mutation_reused";
+  if (!isAll) return [];
+  return group.map((mutation) => ({ mutation, settlement: { kind: "rejected", problem } }));
+}
+
+/** Sends one mutation, or a group as one batch. The same id takes effect once, however often it is sent (I5). Never throws. */
+export async function sendMutations(
   transport: Transport,
-  mutation: QueuedMutation,
+  group: readonly QueuedMutation[],
 ): Promise<Outcome> {
-  const reply = await post(transport, mutation);
-  if (reply.isOk) return toSettlement(reply.body, mutation.request);
+  const [first] = group;
+  if (first === undefined) return { kind: "ended", ends: [] };
+  const mutation_id = groupId(first.group);
+  const isAlone = mutation_id === null;
+  const reply = await (isAlone
+    ? post(transport, first)
+    : transport.json("batch", {
+        body: {
+          changes: group.flatMap(({ request }) => changesOf(request)).map(toWireChange),
+          mutation_id,
+        },
+      }));
+  if (reply.isOk) {
+    if (!isAlone) return { kind: "ended", ends: divide(reply.body, group) };
+    const settlement = toSettlement(reply.body, first.request);
+    return { kind: "ended", ends: [{ mutation: first, settlement }] };
+  }
   const { problem } = reply;
   const isLater = problem.retry !== "never" || problem.status === 401 || problem.status === 426;
-  return { kind: isLater ? "later" : "rejected", problem };
+  if (isLater) return { kind: "later", problem };
+  return { kind: "ended", ends: refusedOf(problem, group) };
 }
 
 export function isQueuedMutation(value: unknown): value is QueuedMutation {

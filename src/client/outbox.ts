@@ -5,8 +5,8 @@ import { createHandles } from "./handles.ts";
 import type { Handles } from "./handles.ts";
 import { createOfflineQueue } from "./offline-queue.ts";
 import type { OfflineQueue } from "./offline-queue.ts";
-import { sendMutation, toOverlay } from "./mutation.ts";
-import type { MutationRequest, QueuedMutation, Settlement } from "./mutation.ts";
+import { sendMutations, toOverlay } from "./mutation.ts";
+import type { Ended, MutationRequest, QueuedMutation, Settlement } from "./mutation.ts";
 import type { Keeper } from "./persistence.ts";
 import type { ClientRules } from "./rules.ts";
 import type { ClientProblem, Transport } from "./transport.ts";
@@ -23,7 +23,7 @@ export type OutboxMessage =
 export interface OutboxOptions {
   readonly cache: Cache;
   readonly rules: ClientRules;
-  readonly keeper: Pick<Keeper, "putMutation" | "dropMutation">;
+  readonly keeper: Pick<Keeper, "putMutations" | "dropMutations">;
   readonly transport: Transport;
   readonly clock: Clock;
   readonly random: () => number;
@@ -134,15 +134,28 @@ function restore(desk: Desk, stored: readonly QueuedMutation[]): void {
   const { cache, queue, refused, saving } = desk;
   const own = [...queue.waiting, ...Array.from(saving.values(), ({ mutation }) => mutation)];
   const known = new Set(own.map(({ id }) => id));
-  const waiting = stored.filter(({ id, problem }) => problem === undefined && !known.has(id));
+  const pending = stored.filter(({ id, problem }) => problem === undefined && !saving.has(id));
+  const unknown = pending.filter(({ id }) => !known.has(id));
   for (const one of stored) if (one.problem !== undefined) refused.add(one);
   // Older ones come first in the overlay too.
-  if (waiting.length > 0)
+  if (unknown.length > 0)
     cache.batch(() => {
       for (const { id } of own) cache.reject(id);
-      for (const one of [...waiting, ...own]) show(desk, one);
+      for (const one of [...unknown, ...own]) show(desk, one);
     });
-  queue.restore(waiting);
+  queue.restore(pending);
+}
+
+/** What the disk is to forget, and what it is to keep otherwise than before. */
+function toStored(ends: readonly Ended[], again: readonly QueuedMutation[]) {
+  const done: string[] = [];
+  const kept = [...again];
+  for (const { mutation, settlement } of ends) {
+    const { id, request } = mutation;
+    if (settlement.kind === "committed") done.push(id);
+    else kept.push({ id, request, problem: settlement.problem });
+  }
+  return { done, kept };
 }
 
 /** Puts mutations on disk, then in the queue. */
@@ -151,7 +164,7 @@ function createWriter(desk: Desk, options: OutboxOptions) {
   const { keeper, onChange, onFailure, post } = options;
   const save = async (mutation: QueuedMutation): Promise<void> => {
     try {
-      await keeper.putMutation(mutation);
+      await keeper.putMutations([mutation]);
       handles.tell(mutation.id, "queued");
     } catch (error) {
       onFailure(error);
@@ -161,7 +174,10 @@ function createWriter(desk: Desk, options: OutboxOptions) {
     post({ kind: "queued", mutation });
     onChange();
   };
-  return (mutation: QueuedMutation): MutationHandle => {
+  return ({ id, request }: QueuedMutation): MutationHandle => {
+    // What would be sent at once is not to wait for the disk a second time.
+    const isNext = queue.isIdle && saving.size === 0;
+    const mutation: QueuedMutation = isNext ? { id, request, group: "alone" } : { id, request };
     show(desk, mutation);
     const handle = handles.open(mutation);
     saving.set(mutation.id, { mutation, saved: save(mutation) });
@@ -174,18 +190,21 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const { cache, rules, keeper, transport, onChange, onFailure, post } = options;
   const queue = createOfflineQueue({
     ...options,
-    send: (mutation) => sendMutation(transport, mutation),
+    send: (group) => sendMutations(transport, group),
     onSending: (id) => desk.handles.tell(id, "sent"),
-    onSettled: async (mutation, settlement) => {
-      settle(desk, mutation, settlement);
+    record: (mutations) => keeper.putMutations(mutations).catch(onFailure),
+    onSettled: async (ends, again) => {
+      cache.batch(() => {
+        for (const { mutation, settlement } of ends) settle(desk, mutation, settlement);
+      });
       onChange();
       // The others are told before the disk forgets: whoever takes over finds one or the other.
-      post({ kind: "settled", mutation, settlement });
-      const stored =
-        settlement.kind === "committed"
-          ? keeper.dropMutation(mutation.id)
-          : keeper.putMutation({ ...mutation, problem: settlement.problem });
-      await stored.catch(onFailure);
+      for (const end of ends) post({ kind: "settled", ...end });
+      const { done, kept } = toStored(ends, again);
+      await Promise.all([
+        done.length > 0 && keeper.dropMutations(done),
+        kept.length > 0 && keeper.putMutations(kept),
+      ]).catch(onFailure);
     },
   });
   const refused = createRefused({
@@ -193,7 +212,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     retry: (mutation) => void submit(mutation),
     discard: (id) => {
       post({ kind: "discarded", id });
-      keeper.dropMutation(id).catch(onFailure);
+      keeper.dropMutations([id]).catch(onFailure);
     },
   });
   const desk: Desk = { cache, rules, queue, refused, handles: createHandles(), saving: new Map() };

@@ -38,9 +38,10 @@ export interface Persistence {
   /** Waiting and refused mutations, in the order in which they were added. */
   loadQueue(): Promise<readonly unknown[]>;
   save(step: PersistedStep): Promise<void>;
-  /** Durable once it resolves. A known id keeps its place and is replaced. */
-  putMutation(mutation: QueuedMutation): Promise<void>;
-  dropMutation(id: string): Promise<void>;
+  /** All or none; durable once it resolves. A known id keeps its place and is replaced. */
+  putMutations(mutations: readonly QueuedMutation[]): Promise<void>;
+  /** All or none. */
+  dropMutations(ids: readonly string[]): Promise<void>;
   close(): Promise<void>;
   /** Deletes everything, and closes. */
   destroy(): Promise<void>;
@@ -61,7 +62,7 @@ export interface KeeperParts {
 /** Reads what a disk has, and writes the base behind the cache: rows and the cursor they lead to in one transaction. */
 export interface Keeper extends Pick<
   Persistence,
-  "putMutation" | "dropMutation" | "close" | "destroy"
+  "putMutations" | "dropMutations" | "close" | "destroy"
 > {
   /** Into the cache, unless the client was closed meanwhile. Answers what it is a copy of, if anything. */
   load(life: { readonly isClosed: boolean }): Promise<Identity | null>;
@@ -78,8 +79,8 @@ export interface Keeper extends Pick<
 export const nowhere: Keeper = {
   load: async () => null,
   loadQueue: async () => [],
-  putMutation: async () => {},
-  dropMutation: async () => {},
+  putMutations: async () => {},
+  dropMutations: async () => {},
   startFresh: () => {},
   setWriting: () => {},
   flush: async () => {},

@@ -71,12 +71,14 @@ function kindOf(run: readonly RenderedEntry[]): WireEvent["kind"] {
           },
         };
   }
+  // What is left of each record: one that was made and deleted again is deleted, and the other way round.
+  const last = [...new Map(run.map((one) => [one.entry.recordId, one])).values()];
   return {
     type: "ResourceBatchChanged",
     data: {
       resource_type,
-      resources: run.flatMap((one) => one.resource ?? []),
-      deleted_ids: run.flatMap((one) =>
+      resources: last.flatMap((one) => one.resource ?? []),
+      deleted_ids: last.flatMap((one) =>
         one.entry.changeType === "delete" ? one.entry.recordId : [],
       ),
       operation: entry.operation ?? "Update",

@@ -86,11 +86,11 @@ export function persistenceSuite(
 
   test(`OPT-08 (${name}): mutations come back in the order they were added, whatever became of others`, async () => {
     let disk = await open("queue");
-    for (const id of ["c", "a", "b"]) await disk.putMutation(mutation(id));
+    await disk.putMutations([mutation("c")]);
+    await disk.putMutations([mutation("a"), mutation("b")]);
     const problem = { code: "internal", status: 500, detail: "", retry: "later" } as const;
-    await disk.putMutation({ ...mutation("a"), problem });
-    await disk.dropMutation("c");
-    await disk.dropMutation("unknown");
+    await disk.putMutations([{ ...mutation("a"), problem }]);
+    await disk.dropMutations(["c", "unknown"]);
     await disk.save(step(1, { isFresh: true }));
     disk = await reopen("queue", disk);
     expect(await disk.loadQueue()).toEqual([{ ...mutation("a"), problem }, mutation("b")]);
@@ -100,7 +100,7 @@ export function persistenceSuite(
   test(`PERSIST-12 (${name}): destroying leaves nothing, the queue included`, async () => {
     const disk = await open("destroyed");
     await disk.save(step(1, { records: [storedAlbum("a")] }));
-    await disk.putMutation(mutation("a"));
+    await disk.putMutations([mutation("a")]);
     await disk.destroy();
     const again = await open("destroyed");
     const { meta, records } = await again.load();
