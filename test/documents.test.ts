@@ -1,6 +1,10 @@
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { mkdir, rm } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import type { Plugin } from "../src/resource/define.ts";
+import { createId } from "../src/base/id.ts";
+import { createWorld } from "./support/world.ts";
 
 const documents = [
   "llms.txt",
@@ -46,4 +50,43 @@ test("llms.txt names every command of the command line", async () => {
   const known = createProgram().commands.map((command) => command.name());
   const named = [...list.matchAll(/`([\w-]+)`/g)].map(([, name = ""]) => name);
   expect(named.toSorted()).toEqual(known.toSorted());
+});
+
+test("the README's application and the example of plugins/README.md are what the compiler accepts, and run", async () => {
+  const folder = resolve(`.cache/readme-${createId()}`);
+  await mkdir(folder, { recursive: true });
+  try {
+    const files = [
+      ...(await Bun.file("README.md").text()).matchAll(
+        /\n`([\w.]+\.tsx?)`[^`]*```tsx?\n([\s\S]*?)```/g,
+      ),
+    ];
+    expect(files.map(([, name]) => name)).toEqual(["syncline.config.ts", "rules.ts", "main.tsx"]);
+    for (const [, name = "", text = ""] of files) await Bun.write(join(folder, name), text);
+    const [, example = ""] =
+      /is started:\n\n```ts\n([\s\S]*?)```/.exec(await Bun.file("plugins/README.md").text()) ?? [];
+    await Bun.write(join(folder, "example.ts"), example);
+    const config = {
+      extends: "../../tsconfig.json",
+      compilerOptions: { types: ["vite/client"], exactOptionalPropertyTypes: false },
+      include: ["."],
+    };
+    await Bun.write(join(folder, "tsconfig.json"), JSON.stringify(config));
+    const compiler = Bun.spawnSync([resolve("node_modules/.bin/tsc"), "-p", folder]);
+    expect(compiler.stdout.toString()).toBe("");
+    for (const [name, query] of [
+      ["syncline.config.ts", "note.list"],
+      ["example.ts", "note.open"],
+    ]) {
+      const { plugins } = (await import(join(folder, name ?? ""))) as { plugins: Plugin[] };
+      await using world = await createWorld({ plugins });
+      const id = createId();
+      const change = { operation: "insert", id, data: { title: "milk" } };
+      await world.send("POST", `${world.at}/resources/note/commit`, change);
+      const answer = await world.send("POST", `${world.at}/query/${query}`, { input: {} });
+      expect(answer.body.data).toEqual([id]);
+    }
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });

@@ -12,6 +12,9 @@ export interface Clock {
 }
 
 /** The only place that reads real time. */
+/** Node's, where there is one; its types may not be. */
+declare const setImmediate: ((run: () => void) => unknown) | undefined;
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),

@@ -156,7 +156,9 @@ export function applyChange(
     throw notFound(change);
   }
   if (row !== null && change.operation === "insert") {
-    throw new SyncError("already_exists", { current: toWireResource(change.resource, row) });
+    const detail = `There is a ${change.resource.type} ${change.id} already; "update" or "upsert" changes it.`;
+    const current = toWireResource(change.resource, row);
+    throw new SyncError("already_exists", { current }, { detail });
   }
   if (row !== null) assertOwner(change, row, context.author);
   if (change.operation !== "delete") return write(change, slot, context);

@@ -77,7 +77,10 @@ export async function listLibraries(api: Api): Promise<LibrarySummary[]> {
 }
 
 /** The one library of that name, or the only one. @throws CommandError with what to do instead */
-export function pickLibrary(libraries: readonly LibrarySummary[], wanted?: string): string {
+export function pickLibrary(
+  libraries: readonly Pick<LibrarySummary, "id" | "name">[],
+  wanted?: string,
+): string {
   const fitting =
     wanted === undefined ? libraries : libraries.filter(({ name }) => name === wanted);
   const [first, ...others] = fitting;

@@ -1,7 +1,6 @@
 import type { Command } from "commander";
-import { bundledPlugins } from "../../../plugins/index.ts";
 import { createRegistry } from "../../resource/registry.ts";
-import { openNamed } from "../database.ts";
+import { findLibrary, openNamed } from "../database.ts";
 import { examineLibrary } from "../doctor.ts";
 import { CommandError } from "../errors.ts";
 import { writeLine } from "../output.ts";
@@ -13,12 +12,13 @@ export function addDoctor(program: Command): void {
   program
     .command("doctor")
     .description("replay a library's log, compare it with the live rows, print what differs")
-    .requiredOption("--library <id>", "the library's id")
-    .action(async ({ library }: { library: string }) => {
-      const database = openNamed(library);
+    .option("--library <id>", "id or name of the library (default: the only one there is)")
+    .action(async ({ library }: { library?: string }) => {
+      const { loadPlugins } = await import("../../runtime/process.ts");
+      const database = openNamed(await findLibrary(library));
       const { entryCount, recordCount, findings } = await examineLibrary(
         database,
-        createRegistry(bundledPlugins),
+        createRegistry(await loadPlugins()),
       );
       database.close();
       for (const finding of findings.slice(0, FINDINGS_SHOWN)) writeLine(finding);

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { isId } from "../../base/id.ts";
-import { openNamed } from "../database.ts";
+import { createRegistry } from "../../resource/registry.ts";
+import { openCatalogDatabase, openNamed } from "../database.ts";
 import { UsageError } from "../errors.ts";
 import { writeLine } from "../output.ts";
 import { restoreLibrary } from "../restore.ts";
@@ -13,8 +14,9 @@ export function addRestore(program: Command): void {
     .action(async (name: string) => {
       const isUnderstood: boolean = isId(name);
       if (!isUnderstood) throw new UsageError(`${name} is not the id of a library.`);
+      const { loadPlugins } = await import("../../runtime/process.ts");
       const library = openNamed(name);
-      const catalog = openNamed("catalog");
+      const catalog = await openCatalogDatabase(createRegistry(await loadPlugins()));
       try {
         const { id, historyId, head } = await restoreLibrary(library, catalog);
         writeLine(`Library ${id} is at ${head} in its new history ${historyId}.`);

@@ -13,13 +13,17 @@ export function addServe(program: Command): void {
     .command("dev")
     .description("run the service for development, and show how to try it")
     .action(async () => {
-      const { serve, stopOnSignal } = await import("../../runtime/bun.ts");
+      const { loadPlugins, serve, stopOnSignal } = await import("../../runtime/bun.ts");
       const { createDemo } = await import("../demo.ts");
       const { createInspector } = await import("../inspector/pages.ts");
       const demo = createDemo();
       const inspector = createInspector();
-      const pages: typeof demo = (request) => inspector(request) ?? demo(request);
-      const running = await serve({ mode: "development", env: process.env, pages });
+      const plugins = await loadPlugins();
+      // The demonstration and the first steps are about the bundled plugins.
+      const hasAlbums = plugins.some(({ name }) => name === "album");
+      const pages: typeof demo = (request) =>
+        inspector(request) ?? (hasAlbums ? demo(request) : null);
+      const running = await serve({ mode: "development", env: process.env, pages, plugins });
       stopOnSignal(running);
       const { url, dataDir, secret } = running;
       const token =
@@ -32,7 +36,7 @@ export function addServe(program: Command): void {
               ttlSeconds: daySeconds,
               clock: systemClock,
             });
-      writeLine(formatWelcome({ url, dataDir, token }));
+      writeLine(formatWelcome({ url, dataDir, token, hasAlbums }));
     });
   program
     .command("start")
@@ -52,18 +56,27 @@ export interface Welcome {
   readonly url: string;
   readonly dataDir: string | null;
   readonly token: string | null;
+  /** Whether the bundled plugins are there, which the demonstration and the example need. */
+  readonly hasAlbums: boolean;
 }
 
 /** The greeting of `dev`: lines that can be pasted as they are. */
-export function formatWelcome({ url, dataDir, token }: Welcome): string {
+export function formatWelcome({ url, dataDir, token, hasAlbums }: Welcome): string {
   const album = `{"resource_type":"album","operation":"upsert","id":"${createId()}","data":{"name":"Iceland"}}`;
   // A fragment stays in the browser: it is in no request, and so in no log.
-  const demo =
+  const pages =
     token === null
       ? ""
-      : `\n  Open the demonstration: ${url}/#token=${token}\n  Open the inspector:     ${url}/inspector#token=${token}\n\n`;
+      : `\n${hasAlbums ? `  Open the demonstration: ${url}/#token=${token}\n` : ""}  Open the inspector:     ${url}/inspector#token=${token}\n\n`;
+  const commit = hasAlbums
+    ? `
+  # Commit an album:
+  curl -s ${url}/v1/libraries/$LIBRARY/commit -H "Authorization: Bearer $TOKEN" \\
+    -H "Content-Type: application/json" -d '${album}'
+`
+    : "";
   return `Syncline listens at ${url}
-${demo}${dataDir === null ? "" : `Its data lies in ${dataDir}\n`}Read about every route at ${url}/docs
+${pages}${dataDir === null ? "" : `Its data lies in ${dataDir}\n`}Read about every route at ${url}/docs
 
   # ${token === null ? "A token that your issuer signed:" : "An owner's token, good for one day:"}
   export TOKEN=${token ?? "..."}
@@ -75,9 +88,5 @@ ${demo}${dataDir === null ? "" : `Its data lies in ${dataDir}\n`}Read about ever
   # Watch its events, in another terminal with the same two variables:
   curl -N "${url}/v1/libraries/$LIBRARY/events?encoding=json" \\
     -H "Authorization: Bearer $TOKEN" -H "Accept: text/event-stream"
-
-  # Commit an album:
-  curl -s ${url}/v1/libraries/$LIBRARY/commit -H "Authorization: Bearer $TOKEN" \\
-    -H "Content-Type: application/json" -d '${album}'
-`;
+${commit}`;
 }
