@@ -36,7 +36,13 @@ export function createWriter(options: WriterOptions) {
   };
   const compose = (): Attempt => {
     const mutationId = random.id();
-    if (random.chance(0.7)) {
+    const kind = random.next();
+    if (kind < 0.1) {
+      // An action is a transaction of its own, which reads before it writes.
+      const body = { input: { id: random.pick(ids) }, mutation_id: mutationId };
+      return { mutationId, path: "actions/album.delete", body, outcome: null };
+    }
+    if (kind < 0.7) {
       return {
         mutationId,
         path: "commit",

@@ -28,7 +28,7 @@ test("S1 to S7: three nodes, 120 seeds: leases move, requests are forwarded, str
   await holdAll({ nodeCount: 3, from: 1_000, count: 120 });
 }, 600_000);
 
-test("I7: nodes, a device that follows and two browsers, 30 seeds: all that is shown is what is stored", async () => {
+test("I7: nodes, a device that follows and two browsers of two tabs, 30 seeds: all that is shown is what is stored", async () => {
   await holdAll({ nodeCount: 3, deviceCount: 1, browserCount: 2, from: 2_000, count: 30 });
 }, 300_000);
 

@@ -48,13 +48,16 @@ function createLocks() {
   };
 }
 
-/** A browser whose tabs live in this process. */
-export function createBrowser(name: string) {
+/** A browser whose tabs live in this process, and hear each other through the channel of a host. */
+export function createBrowser(
+  name: string,
+  channel: TabsHost["BroadcastChannel"] = BroadcastChannel,
+) {
   const locks = createLocks();
   return {
     openTab: (): { tabs: Tabs; crash: () => void } => {
       const tab = {};
-      const tabs = createTabs(name, { locks: locks.of(tab), BroadcastChannel });
+      const tabs = createTabs(name, { locks: locks.of(tab), BroadcastChannel: channel });
       const crash = (): void => {
         tabs.close();
         locks.kill(tab);
