@@ -136,6 +136,8 @@ test("I4: a service that is killed and started again over the same files goes on
   let app = world.app;
   const client = world.open({ fetch: async (url, init) => app.fetch(new Request(url, init)) });
   await client.insert("album", { name: "before" }).done;
+  // A commit needs no stream: one that is still being opened would not hear the goodbye.
+  await until(client.status, live);
   world.library.hub.goodbye("shutdown", 0);
   app = { fetch: () => Promise.reject(new TypeError("down")) } as unknown as typeof app;
   const handle = client.insert("album", { name: "during" });
@@ -172,8 +174,30 @@ test("PERSIST-10: another registry drops what is stored with its cursor", async 
   expect([...disk.records.keys()].includes("album:ghost")).toBe(false);
 });
 
-test("14,000 rows on disk are read in one go, in seconds even from a stand-in", async () => {
-  const disk = openIndexedDb({ name: createId() });
+/** The least of three runs, in milliseconds: what else the machine does only adds. */
+async function leastMs(work: () => Promise<unknown>): Promise<number> {
+  let least = Infinity;
+  for (let run = 0; run < 3; run += 1) {
+    const started = performance.now();
+    await work();
+    least = Math.min(least, performance.now() - started);
+  }
+  return least;
+}
+
+/** The same rows by the bare calls of the browser. */
+async function readBare(name: string): Promise<number> {
+  const opening = indexedDB.open(`syncline:${name}`);
+  await new Promise((resolve) => opening.addEventListener("success", resolve));
+  const rows = opening.result.transaction("records").objectStore("records").getAll();
+  await new Promise((resolve) => rows.addEventListener("success", resolve));
+  opening.result.close();
+  return rows.result.length;
+}
+
+test("14,000 rows on disk are read in one go, in not much more than a bare read of their store takes", async () => {
+  const name = createId();
+  const disk = openIndexedDb({ name });
   const records = Array.from({ length: 14_000 }, (_, index) => ({
     type: "file",
     id: `f${index}`,
@@ -184,10 +208,12 @@ test("14,000 rows on disk are read in one go, in seconds even from a stand-in", 
   const none = { queries: [], droppedRecords: [], droppedQueries: [] };
   const meta = { cursor: 14_000, historyId: "h", registryHash: "r" };
   await disk.save({ meta, isFresh: true, records, ...none });
-  const started = performance.now();
-  const { records: read } = await disk.load();
-  expect(read.length).toBe(14_000);
-  // The stand-in clones in JavaScript; the target of 0.3 s is for a browser.
-  expect(performance.now() - started).toBeLessThan(3_000);
+  expect(await readBare(name)).toBe(14_000);
+  const bareMs = await leastMs(() => readBare(name));
+  const oursMs = await leastMs(async () => {
+    const { length } = (await disk.load()).records;
+    expect(length).toBe(14_000);
+  });
+  expect(oursMs / bareMs).toBeLessThan(2);
   await disk.destroy();
-}, 20_000);
+}, 60_000);

@@ -1,4 +1,8 @@
 import { expect, test } from "bun:test";
+import { createId } from "../../src/base/id.ts";
+import { trimLog } from "../../src/log/retention.ts";
+import { createMemoryDisk, openMemory } from "../../src/client/index.ts";
+import { createClientWorld, until } from "../support/client-world.ts";
 import { clientRules } from "../../plugins/rules/index.ts";
 import { createCache } from "../../src/client/cache.ts";
 import { toQueryKey } from "../../src/client/query-key.ts";
@@ -70,4 +74,47 @@ test("a record that turns out not to exist is news to whoever watches it", () =>
   cache.subscribeRecord("album", "x", () => (count += 1));
   cache.putMissing({ type: "album", id: "x" }, 0);
   expect([count, cache.record("album", "x").isKnown]).toEqual([1, true]);
+});
+
+test("C6: a device that was away while the log was trimmed begins afresh, and keeps what it wrote", async () => {
+  await using world = await createClientWorld();
+  const { database, state } = world.library;
+  const disk = createMemoryDisk();
+  const open = (more: object = {}) => world.open({ persistence: openMemory(disk), ...more });
+  const [kept, gone] = [createId(), createId()];
+  await world.insertAlbum("kept", kept);
+  await world.insertAlbum("gone", gone);
+  const before = open();
+  const list = before.query("album.list", {});
+  list.subscribe(() => {});
+  await until(list, ({ data }) => data.length === 2);
+  await before.close();
+  const away = open({ fetch: () => Promise.reject(new TypeError("no network")) });
+  await away.ready;
+  const handle = away.insert("album", { name: "written away" });
+  await until(handle, ({ state: fate }) => fate === "queued");
+  await away.close();
+
+  await world.write({ resource_type: "album", operation: "delete", id: gone });
+  await world.insertAlbum("new");
+  const trimmed = await trimLog(database, state, {
+    beforeMs: Date.now() + 1_000,
+    activeSinceMs: 0,
+  });
+  expect(trimmed).toBe(4);
+  expect(disk.meta?.cursor).toBe(2);
+
+  const client = open();
+  const albums = client.query("album.list", {});
+  albums.subscribe(() => {});
+  await client.ready;
+  expect(albums.getSnapshot().data.map(({ id }) => id)).toContain(gone);
+  await client.synced();
+  const { data } = await until(albums, ({ isStale, isFetching }) => !isStale && !isFetching);
+  expect(data.map(({ name }) => name)).toEqual(["kept", "new", "written away"]);
+  expect(data.map(({ id }) => id)).toContain(kept);
+  expect(client.status.getSnapshot().cursor).toBe(5);
+  await client.close();
+  expect(disk.records.get(`album:${gone}`)?.record ?? null).toBeNull();
+  expect(disk.queue.size).toBe(0);
 });

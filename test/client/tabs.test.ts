@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { createId } from "../../src/base/id.ts";
 import { createMemoryDisk, openMemory } from "../../src/client/index.ts";
+import type { Tabs } from "../../src/client/index.ts";
 import { createBrowser } from "../support/browser.ts";
 import { createClientWorld, until } from "../support/client-world.ts";
 import type { BundledClient } from "../support/client-world.ts";
@@ -12,8 +13,16 @@ function openBrowser(world: World) {
   const browser = createBrowser(createId());
   const disk = createMemoryDisk();
   const streams = { open: 0 };
-  const openTab = () => {
-    const { tabs, crash } = browser.openTab();
+  /** `hears`: which messages of the others arrive. */
+  const openTab = (hears: (kind: string) => boolean = () => true) => {
+    const { tabs: whole, crash } = browser.openTab();
+    const tabs: Tabs = {
+      ...whole,
+      onMessage: (listener) =>
+        whole.onMessage((message) => {
+          if (hears(message.kind)) listener(message);
+        }),
+    };
     const life = { isDead: false };
     const client = world.open({
       tabs,
@@ -145,18 +154,38 @@ test("C14: who takes over writes a base that is whole", async () => {
   );
 });
 
-test("C15: a tab that missed frames has them sent again", async () => {
+test("C15: a tab that missed frames has the stream opened again from its cursor, and the others pass over what they have", async () => {
   await using world = await createClientWorld();
-  const { openTab } = openBrowser(world);
+  const { openTab, streams } = openBrowser(world);
   const leader = openTab().client;
+  const leaderList = watch(leader);
+  const events = leader.events();
   await until(leader.status, live);
-  const late = openTab().client;
+  const lost = { due: 0, count: 0 };
+  const dropped = Promise.withResolvers<void>();
+  const late = openTab((kind) => {
+    if (kind !== "frames" || lost.due === 0) return true;
+    lost.due -= 1;
+    lost.count += 1;
+    dropped.resolve();
+    return false;
+  }).client;
   const list = watch(late);
   await until(late.status, live);
   await until(list, ({ status }) => status === "ready");
+  lost.due = 1;
   await world.insertAlbum("a");
-  await until(list, ({ data }) => data.length === 1);
-  expect(late.status.getSnapshot().cursor).toBe(1);
+  await until(leaderList, ({ data }) => data.length === 1);
+  await dropped.promise;
+  expect([late.status.getSnapshot().cursor, streams.open]).toEqual([0, 1]);
+  await world.insertAlbum("b");
+  await until(list, ({ data }) => data.length === 2);
+  expect(names(list.getSnapshot().data)).toEqual(["a", "b"]);
+  expect([lost.count, late.status.getSnapshot().cursor, streams.open]).toEqual([1, 2, 2]);
+  await until(leader.status, live);
+  await world.insertAlbum("c");
+  const heard = [await events.next(), await events.next(), await events.next()];
+  expect(heard.map(({ value }) => value.envelope.sequence)).toEqual([1, 2, 3]);
 });
 
 test("PERSIST-12: signing out in one tab closes all and leaves nothing on disk", async () => {

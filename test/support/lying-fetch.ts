@@ -52,45 +52,63 @@ function garble(body: ReadableStream<Uint8Array>, at: number): ReadableStream<Ui
   );
 }
 
+/** What may go wrong, and how often: the share of the requests that it can strike. */
+const shares = {
+  late: 0.1,
+  requestLost: 0.06,
+  overloaded: 0.03,
+  rateLimited: 0.03,
+  unauthorized: 0.03,
+  replyLost: 0.1,
+  /** Of streams alone, from here on. */
+  expired: 0.03,
+  doubled: 0.3,
+  cut: 0.5,
+  garbled: 0.1,
+};
+export type Fault = keyof typeof shares;
+export const everyFault = Object.keys(shares) as readonly Fault[];
+
 /**
  * A network that lies until it heals: requests and replies get lost, answers come late, streams are
- * cut in the middle of a frame, garbled, or begin before the cursor so that events come twice.
+ * cut in the middle of a frame, garbled, or begin before the cursor so that events come twice. What is
+ * `due` strikes at the first occasion, whatever chance says, and is then taken out.
  */
-export function createLyingFetch(direct: Fetch, random: () => number) {
-  const network = { isHealed: false, isDown: false, faultCount: 0 };
-  const chance = (share: number): boolean => {
-    const isHit = !network.isHealed && random() < share;
-    if (isHit) network.faultCount += 1;
-    return isHit;
-  };
+export function createLyingFetch(direct: Fetch, random: () => number, due: Set<Fault>) {
+  const network = { isHealed: false };
+  const strikes = (fault: Fault): boolean =>
+    !network.isHealed && (due.delete(fault) || random() < shares[fault]);
   const lost = (): never => {
     throw new TypeError("The network lost it.");
   };
-  const fetch: Fetch = async (url, init) => {
-    if (network.isDown) lost();
-    if (chance(0.1)) await new Promise((resolve) => setTimeout(resolve, random() * 30));
-    if (chance(0.06)) lost();
-    if (chance(0.03)) return problem(503, "overloaded", { "retry-after": "0" });
-    if (chance(0.03)) return problem(429, "rate_limited", { "retry-after": "0" });
-    if (chance(0.03)) return problem(401, "unauthorized");
-    const isStream = url.includes("/events");
-    if (isStream && chance(0.03)) return problem(410, "cursor_expired");
-    const asked = new URL(url);
+  const refusal = (): Response | null => {
+    if (strikes("overloaded")) return problem(503, "overloaded", { "retry-after": "0" });
+    if (strikes("rateLimited")) return problem(429, "rate_limited", { "retry-after": "0" });
+    return strikes("unauthorized") ? problem(401, "unauthorized") : null;
+  };
+  const stream = async (asked: URL, init: RequestInit): Promise<Response> => {
+    if (strikes("expired")) return problem(410, "cursor_expired");
     const after = Number(asked.searchParams.get("after") ?? 0);
-    if (isStream && after > 0 && chance(0.3))
-      asked.searchParams.set("after", String(Math.max(0, after - Math.floor(random() * 20))));
+    if (after > 0 && strikes("doubled"))
+      asked.searchParams.set("after", String(Math.max(0, after - 1 - Math.floor(random() * 20))));
     const response = await direct(String(asked), init);
-    if (!isStream && chance(0.1)) {
-      await response.arrayBuffer();
-      lost();
-    }
-    if (response.body === null || !isStream || network.isHealed) return response;
-    if (chance(0.5)) {
-      const body = cutAfter(response.body, Math.floor(200 + random() * 4_000));
-      return new Response(body, response);
-    }
-    if (chance(0.1)) return new Response(garble(response.body, 300 + random() * 1_000), response);
+    const { body } = response;
+    if (body === null) return response;
+    if (strikes("cut"))
+      return new Response(cutAfter(body, Math.floor(200 + random() * 4_000)), response);
+    if (strikes("garbled")) return new Response(garble(body, 300 + random() * 1_000), response);
     return response;
+  };
+  const fetch: Fetch = async (url, init) => {
+    if (strikes("late")) await new Promise((resolve) => setTimeout(resolve, random() * 30));
+    if (strikes("requestLost")) lost();
+    const refused = refusal();
+    if (refused !== null) return refused;
+    if (url.includes("/events")) return stream(new URL(url), init);
+    const response = await direct(url, init);
+    if (!strikes("replyLost")) return response;
+    await response.arrayBuffer();
+    return lost();
   };
   return { network, fetch };
 }
