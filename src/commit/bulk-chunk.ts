@@ -4,7 +4,7 @@ import type { LibraryState } from "../lease/lease.ts";
 import { SyncError, isSyncError, toProblem, withIndex } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Registry } from "../resource/registry.ts";
-import { guardOf, isRefused } from "../store/database.ts";
+import { guardOf, isRefused } from "../store/failure.ts";
 import type { Database } from "../store/database.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { saveOperation } from "./bulk-operation.ts";

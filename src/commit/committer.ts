@@ -1,5 +1,5 @@
 import type { Limits } from "../protocol/limits.ts";
-import { guardOf } from "../store/database.ts";
+import { guardOf } from "../store/failure.ts";
 import type { Receipt, Submission } from "./change.ts";
 import { assertLeading, createGroupRunner } from "./group-runner.ts";
 import type { GroupOptions } from "./group-runner.ts";

@@ -3,7 +3,7 @@ import { mayWrite } from "../lease/lease.ts";
 import type { LibraryState } from "../lease/lease.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { CompiledResource } from "../resource/compile.ts";
-import { guardOf, isRefused } from "../store/database.ts";
+import { guardOf, isRefused } from "../store/failure.ts";
 import type { Database } from "../store/database.ts";
 import type { Span, Telemetry } from "../telemetry/telemetry.ts";
 import { planGroup } from "./group.ts";

@@ -2,7 +2,7 @@ import { HASH_MASK } from "../base/hash.ts";
 import { decodeRow, encodeRow } from "../resource/compile.ts";
 import type { CompiledResource, Row } from "../resource/compile.ts";
 import type { Database, Statement } from "../store/database.ts";
-import { isRefused } from "../store/database.ts";
+import { isRefused } from "../store/failure.ts";
 import { recordHash } from "./write.ts";
 
 /**

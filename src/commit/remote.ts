@@ -10,7 +10,7 @@ import { BULK_MODEL_TYPE, appendEntries, redactBefore } from "../log/sync-log.ts
 import type { LogEntry } from "../log/sync-log.ts";
 import type { CompiledResource, Row } from "../resource/compile.ts";
 import type { Registry } from "../resource/registry.ts";
-import { guardOf, isRefused } from "../store/database.ts";
+import { guardOf, isRefused } from "../store/failure.ts";
 import type { RowsStatement, Statement } from "../store/database.ts";
 import type { CommittedEntry } from "./group.ts";
 import { loadSlots } from "./load.ts";

@@ -7,7 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import { isSyncError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Registry } from "../resource/registry.ts";
-import { guardOf, isRefused } from "../store/database.ts";
+import { guardOf, isRefused } from "../store/failure.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { createBell } from "./bell.ts";
 import type { Replica } from "./backfill.ts";

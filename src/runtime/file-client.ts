@@ -77,8 +77,19 @@ function* toInserts({ values, rows }: RowsStatement): Generator<Statement> {
   }
 }
 
+/** The driver gives this error no code. */
+function openNative(path: string): Native.Database {
+  try {
+    return new Native(path);
+  } catch (error) {
+    throw Object.assign(new Error(`${path} cannot be opened.`, { cause: error }), {
+      code: "SQLITE_CANTOPEN",
+    });
+  }
+}
+
 function openConnection(path: string) {
-  const db = new Native(path);
+  const db = openNative(path);
   const statements = new Map<string, Prepared>();
 
   const prepare = (sql: string): Prepared => {
@@ -135,12 +146,17 @@ function openConnection(path: string) {
   };
 }
 
-/** Opens one connection to the database of `url`, which must be a file. */
+/** One connection to the database of `url`, which must be a file; opened when it is first used. */
 export function createFileClient(url: string): DatabaseClient {
   const path = toPath(url);
-  let connection = openConnection(path);
+  let connection: ReturnType<typeof openConnection> | null = null;
+  const use = () => (connection ??= openConnection(path));
+  const close = (): void => {
+    connection?.close();
+    connection = null;
+  };
   const transaction = async (): Promise<Transaction> => {
-    const own = connection;
+    const own = use();
     own.execute("BEGIN IMMEDIATE");
     let closed = false;
     const end = (sql: "COMMIT" | "ROLLBACK"): void => {
@@ -164,25 +180,26 @@ export function createFileClient(url: string): DatabaseClient {
     };
   };
   return {
-    execute: async (statement: InStatement) => connection.execute(statement),
-    batch: async (statements: InStatement[], mode) =>
-      connection.atomic(mode === "write" ? "BEGIN IMMEDIATE" : "BEGIN", () =>
-        statements.map((statement) => connection.execute(statement)),
-      ),
-    writeRows: async (writes) =>
-      connection.atomic("BEGIN IMMEDIATE", () =>
+    execute: async (statement: InStatement) => use().execute(statement),
+    batch: async (statements: InStatement[], mode) => {
+      const { atomic, execute } = use();
+      const begin = mode === "write" ? "BEGIN IMMEDIATE" : "BEGIN";
+      return atomic(begin, () => statements.map(execute));
+    },
+    writeRows: async (writes) => {
+      const { atomic, execute } = use();
+      return atomic("BEGIN IMMEDIATE", () =>
         writes.map((write) => {
-          if ("sql" in write) return toRows(connection.execute(write));
-          for (const { sql, args } of toInserts(write)) connection.execute({ sql, args });
+          if ("sql" in write) return toRows(execute(write));
+          for (const { sql, args } of toInserts(write)) execute({ sql, args });
           return [];
         }),
-      ),
-    transaction,
-    reconnect: () => {
-      connection.close();
-      connection = openConnection(path);
+      );
     },
-    close: () => connection.close(),
+    transaction,
+    // The next use opens another.
+    reconnect: close,
+    close,
   };
 }
 

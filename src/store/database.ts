@@ -2,9 +2,9 @@ import type { Client, InValue, Transaction, Value } from "@libsql/client";
 import { drizzle } from "drizzle-orm/sqlite-proxy";
 import type { SqliteRemoteDatabase } from "drizzle-orm/sqlite-proxy";
 import type { Clock } from "../base/clock.ts";
-import { SyncError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
+import { codeOf, isLost, isUnsent, troubleOf, unavailable } from "./failure.ts";
 
 export interface Statement {
   readonly sql: string;
@@ -80,37 +80,9 @@ export interface DatabaseOptions {
   readonly telemetry: Telemetry;
 }
 
-/** The code of a database error, or of what caused it. */
-function codeOf(error: unknown): string {
-  return typeof error === "object" && error !== null && "code" in error ? String(error.code) : "";
-}
-
-/** True when the database refused the write for what it says, so that trying again is useless. */
-export function isRefused(error: unknown): boolean {
-  return codeOf(error).startsWith("SQLITE_CONSTRAINT") || guardOf(error) !== null;
-}
-
-/** The tag of the guard that aborted a batch (FACTS, "fences and checks in SQL alone"). */
-export function guardOf(error: unknown): string | null {
-  return error instanceof Error ? (/GUARD:([\w-]+)/.exec(error.message)?.[1] ?? null) : null;
-}
-
 /** Rows by position, whether the driver answers arrays or objects that look like them. */
 export function toRows({ rows }: { readonly rows: readonly ArrayLike<Value>[] }): Rows {
   return rows.map((row) => (Array.isArray(row) ? (row as Value[]) : Array.from(row)));
-}
-
-/** True when the server did not answer, so that nobody knows what became of a write. */
-function isLost(error: unknown): boolean {
-  return (
-    !(error instanceof SyncError) && guardOf(error) === null && !codeOf(error).startsWith("SQL")
-  );
-}
-
-/** True when a request never left, so that it may be sent again, whatever it was. */
-function isUnsent(error: unknown): boolean {
-  const text = error instanceof Error ? `${codeOf(error)} ${error.message}` : "";
-  return /ECONNREFUSED|ConnectionRefused|failed to connect|unable to connect/i.test(text);
 }
 
 /** Gives up on a server that neither answers nor closes the connection (FACTS, trap 2). */
@@ -121,6 +93,15 @@ async function withDeadline<Result>(work: Promise<Result>, ms: number): Promise<
   });
   return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
+
+const pragmasOf = ({ durability }: DatabaseOptions): string[] => [
+  "busy_timeout=50",
+  "journal_mode=WAL",
+  `synchronous=${durability.toUpperCase()}`,
+  "foreign_keys=ON",
+  "cache_size=-16384",
+  "temp_store=MEMORY",
+];
 
 /**
  * One connection, and what keeps it honest.
@@ -140,16 +121,9 @@ function createConnection(options: DatabaseOptions, isReader: boolean) {
   });
   let isReady = !isFile;
   let isClosed = false;
+  let isInTrouble = false;
   const prepare = async (): Promise<void> => {
-    const pragmas = [
-      "busy_timeout=50",
-      "journal_mode=WAL",
-      `synchronous=${options.durability.toUpperCase()}`,
-      "foreign_keys=ON",
-      "cache_size=-16384",
-      "temp_store=MEMORY",
-      ...(isReader ? ["query_only=ON"] : []),
-    ];
+    const pragmas = [...pragmasOf(options), ...(isReader ? ["query_only=ON"] : [])];
     for (const pragma of pragmas) await client.execute(`PRAGMA ${pragma}`);
     isReady = true;
   };
@@ -169,9 +143,22 @@ function createConnection(options: DatabaseOptions, isReader: boolean) {
       // Whoever still holds what was closed under way is to ask again; the driver would call it a bug.
       if (isClosed) throw unavailable(new Error("The database was closed here."));
       try {
+        // What a disk has failed is opened anew: nobody knows what it still holds.
+        if (isInTrouble && !isReady) await reconnect();
         if (!isReady) await prepare();
-        return await (isFile ? call() : withDeadline(call(), limits.databaseMs));
+        const result = await (isFile ? call() : withDeadline(call(), limits.databaseMs));
+        // A full disk still reads: only what failed can show that it is mended.
+        if (isReader || kind === "write") isInTrouble = false;
+        return result;
       } catch (error) {
+        const trouble = troubleOf(error);
+        if (trouble !== null) {
+          if (!isInTrouble) telemetry.log("error", trouble, { error });
+          isInTrouble = true;
+          // A full disk has spoiled nothing.
+          if (!codeOf(error).startsWith("SQLITE_FULL")) isReady = !isFile;
+          throw unavailable(error, trouble);
+        }
         const isBroken = codeOf(error) === "SQLITE_BUSY" || (!isFile && isLost(error));
         if (isClosed) continue;
         if (!isBroken) throw error;
@@ -196,14 +183,6 @@ function createConnection(options: DatabaseOptions, isReader: boolean) {
     client.close();
   };
   return { client, attempt, read, close };
-}
-
-function unavailable(cause: unknown): SyncError {
-  return new SyncError(
-    "database_unavailable",
-    { retryAfterSeconds: 1 },
-    { cause, detail: "The library's database did not answer in time; try again." },
-  );
 }
 
 /** How long a replica that did not answer is left alone, and how long it may take. */

@@ -68,7 +68,7 @@ export function startService(options: WorldOptions & { readonly directory: strin
         createClient: createDatabaseClient,
         clock: systemClock,
         limits,
-        telemetry: silentTelemetry,
+        telemetry: options.telemetry ?? silentTelemetry,
       });
       return options.decorate?.(name, database) ?? database;
     },
