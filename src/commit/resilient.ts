@@ -1,5 +1,5 @@
 import { createId } from "../base/id.ts";
-import { isSyncError, toProblem, withIndex } from "../protocol/errors.ts";
+import { errorTable, isSyncError, toProblem, withIndex } from "../protocol/errors.ts";
 import type { Problem } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Registry } from "../resource/registry.ts";
@@ -54,6 +54,8 @@ async function commitChunk(
       const at = isSyncError(error) && "index" in error.facts ? error.facts.index : undefined;
       const culprit = pending.length === 1 ? pending[0] : pending[at ?? -1];
       if (!isSyncError(error) || culprit === undefined) throw error;
+      // What may pass is nothing that a record did wrong.
+      if (errorTable[error.code].retry !== "never") throw error;
       const { index } = culprit;
       failed.push({ index, problem: toProblem(withIndex(error, index)) });
       pending = pending.filter((one) => one.index !== index);

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { createId } from "../../src/base/id.ts";
+import { SyncError } from "../../src/protocol/errors.ts";
 import { createWorld, dense } from "../support/world.ts";
 
 test("I1, I2: of 2,000 concurrent commits a fifth fails, and the log stays dense", async () => {
@@ -156,4 +157,25 @@ test("the sync log is append-only, whoever tries", async () => {
   for (const sql of ["UPDATE sync_log SET version = 9", "DELETE FROM sync_log"]) {
     await expect(world.library.database.write([{ sql, args: [] }])).rejects.toThrow("append-only");
   }
+});
+
+test("atomic: false: a database that fails is nobody's fault; the whole request is to be sent again", async () => {
+  let isFailing = false;
+  await using world = await createWorld({
+    decorate: (name, database) => ({
+      ...database,
+      write: async (statements) => {
+        if (isFailing && name !== "catalog")
+          throw new SyncError("database_unavailable", { retryAfterSeconds: 1 });
+        return database.write(statements);
+      },
+    }),
+  });
+  const id = createId();
+  const changes = [{ resource_type: "album", operation: "insert", id, data: { name: "x" } }];
+  const send = () => world.send("POST", `${world.at}/batch`, { changes, atomic: false });
+  isFailing = true;
+  expect(await send()).toMatchObject({ status: 503, body: { code: "database_unavailable" } });
+  isFailing = false;
+  expect(await send()).toMatchObject({ status: 200, body: { resources: [{ id }] } });
 });

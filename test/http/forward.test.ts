@@ -186,3 +186,23 @@ test("a write that waits behind a release begins anew instead of being refused",
   expect((await releasing).body.is_self).toBe(false);
   expect((await write).body).toMatchObject({ sequence: 1, epoch: 2 });
 });
+
+test("a merge is asked of the node that leads the local library; another one names it", async () => {
+  await using cluster = await createCluster();
+  const [a, b] = cluster.nodes;
+  const { state } = await a.library();
+  const ask = (node: typeof a) =>
+    node.send("POST", "/v1/sync-setup", {
+      local_library_id: state.id,
+      remote_library_id: createId(),
+      remote_url: "http://nobody",
+      remote_token: "t",
+      action: { type: "MergeIntoLocal" },
+      leader_device_id: node.name,
+    });
+  expect(await ask(b)).toMatchObject({
+    status: 421,
+    body: { code: "not_leader", leader_url: "http://a", epoch: 1 },
+  });
+  expect(await ask(a)).toMatchObject({ status: 200, body: { pending_remote: true } });
+});

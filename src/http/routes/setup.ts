@@ -113,7 +113,13 @@ function joinRoutes(service: Service): Hono<AppEnv> {
       const remote = asked.remote_library_id.toLowerCase();
       // It makes this service call an address, which only its operator may choose.
       requireGrant(capability, { library: SERVICE_WIDE, role: "owner" });
-      await catalog.open(local);
+      const { state, leadership } = await catalog.open(local);
+      const leader = type === "RegisterOnly" || state.isReplica ? null : await leadership.lead();
+      if (leader !== null) {
+        const detail = "Ask the node that leads the local library: only there it can be merged.";
+        const { url: leaderUrl, epoch } = leader;
+        throw new SyncError("not_leader", { leaderUrl, epoch }, { detail });
+      }
       const remoteUrl = asked.remote_url.replace(/\/+$/, "");
       const { isRegistered, job } = await setup.begin({
         action: type,
