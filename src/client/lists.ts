@@ -49,12 +49,14 @@ function compareIn(query: QueryNode, left: ClientRecord | null, right: ClientRec
   return left.id < right.id ? -1 : left.id > right.id ? 1 : 0;
 }
 
+/** A record whose place is sought among others, as they are read. */
+interface Sought {
+  readonly record: ClientRecord;
+  readonly read: Read;
+}
+
 /** The first position whose record does not sort before `record`. */
-function search(
-  query: QueryNode,
-  list: readonly RecordNode[],
-  at: { record: ClientRecord; read: Read },
-) {
+function search(query: QueryNode, list: readonly RecordNode[], at: Sought): number {
   let low = 0;
   let high = list.length;
   while (low < high) {
@@ -73,24 +75,20 @@ export interface BaseChange {
   readonly sequence: number;
 }
 
-/** Whether the views around a member still sort as its base does. */
-function isAmong(query: QueryNode, at: number, record: ClientRecord): boolean {
+/** Whether the records around a place sort as they should with `record` there. */
+function isBetween(query: QueryNode, at: number, { record, read }: Sought): boolean {
   const left = query.base[at - 1];
   const right = query.base[at + 1];
-  if (left !== undefined && compareIn(query, viewOf(left), record) > 0) return false;
-  return right === undefined || compareIn(query, viewOf(right), record) >= 0;
+  if (left !== undefined && compareIn(query, read(left), record) > 0) return false;
+  return right === undefined || compareIn(query, read(right), record) >= 0;
 }
 
-function staysAt(query: QueryNode, at: number, change: BaseChange): boolean {
-  const { before, node } = change;
+function staysAt(query: QueryNode, at: number, { before, node }: BaseChange): boolean {
   const record = node.base;
-  if (record === null) return false;
-  const left = query.base[at - 1];
-  const right = query.base[at + 1];
-  if (left !== undefined && compareIn(query, left.base, record) > 0) return false;
-  if (right !== undefined) return compareIn(query, right.base, record) >= 0;
+  if (record === null || !isBetween(query, at, { record, read: baseOf })) return false;
   // The last of a full page stays unless it moved towards what is unknown.
-  return query.isComplete || (before !== null && compareIn(query, before, record) >= 0);
+  if (query.isComplete || at < query.base.length - 1) return true;
+  return before !== null && compareIn(query, before, record) >= 0;
 }
 
 /** What became of a list: "refill" when it can no longer know what belongs at its end. */
@@ -159,7 +157,8 @@ function overlay(state: CacheState, query: QueryNode, type: TypeStore): readonly
     const isMember = owns(query, node);
     const belongs =
       record !== null && (rule?.matches === undefined ? isMember : fits(state, query, record));
-    if (isMember && isOrdered && belongs) isMoved ||= !isAmong(query, base.indexOf(node), record);
+    if (isMember && isOrdered && belongs)
+      isMoved ||= !isBetween(query, base.indexOf(node), { record, read: viewOf });
     else if (isMember !== belongs) isMoved = true;
     if (isMember && (!belongs || isOrdered)) leaving.add(node);
     if (belongs && (!isMember || isOrdered)) entering.push(node);

@@ -1,7 +1,7 @@
 import type { ClientRecord, TypedRecord } from "./record.ts";
 import type { ClientRules, Draft, Mutation } from "./rules.ts";
 import type { ClientProblem, JsonReply, Transport } from "./transport.ts";
-import { isFields, toRecord, toWireNames } from "./wire.ts";
+import { isFields, toRecords, toWireNames } from "./wire.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -149,8 +149,6 @@ function lastRecords(
 }
 
 const toSequence = (given: unknown): number | null => (typeof given === "number" ? given : null);
-const toRecords = (given: unknown): ClientRecord[] =>
-  (Array.isArray(given) ? given : []).flatMap((one) => toRecord(one) ?? []);
 
 function toSettlement(body: Fields, request: MutationRequest): Settlement {
   const isOne = request.kind === "commit";

@@ -46,37 +46,36 @@ export function lookup(
   return query?.isAnswered === true ? (isFresh ? "hit" : "hit-and-fetch") : "fetch";
 }
 
-function without(listeners: readonly Listener[], listener: Listener): readonly Listener[] {
-  const at = listeners.indexOf(listener);
-  return listeners.filter((_, index) => index !== at);
+/** Adds a listener; what it answers takes it out again, once. */
+function listen(
+  to: { listeners: readonly Listener[] },
+  listener: Listener,
+  onEnd: () => void = () => {},
+): () => void {
+  to.listeners = [...to.listeners, listener];
+  let isActive = true;
+  return () => {
+    if (!isActive) return;
+    isActive = false;
+    const at = to.listeners.indexOf(listener);
+    to.listeners = to.listeners.filter((_, index) => index !== at);
+    onEnd();
+  };
 }
 
 export function subscribeRecord(state: CacheState, ref: RecordRef, listener: Listener): () => void {
   const node = nodeOf(state, typeOf(state, ref.type), ref.id);
   const extra = extraOf(node);
   if (extra.listeners.length === 0 && !snapshotOf(node).isKnown) state.step.unknown.push(node);
-  extra.listeners = [...extra.listeners, listener];
-  let isActive = true;
-  return () => {
-    if (!isActive) return;
-    isActive = false;
-    extra.listeners = without(extra.listeners, listener);
-    if (node.type.nodes.get(node.id) === node) dropIfEmpty(state, node);
-  };
+  return listen(extra, listener, () => dropIfEmpty(state, node));
 }
 
 export function subscribeQuery(state: CacheState, key: QueryKey, listener: Listener): () => void {
   const query = queryOf(state, key);
   query.used = state.tick;
   refresh(state, query);
-  query.listeners = [...query.listeners, listener];
   if (query.isStale) state.step.stale.push(query);
-  let isActive = true;
-  return () => {
-    if (!isActive) return;
-    isActive = false;
-    query.listeners = without(query.listeners, listener);
-  };
+  return listen(query, listener);
 }
 
 export function stats(state: CacheState): CacheStats {

@@ -68,6 +68,8 @@ function isSequence(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
+const count = (value: unknown): number => (isSequence(value) ? value : 0);
+const fieldsOf = (value: unknown): Fields => (isFields(value) ? value : {});
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
 const strings = (value: unknown): string[] =>
@@ -80,6 +82,10 @@ export function toRecord(value: unknown): ClientRecord | null {
   if (typeof id !== "string" || !isSequence(version)) return null;
   return renameKeys(value, toCamelCase) as ClientRecord;
 }
+
+/** Those of a list that are resources. */
+export const toRecords = (values: unknown): ClientRecord[] =>
+  list(values).flatMap((one) => toRecord(one) ?? []);
 
 /** Decodes frames; `structures` are those of `hello`: records halve the bytes and the work. Never throws. */
 export function createDecoder(
@@ -105,55 +111,48 @@ interface Content {
   deleted: (RecordRef & { version: number })[];
   touched: RecordRef[];
   bulk?: { type: string; scopes: readonly string[] };
-  complaint: string | null;
 }
 
-function contentOf(kind: string, data: Fields): Content {
+/** What an event says of records, and what of it could not be understood. */
+function contentOf(kind: string, data: Fields): { content: Content; complaint: string | null } {
   const type = text(data["resource_type"]);
-  const content: Content = { changed: [], deleted: [], touched: [], complaint: null };
-  const take = (resource: unknown, id: unknown): void => {
-    const record = toRecord(resource);
-    if (record !== null) content.changed.push({ type, record });
-    else if (typeof id === "string") content.touched.push({ type, id });
-    else content.complaint = `A ${type || "resource"} without id and version was left out.`;
-  };
-  if (kind === "ResourceChanged") {
-    const { resource, resource_id } = data;
-    take(resource, resource_id ?? (isFields(resource) ? resource["id"] : undefined));
-  } else if (kind === "ResourceDeleted") {
-    const version = isSequence(data["version"]) ? data["version"] : 0;
-    content.deleted.push({ type, id: text(data["resource_id"]), version });
-  } else if (kind === "ResourceBatchChanged") {
-    for (const resource of list(data["resources"]))
-      take(resource, isFields(resource) ? resource["id"] : undefined);
+  const content: Content = { changed: [], deleted: [], touched: [] };
+  let complaint: string | null = null;
+  const isOne = kind === "ResourceChanged";
+  if (isOne || kind === "ResourceBatchChanged") {
+    for (const one of isOne ? [data["resource"]] : list(data["resources"])) {
+      const record = toRecord(one);
+      const id = data["resource_id"] ?? fieldsOf(one)["id"];
+      if (record !== null) content.changed.push({ type, record });
+      else if (typeof id === "string") content.touched.push({ type, id });
+      else complaint = `A ${type || "resource"} without id and version was left out.`;
+    }
     for (const id of strings(data["deleted_ids"])) content.deleted.push({ type, id, version: 0 });
-  } else if (kind === "BulkOperationCompleted") {
-    const hints = isFields(data["hints"]) ? data["hints"] : {};
-    content.bulk = { type, scopes: strings(Object.values(hints).flat()) };
-  } else content.complaint = `Events of kind ${kind} are not known to this version.`;
-  return content;
+  } else if (kind === "ResourceDeleted") {
+    const { resource_id, version } = data;
+    content.deleted.push({ type, id: text(resource_id), version: count(version) });
+  } else if (kind === "BulkOperationCompleted")
+    content.bulk = { type, scopes: strings(Object.values(fieldsOf(data["hints"])).flat()) };
+  else complaint = `Events of kind ${kind} are not known to this version.`;
+  return { content, complaint };
 }
 
 function toEventFrame(envelope: Fields, kind: Fields): StreamFrame {
+  const type = text(kind["type"]);
+  const data = fieldsOf(kind["data"]);
   const event = {
     envelope: renameKeys(envelope, toCamelCase) as ClientEvent["envelope"],
-    kind: {
-      type: text(kind["type"]),
-      data: renameKeys(isFields(kind["data"]) ? kind["data"] : {}, toCamelCase),
-    },
+    kind: { type, data: renameKeys(data, toCamelCase) },
   };
   const { sequence, span, epoch, transactionId, mutationId } = event.envelope;
   if (sequence === undefined) return { kind: "event", event, change: null, complaint: null };
   if (!isSequence(sequence) || !isSequence(span))
     return { kind: "unreadable", complaint: "An event without a position was left out." };
-  const { complaint, ...content } = contentOf(
-    event.kind.type,
-    isFields(kind["data"]) ? kind["data"] : {},
-  );
+  const { content, complaint } = contentOf(type, data);
   const change: ChangeEvent = {
     sequence,
     span,
-    epoch: isSequence(epoch) ? epoch : 0,
+    epoch: count(epoch),
     transactionId: text(transactionId),
     ...(typeof mutationId === "string" ? { mutationId } : {}),
     ...content,
@@ -172,14 +171,12 @@ function toControl(value: Fields): StreamFrame | null {
     const { reason, head, history_id } = reset;
     return { kind: "reset", reason: text(reason), head, historyId: text(history_id) };
   }
-  if (isFields(goodbye)) {
-    const wait = goodbye["retry_ms"];
+  if (isFields(goodbye))
     return {
       kind: "goodbye",
       reason: text(goodbye["reason"]),
-      retryMs: isSequence(wait) ? wait : 0,
+      retryMs: count(goodbye["retry_ms"]),
     };
-  }
   return null;
 }
 
@@ -198,25 +195,21 @@ export function toFrame(value: unknown): StreamFrame {
 
 /** The answer of a query. @throws when it is none */
 export function toAnswer(body: unknown): Answer {
-  const { data, included, cache, meta } = isFields(body) ? body : {};
-  if (!Array.isArray(data) || !isFields(meta) || !isSequence(meta["sequence"]))
+  const { data, included, cache, meta } = fieldsOf(body);
+  const { sequence } = fieldsOf(meta);
+  if (!Array.isArray(data) || !isSequence(sequence))
     throw new Error("The answer to a query is not one.");
-  const { scopes, ttl_seconds, invalidation, resources } = isFields(cache) ? cache : {};
-  const changes = isFields(invalidation) ? invalidation["on_resource_change"] : [];
+  const { scopes, ttl_seconds, invalidation, resources } = fieldsOf(cache);
+  const changes = strings(fieldsOf(invalidation)["on_resource_change"]);
   return {
     data,
-    records: Object.entries(isFields(included) ? included : {}).flatMap(([type, records]) =>
-      list(records).flatMap((one) => {
-        const record = toRecord(one);
-        return record === null ? [] : [{ type, record }];
-      }),
+    records: Object.entries(fieldsOf(included)).flatMap(([type, records]) =>
+      toRecords(records).map((record) => ({ type, record })),
     ),
-    sequence: meta["sequence"],
+    sequence,
     ttlMs: (typeof ttl_seconds === "number" ? ttl_seconds : 300) * 1_000,
     scopes: strings(scopes),
-    types: [
-      ...new Set([...strings(changes), ...Object.keys(isFields(resources) ? resources : {})]),
-    ],
+    types: [...new Set([...changes, ...Object.keys(fieldsOf(resources))])],
   };
 }
 

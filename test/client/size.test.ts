@@ -9,16 +9,16 @@ const whole = "createClient, openIndexedDb, openTabs";
 
 /** Bytes; lower a budget when its part shrinks. The aims are 8,000 for the core, 14,000 for all of it. */
 const parts = [
-  { name: "the cache alone", file: "cache.ts", exports: "createCache", beside: [], budget: 7_220 },
-  { name: "the core", file: "client.ts", exports: "createClient", beside: decoder, budget: 17_500 },
+  { name: "the cache alone", file: "cache.ts", exports: "createCache", beside: [], budget: 7_200 },
+  { name: "the core", file: "client.ts", exports: "createClient", beside: decoder, budget: 17_450 },
   {
     name: "with IndexedDB and tabs",
     file: "index.ts",
     exports: whole,
     beside: decoder,
-    budget: 20_150,
+    budget: 20_080,
   },
-  { name: "and with the decoder", file: "index.ts", exports: whole, beside: [], budget: 24_950 },
+  { name: "and with the decoder", file: "index.ts", exports: whole, beside: [], budget: 24_880 },
   { name: "the React hooks", file: "react.ts", beside: react, budget: 1_200 },
 ];
 
