@@ -52,6 +52,7 @@ export const albumItem = defineResource({
 });
 
 const uuid = v.pipe(v.string(), v.uuid());
+const count = v.pipe(v.number(), v.integer());
 const { queries: listRules, actions: twins } = albumRules;
 
 /** All items of an album; an album has as many as one answer holds. */
@@ -108,6 +109,7 @@ export const albumPlugin = definePlugin({
   actions: {
     add_files: defineAction({
       ...twins["album.add_files"],
+      output: v.object({ added: count }),
       input: v.strictObject({
         albumId: uuid,
         fileIds: v.pipe(v.array(uuid), v.minLength(1), v.maxLength(1_000)),
@@ -127,6 +129,7 @@ export const albumPlugin = definePlugin({
     }),
     move_item: defineAction({
       ...twins["album.move_item"],
+      output: v.object({ changed: count }),
       /** `afterId` is the item that will stand before it; none puts it first. */
       input: v.strictObject({ id: uuid, afterId: v.nullish(uuid) }),
       run: async (tx, { id, afterId }) => {
@@ -142,6 +145,7 @@ export const albumPlugin = definePlugin({
     }),
     delete: defineAction({
       ...twins["album.delete"],
+      output: v.object({ deleted: count }),
       input: v.strictObject({ id: uuid }),
       run: async (tx, { id }) => {
         const items = await itemsOf(tx.reader, id);

@@ -36,6 +36,7 @@ export const files = resourceTable(
 );
 
 const uuid = v.pipe(v.string(), v.uuid());
+const count = v.pipe(v.number(), v.integer());
 const name = v.pipe(v.string(), v.nonEmpty(), v.maxLength(255));
 const pageLimit = v.optional(
   v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000)),
@@ -244,6 +245,7 @@ export const filePlugin = definePlugin({
   actions: {
     rename: defineAction({
       ...twins["file.rename"],
+      output: v.object({ id: uuid }),
       input: v.strictObject({ id: uuid, name }),
       run: async (tx, input) => {
         const fields = { name: input.name, extension: extensionOf(input.name) };
@@ -253,6 +255,7 @@ export const filePlugin = definePlugin({
     }),
     move: defineAction({
       ...twins["file.move"],
+      output: v.object({ moved: count }),
       input: v.strictObject({
         ids: v.pipe(v.array(uuid), v.minLength(1), v.maxLength(1_000)),
         parentId: v.nullable(uuid),
@@ -267,11 +270,13 @@ export const filePlugin = definePlugin({
     }),
     delete: defineAction({
       ...twins["file.delete"],
+      output: v.object({ deleted: count }),
       input: v.strictObject({ ids: v.pipe(v.array(uuid), v.minLength(1), v.maxLength(1_000)) }),
       run: async (tx, { ids }) => ({ deleted: await deleteTrees(tx, ids) }),
     }),
     favorite: defineAction({
       ...twins["file.favorite"],
+      output: v.object({ favorite: v.boolean() }),
       input: v.strictObject({ id: uuid, favorite: v.boolean() }),
       run: async (tx, { id, favorite }) => {
         const [known] = await tx.reader.db

@@ -85,6 +85,7 @@ export const tagPlugin = definePlugin({
   actions: {
     apply: defineAction({
       ...twins["tag.apply"],
+      output: z.object({ applied: z.int() }),
       input: links,
       run: async (tx, { tagId, fileIds }) => {
         for (const fileId of fileIds) {
@@ -99,6 +100,7 @@ export const tagPlugin = definePlugin({
     }),
     remove: defineAction({
       ...twins["tag.remove"],
+      output: z.object({ removed: z.int() }),
       input: links,
       run: async (tx, { tagId, fileIds }) => {
         let removed = 0;
@@ -113,6 +115,7 @@ export const tagPlugin = definePlugin({
     }),
     delete: defineAction({
       ...twins["tag.delete"],
+      output: z.object({ deleted: z.int() }),
       input: z.strictObject({ id: z.uuid() }),
       run: async (tx, { id }) => {
         const rows = await tx.reader.db

@@ -158,6 +158,21 @@ public struct AlbumItemsQuery: Codable, Hashable, Sendable {
     }
 }
 
+public struct AlbumItemsAnswer: Decodable, Sendable {
+    public let data: [String]
+    public let included: Included
+
+    public struct Included: Decodable, Sendable {
+        public let albumItem: [AlbumItem]?
+        public let file: [File]?
+
+        enum CodingKeys: String, CodingKey {
+            case albumItem = "album_item"
+            case file = "file"
+        }
+    }
+}
+
 public struct AlbumListQuery: Codable, Hashable, Sendable {
     public static let name = "album.list"
     public var sort: String?
@@ -177,6 +192,19 @@ public struct AlbumListQuery: Codable, Hashable, Sendable {
         case limit = "limit"
         case after = "after"
         case afterId = "after_id"
+    }
+}
+
+public struct AlbumListAnswer: Decodable, Sendable {
+    public let data: [String]
+    public let included: Included
+
+    public struct Included: Decodable, Sendable {
+        public let album: [Album]?
+
+        enum CodingKeys: String, CodingKey {
+            case album = "album"
+        }
     }
 }
 
@@ -205,10 +233,38 @@ public struct FileByDirectoryQuery: Codable, Hashable, Sendable {
     }
 }
 
+public struct FileByDirectoryAnswer: Decodable, Sendable {
+    public let data: [String]
+    public let included: Included
+
+    public struct Included: Decodable, Sendable {
+        public let file: [File]?
+
+        enum CodingKeys: String, CodingKey {
+            case file = "file"
+        }
+    }
+}
+
 public struct FileFavoritesQuery: Codable, Hashable, Sendable {
     public static let name = "file.favorites"
 
     public init() {
+    }
+}
+
+public struct FileFavoritesAnswer: Decodable, Sendable {
+    public let data: [String]
+    public let included: Included
+
+    public struct Included: Decodable, Sendable {
+        public let userMetadata: [UserMetadata]?
+        public let file: [File]?
+
+        enum CodingKeys: String, CodingKey {
+            case userMetadata = "user_metadata"
+            case file = "file"
+        }
     }
 }
 
@@ -228,6 +284,19 @@ public struct FileSearchQuery: Codable, Hashable, Sendable {
     }
 }
 
+public struct FileSearchAnswer: Decodable, Sendable {
+    public let data: [String]
+    public let included: Included
+
+    public struct Included: Decodable, Sendable {
+        public let file: [File]?
+
+        enum CodingKeys: String, CodingKey {
+            case file = "file"
+        }
+    }
+}
+
 public struct FileWithTagQuery: Codable, Hashable, Sendable {
     public static let name = "file.with_tag"
     public var tagId: String
@@ -241,10 +310,36 @@ public struct FileWithTagQuery: Codable, Hashable, Sendable {
     }
 }
 
+public struct FileWithTagAnswer: Decodable, Sendable {
+    public let data: [String]
+    public let included: Included
+
+    public struct Included: Decodable, Sendable {
+        public let file: [File]?
+
+        enum CodingKeys: String, CodingKey {
+            case file = "file"
+        }
+    }
+}
+
 public struct LocationListQuery: Codable, Hashable, Sendable {
     public static let name = "location.list"
 
     public init() {
+    }
+}
+
+public struct LocationListAnswer: Decodable, Sendable {
+    public let data: [String]
+    public let included: Included
+
+    public struct Included: Decodable, Sendable {
+        public let location: [Location]?
+
+        enum CodingKeys: String, CodingKey {
+            case location = "location"
+        }
     }
 }
 
@@ -264,10 +359,36 @@ public struct TagLinksQuery: Codable, Hashable, Sendable {
     }
 }
 
+public struct TagLinksAnswer: Decodable, Sendable {
+    public let data: [String]
+    public let included: Included
+
+    public struct Included: Decodable, Sendable {
+        public let fileTag: [FileTag]?
+
+        enum CodingKeys: String, CodingKey {
+            case fileTag = "file_tag"
+        }
+    }
+}
+
 public struct TagListQuery: Codable, Hashable, Sendable {
     public static let name = "tag.list"
 
     public init() {
+    }
+}
+
+public struct TagListAnswer: Decodable, Sendable {
+    public let data: [String]
+    public let included: Included
+
+    public struct Included: Decodable, Sendable {
+        public let tag: [Tag]?
+
+        enum CodingKeys: String, CodingKey {
+            case tag = "tag"
+        }
     }
 }
 
@@ -287,6 +408,14 @@ public struct AlbumAddFilesAction: Codable, Hashable, Sendable {
     }
 }
 
+public struct AlbumAddFilesOutput: Codable, Hashable, Sendable {
+    public var added: Int
+
+    enum CodingKeys: String, CodingKey {
+        case added = "added"
+    }
+}
+
 public struct AlbumDeleteAction: Codable, Hashable, Sendable {
     public static let name = "album.delete"
     public var id: String
@@ -297,6 +426,14 @@ public struct AlbumDeleteAction: Codable, Hashable, Sendable {
 
     enum CodingKeys: String, CodingKey {
         case id = "id"
+    }
+}
+
+public struct AlbumDeleteOutput: Codable, Hashable, Sendable {
+    public var deleted: Int
+
+    enum CodingKeys: String, CodingKey {
+        case deleted = "deleted"
     }
 }
 
@@ -316,6 +453,14 @@ public struct AlbumMoveItemAction: Codable, Hashable, Sendable {
     }
 }
 
+public struct AlbumMoveItemOutput: Codable, Hashable, Sendable {
+    public var changed: Int
+
+    enum CodingKeys: String, CodingKey {
+        case changed = "changed"
+    }
+}
+
 public struct FileDeleteAction: Codable, Hashable, Sendable {
     public static let name = "file.delete"
     public var ids: [String]
@@ -326,6 +471,14 @@ public struct FileDeleteAction: Codable, Hashable, Sendable {
 
     enum CodingKeys: String, CodingKey {
         case ids = "ids"
+    }
+}
+
+public struct FileDeleteOutput: Codable, Hashable, Sendable {
+    public var deleted: Int
+
+    enum CodingKeys: String, CodingKey {
+        case deleted = "deleted"
     }
 }
 
@@ -341,6 +494,14 @@ public struct FileFavoriteAction: Codable, Hashable, Sendable {
 
     enum CodingKeys: String, CodingKey {
         case id = "id"
+        case favorite = "favorite"
+    }
+}
+
+public struct FileFavoriteOutput: Codable, Hashable, Sendable {
+    public var favorite: Bool
+
+    enum CodingKeys: String, CodingKey {
         case favorite = "favorite"
     }
 }
@@ -361,6 +522,14 @@ public struct FileMoveAction: Codable, Hashable, Sendable {
     }
 }
 
+public struct FileMoveOutput: Codable, Hashable, Sendable {
+    public var moved: Int
+
+    enum CodingKeys: String, CodingKey {
+        case moved = "moved"
+    }
+}
+
 public struct FileRenameAction: Codable, Hashable, Sendable {
     public static let name = "file.rename"
     public var id: String
@@ -374,6 +543,14 @@ public struct FileRenameAction: Codable, Hashable, Sendable {
     enum CodingKeys: String, CodingKey {
         case id = "id"
         case name = "name"
+    }
+}
+
+public struct FileRenameOutput: Codable, Hashable, Sendable {
+    public var id: String
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
     }
 }
 
@@ -393,6 +570,14 @@ public struct TagApplyAction: Codable, Hashable, Sendable {
     }
 }
 
+public struct TagApplyOutput: Codable, Hashable, Sendable {
+    public var applied: Int
+
+    enum CodingKeys: String, CodingKey {
+        case applied = "applied"
+    }
+}
+
 public struct TagDeleteAction: Codable, Hashable, Sendable {
     public static let name = "tag.delete"
     public var id: String
@@ -403,6 +588,14 @@ public struct TagDeleteAction: Codable, Hashable, Sendable {
 
     enum CodingKeys: String, CodingKey {
         case id = "id"
+    }
+}
+
+public struct TagDeleteOutput: Codable, Hashable, Sendable {
+    public var deleted: Int
+
+    enum CodingKeys: String, CodingKey {
+        case deleted = "deleted"
     }
 }
 
@@ -419,6 +612,14 @@ public struct TagRemoveAction: Codable, Hashable, Sendable {
     enum CodingKeys: String, CodingKey {
         case tagId = "tag_id"
         case fileIds = "file_ids"
+    }
+}
+
+public struct TagRemoveOutput: Codable, Hashable, Sendable {
+    public var removed: Int
+
+    enum CodingKeys: String, CodingKey {
+        case removed = "removed"
     }
 }
 

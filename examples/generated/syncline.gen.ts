@@ -115,66 +115,76 @@ export const TagLinksQuery = v.object({
 export const TagListQuery = v.object({});
 
 export const queries = {
-  "album.items": { input: AlbumItemsQuery, returns: "album_item" },
-  "album.list": { input: AlbumListQuery, returns: "album" },
-  "file.by_directory": { input: FileByDirectoryQuery, returns: "file" },
-  "file.favorites": { input: FileFavoritesQuery, returns: "user_metadata" },
-  "file.search": { input: FileSearchQuery, returns: "file" },
-  "file.with_tag": { input: FileWithTagQuery, returns: "file" },
-  "location.list": { input: LocationListQuery, returns: "location" },
-  "tag.links": { input: TagLinksQuery, returns: "file_tag" },
-  "tag.list": { input: TagListQuery, returns: "tag" },
+  "album.items": { input: AlbumItemsQuery, returns: "album_item", related: ["file"] },
+  "album.list": { input: AlbumListQuery, returns: "album", related: [] },
+  "file.by_directory": { input: FileByDirectoryQuery, returns: "file", related: [] },
+  "file.favorites": { input: FileFavoritesQuery, returns: "user_metadata", related: ["file"] },
+  "file.search": { input: FileSearchQuery, returns: "file", related: [] },
+  "file.with_tag": { input: FileWithTagQuery, returns: "file", related: [] },
+  "location.list": { input: LocationListQuery, returns: "location", related: [] },
+  "tag.links": { input: TagLinksQuery, returns: "file_tag", related: [] },
+  "tag.list": { input: TagListQuery, returns: "tag", related: [] },
 } as const;
 
 export const AlbumAddFilesAction = v.object({
   album_id: v.string(),
   file_ids: v.array(v.string()),
 });
+export const AlbumAddFilesOutput = v.looseObject({ added: v.pipe(v.number(), v.safeInteger()), });
 export const AlbumDeleteAction = v.object({
   id: v.string(),
 });
+export const AlbumDeleteOutput = v.looseObject({ deleted: v.pipe(v.number(), v.safeInteger()), });
 export const AlbumMoveItemAction = v.object({
   id: v.string(),
   after_id: v.optional(v.nullable(v.string())),
 });
+export const AlbumMoveItemOutput = v.looseObject({ changed: v.pipe(v.number(), v.safeInteger()), });
 export const FileDeleteAction = v.object({
   ids: v.array(v.string()),
 });
+export const FileDeleteOutput = v.looseObject({ deleted: v.pipe(v.number(), v.safeInteger()), });
 export const FileFavoriteAction = v.object({
   id: v.string(),
   favorite: v.boolean(),
 });
+export const FileFavoriteOutput = v.looseObject({ favorite: v.boolean(), });
 export const FileMoveAction = v.object({
   ids: v.array(v.string()),
   parent_id: v.nullable(v.string()),
 });
+export const FileMoveOutput = v.looseObject({ moved: v.pipe(v.number(), v.safeInteger()), });
 export const FileRenameAction = v.object({
   id: v.string(),
   name: v.string(),
 });
+export const FileRenameOutput = v.looseObject({ id: v.string(), });
 export const TagApplyAction = v.object({
   tag_id: v.string(),
   file_ids: v.array(v.string()),
 });
+export const TagApplyOutput = v.looseObject({ applied: v.pipe(v.number(), v.safeInteger()), });
 export const TagDeleteAction = v.object({
   id: v.string(),
 });
+export const TagDeleteOutput = v.looseObject({ deleted: v.pipe(v.number(), v.safeInteger()), });
 export const TagRemoveAction = v.object({
   tag_id: v.string(),
   file_ids: v.array(v.string()),
 });
+export const TagRemoveOutput = v.looseObject({ removed: v.pipe(v.number(), v.safeInteger()), });
 
 export const actions = {
-  "album.add_files": { input: AlbumAddFilesAction },
-  "album.delete": { input: AlbumDeleteAction },
-  "album.move_item": { input: AlbumMoveItemAction },
-  "file.delete": { input: FileDeleteAction },
-  "file.favorite": { input: FileFavoriteAction },
-  "file.move": { input: FileMoveAction },
-  "file.rename": { input: FileRenameAction },
-  "tag.apply": { input: TagApplyAction },
-  "tag.delete": { input: TagDeleteAction },
-  "tag.remove": { input: TagRemoveAction },
+  "album.add_files": { input: AlbumAddFilesAction, output: AlbumAddFilesOutput },
+  "album.delete": { input: AlbumDeleteAction, output: AlbumDeleteOutput },
+  "album.move_item": { input: AlbumMoveItemAction, output: AlbumMoveItemOutput },
+  "file.delete": { input: FileDeleteAction, output: FileDeleteOutput },
+  "file.favorite": { input: FileFavoriteAction, output: FileFavoriteOutput },
+  "file.move": { input: FileMoveAction, output: FileMoveOutput },
+  "file.rename": { input: FileRenameAction, output: FileRenameOutput },
+  "tag.apply": { input: TagApplyAction, output: TagApplyOutput },
+  "tag.delete": { input: TagDeleteAction, output: TagDeleteOutput },
+  "tag.remove": { input: TagRemoveAction, output: TagRemoveOutput },
 } as const;
 
 export type ResourceTypeMap = {
@@ -193,6 +203,60 @@ export function decodeResource<Type extends ResourceType>(
 ): ResourceTypeMap[Type] {
   if (!isResourceType(type)) throw new Error(`Unknown resource type: ${String(type)}`);
   return v.parse(resourceTypeMap[type], data) as ResourceTypeMap[Type];
+}
+
+export type ActionName = keyof typeof actions;
+export type ActionOutput<Name extends ActionName> = v.InferOutput<(typeof actions)[Name]["output"]>;
+
+/** What an action answered beside its records, checked. Throws ValiError for what does not fit. */
+export function decodeOutput<Name extends ActionName>(
+  name: Name,
+  answer: unknown,
+): ActionOutput<Name> {
+  const { output } = v.parse(v.looseObject({ output: v.unknown() }), answer);
+  return v.parse(actions[name].output, output) as ActionOutput<Name>;
+}
+
+export type QueryName = keyof typeof queries;
+type Returned<Name extends QueryName> = Extract<(typeof queries)[Name]["returns"], ResourceType>;
+type Related<Name extends QueryName> = Extract<
+  (typeof queries)[Name]["related"][number],
+  ResourceType
+>;
+
+export interface QueryAnswer<Name extends QueryName> {
+  /** The records in their order; empty for a query of plain values. */
+  readonly records: readonly ResourceTypeMap[Returned<Name>][];
+  /** What the query answers: the ids of the records, or values. */
+  readonly data: readonly unknown[];
+  /** The records that travel along, by type; none of those that the token may not see. */
+  readonly related: { readonly [Type in Related<Name>]: readonly ResourceTypeMap[Type][] };
+  readonly sequence: number;
+}
+
+const Answer = v.looseObject({
+  data: v.array(v.unknown()),
+  included: v.record(v.string(), v.array(v.unknown())),
+  meta: v.looseObject({ sequence: v.pipe(v.number(), v.safeInteger()) }),
+});
+
+/** A query's answer, checked. Throws ValiError for what does not fit. */
+export function decodeAnswer<Name extends QueryName>(name: Name, answer: unknown): QueryAnswer<Name> {
+  const { data, included, meta } = v.parse(Answer, answer);
+  const { returns, related } = queries[name] as {
+    readonly returns: ResourceType | null;
+    readonly related: readonly ResourceType[];
+  };
+  const read = (type: ResourceType) =>
+    (included[type] ?? []).map((one) => decodeResource(type, one));
+  const found = returns === null ? [] : read(returns);
+  const byId = new Map(found.map((one) => [one.id, one]));
+  return {
+    records: data.flatMap((id) => byId.get(String(id)) ?? []),
+    data,
+    related: Object.fromEntries(related.map((type) => [type, read(type)])),
+    sequence: meta.sequence,
+  } as unknown as QueryAnswer<Name>;
 }
 
 export const Envelope = v.looseObject({

@@ -28,11 +28,11 @@ import type { Registry } from "../resource/registry.ts";
 
 type Json = Record<string, unknown>;
 
-/** The JSON Schema of a plugin's own input, with wire names; whatever library it was written in. */
-export function inputSchema(schema: StandardSchemaV1): Json {
+/** The JSON Schema of a plugin's own schema, whatever library it was written in. */
+export function toPluginSchema(schema: StandardSchemaV1, side: "input" | "output"): Json {
   const standard = schema["~standard"] as {
     vendor: string;
-    jsonSchema?: { input(o: object): Json };
+    jsonSchema?: { input(o: object): Json; output(o: object): Json };
   };
   const source =
     standard.jsonSchema ??
@@ -40,7 +40,13 @@ export function inputSchema(schema: StandardSchemaV1): Json {
       ? toStandardJsonSchema(schema as unknown as GenericSchema)["~standard"].jsonSchema
       : undefined);
   if (source === undefined) return { type: "object" };
-  const { $schema: _schema, ...json } = source.input({ target: "draft-2020-12" }) as Json;
+  const { $schema: _schema, ...json } = source[side]({ target: "draft-2020-12" }) as Json;
+  return json;
+}
+
+/** The JSON Schema of a plugin's own input, with wire names. */
+export function inputSchema(schema: StandardSchemaV1): Json {
+  const json = toPluginSchema(schema, "input");
   const rename = (record: object) =>
     Object.fromEntries(
       Object.entries(record).map(([key, value]) => [toSnakeCase(key), value as unknown]),

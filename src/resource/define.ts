@@ -94,6 +94,8 @@ export interface ResourceDefinition<
   readonly toResource?: (row: RowOf<Table>) => View;
   /** Builds joined resources after the commit: one query for all `rows`, in their order. */
   readonly build?: (rows: readonly RowOf<Table>[], reader: Reader) => Promise<readonly View[]>;
+  /** What `toResource` or `build` answer, for code generation: a function's fields are not in a value. */
+  readonly view?: StandardSchemaV1<unknown, View>;
   /** What a follower does on a bulk notice; may be called again after a crash. */
   readonly onBulk?: (notice: BulkNotice, context: BulkContext) => Promise<void>;
 }
@@ -169,6 +171,8 @@ export interface ActionDefinition<Input extends StandardSchemaV1, Output> extend
   StandardSchemaV1.InferOutput<Input>
 > {
   readonly input: Input;
+  /** What `run` answers, for code generation. */
+  readonly output?: StandardSchemaV1<unknown, Output>;
   readonly run: (tx: ActionTx, input: StandardSchemaV1.InferOutput<Input>) => Promise<Output>;
 }
 

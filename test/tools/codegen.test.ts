@@ -7,9 +7,13 @@ import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "drizzle-orm/sqlite-core";
+import * as v from "valibot";
 import { z } from "zod";
 import {
+  actions,
+  decodeAnswer,
   decodeEvent,
+  decodeOutput,
   decodeResource,
   queries,
   registryHash,
@@ -17,7 +21,14 @@ import {
 } from "../../examples/generated/syncline.gen.ts";
 import { bundledPlugins } from "../../plugins/index.ts";
 import { createId } from "../../src/base/id.ts";
-import { createRegistry, definePlugin, defineResource, resourceTable } from "../../src/index.ts";
+import {
+  createRegistry,
+  defineAction,
+  definePlugin,
+  defineQuery,
+  defineResource,
+  resourceTable,
+} from "../../src/index.ts";
 import { checkFiles, generateFiles } from "../../src/tools/commands/generate.ts";
 import { readUntil } from "../support/events.ts";
 import { createWorld } from "../support/world.ts";
@@ -115,4 +126,113 @@ test("CODEGEN-10: a new resource changes the generated files, and nothing else h
   expect(typescript).toContain("  note: Note,");
   expect(files["Syncline.gen.swift"]).toContain("public var labels: JSONValue?");
   expect(Object.values(files).join("\n")).not.toMatch(/secret|draft/i);
+});
+
+test("what actions and queries really answer fits the generated types, and nothing else does", async () => {
+  await using world = await createWorld();
+  expect(Object.keys(actions)).toEqual([...world.service.registry.actions.keys()].toSorted());
+  const [album, location, file] = [createId(), createId(), createId()];
+  const insert = (resource_type: string, id: string, data: object) => ({
+    resource_type,
+    operation: "insert",
+    id,
+    data,
+  });
+  await world.send("POST", `${world.at}/batch`, {
+    changes: [
+      insert("album", album, { name: "Iceland" }),
+      insert("location", location, { device_id: "d", name: "Pictures" }),
+      insert("file", file, { location_id: location, name: "a", size: 3 }),
+    ],
+  });
+  const act = async (name: string, input: object) =>
+    (await world.send("POST", `${world.at}/actions/${name}`, { input })).body;
+  const added = await act("album.add_files", { album_id: album, file_ids: [file] });
+  expect(decodeOutput("album.add_files", added).added).toBe(1);
+  expect(() => decodeOutput("album.add_files", { output: { added: "1" } })).toThrow("Invalid type");
+  const { body } = await world.send("POST", `${world.at}/query/album.items`, {
+    input: { album_id: album },
+  });
+  const { records, related } = decodeAnswer("album.items", body);
+  expect(records.map((item) => item.file_id)).toEqual([file]);
+  expect(related.file.map(({ name, size }) => [name, size])).toEqual([["a", 3]]);
+  const spoiled = { ...body, included: { ...body.included, file: [{ id: file, version: 1 }] } };
+  expect(() => decodeAnswer("album.items", spoiled)).toThrow("Invalid key");
+  const deleted = await act("file.delete", { ids: [file] });
+  expect(decodeOutput("file.delete", deleted)).toEqual({ deleted: 1 });
+});
+
+test("a joined resource with a view is typed to its depths, in both languages", async () => {
+  const shelves = resourceTable("shelves", { title: text().notNull() });
+  const plugin = definePlugin({
+    name: "shelf",
+    resources: [
+      defineResource({
+        type: "shelf",
+        table: shelves,
+        input: z.object({ title: z.string() }),
+        sync: { domain: "metadata" },
+        view: v.object({
+          title: v.string(),
+          bookOwner: v.object({ firstName: v.nullable(v.string()) }),
+          books: v.array(v.object({ pageCount: v.pipe(v.number(), v.integer()) })),
+        }),
+        build: async (rows) =>
+          rows.map(({ title }) => ({
+            title,
+            bookOwner: { firstName: null },
+            books: [{ pageCount: title.length }],
+          })),
+      }),
+    ],
+    queries: {
+      all: defineQuery({
+        input: z.object({}),
+        returns: "shelf",
+        resolve: async ({ db }) =>
+          (await db.select({ id: shelves.id }).from(shelves)).map(({ id }) => id),
+      }),
+    },
+    actions: {
+      count: defineAction({ input: z.object({}), output: z.int(), run: async () => 7 }),
+      guess: defineAction({ input: z.object({}), run: async () => ({ anything: true }) }),
+    },
+    migrations: {
+      "0001": `CREATE TABLE shelves (id text PRIMARY KEY NOT NULL, version integer NOT NULL, created_at integer NOT NULL,
+        updated_at integer NOT NULL, origin_device_id text NOT NULL, title text NOT NULL)`,
+    },
+  });
+  const files = await generateFiles(createRegistry([plugin]));
+  const path = join(process.cwd(), `.cache/shelf-${createId()}.ts`);
+  await writeFile(path, files["syncline.gen.ts"] ?? "");
+  const made = (await import(path)) as {
+    decodeAnswer(name: string, answer: unknown): { readonly records: readonly unknown[] };
+    decodeOutput(name: string, answer: unknown): unknown;
+    decodeResource(type: string, data: unknown): unknown;
+  };
+  await rm(path);
+  await using world = await createWorld({ plugins: [plugin] });
+  const change = { operation: "insert", id: createId(), data: { title: "four" } };
+  await world.send("POST", `${world.at}/resources/shelf/commit`, change);
+  const { body } = await world.send("POST", `${world.at}/query/shelf.all`, { input: {} });
+  const [record] = made.decodeAnswer("shelf.all", body).records;
+  expect(record).toMatchObject({
+    book_owner: { firstName: null },
+    books: [{ pageCount: 4 }],
+    version: 1,
+  });
+  const spoiled = { ...(record as object), books: [{ pageCount: 1.5 }] };
+  expect(() => made.decodeResource("shelf", spoiled)).toThrow("Invalid safe integer");
+  const { body: counted } = await world.send("POST", `${world.at}/actions/shelf.count`, {
+    input: {},
+  });
+  expect(made.decodeOutput("shelf.count", counted)).toBe(7);
+  expect(made.decodeOutput("shelf.guess", { output: { anything: 1 } })).toEqual({ anything: 1 });
+
+  const swift = files["Syncline.gen.swift"] ?? "";
+  expect(swift).toContain("    public var bookOwner: BookOwner\n    public var books: [Books]\n");
+  expect(swift).toContain("    public struct BookOwner: Codable, Hashable, Sendable {");
+  expect(swift).toContain("        public var firstName: String?\n");
+  expect(swift).toContain("public typealias ShelfCountOutput = Int\n");
+  expect(swift).toContain("public typealias ShelfGuessOutput = JSONValue\n");
 });

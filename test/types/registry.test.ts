@@ -169,3 +169,24 @@ test("a mistyped field of sync does not compile", () => {
     });
   expect(typeof wrong).toBe("function");
 });
+
+test("a view or an output of another type than its function makes does not compile", () => {
+  const wrongView = () =>
+    defineResource({
+      type: "shelf",
+      table: resourceTable("shelves", { title: text().notNull() }),
+      input: v.object({ title: v.string() }),
+      sync: { domain: "metadata" },
+      // @ts-expect-error -- A title is a text.
+      view: v.object({ title: v.number() }),
+      build: async (rows) => rows.map(({ title }) => ({ title })),
+    });
+  const wrongOutput = () =>
+    defineAction({
+      input: v.object({}),
+      output: v.object({ deleted: v.number() }),
+      // @ts-expect-error -- It answers a text.
+      run: async () => ({ deleted: "1" }),
+    });
+  expect([wrongView, wrongOutput].map((one) => typeof one)).toEqual(["function", "function"]);
+});

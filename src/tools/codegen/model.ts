@@ -6,7 +6,9 @@
  */
 import { getTableColumns } from "drizzle-orm";
 import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
-import { inputSchema } from "../../http/openapi.ts";
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { toSnakeCase } from "../../base/case.ts";
+import { inputSchema, toPluginSchema } from "../../http/openapi.ts";
 import type { CompiledResource } from "../../resource/compile.ts";
 import type { Registry } from "../../resource/registry.ts";
 
@@ -14,7 +16,8 @@ import type { Registry } from "../../resource/registry.ts";
 export type Shape =
   | { readonly kind: "text" | "integer" | "real" | "boolean" | "json" }
   | { readonly kind: "choice"; readonly values: readonly string[] }
-  | { readonly kind: "list"; readonly item: Shape };
+  | { readonly kind: "list"; readonly item: Shape }
+  | { readonly kind: "record"; readonly fields: readonly Field[] };
 
 export interface Field {
   /** On the wire. */
@@ -26,23 +29,33 @@ export interface Field {
 
 export interface ModelResource {
   readonly type: string;
-  /** The fields beside `id` and `version`; null when a function makes them, so that no value tells. */
+  /** The fields beside `id` and `version`; null when a function makes them and no `view` tells. */
   readonly fields: readonly Field[] | null;
 }
 
-export interface ModelCall {
+export interface ModelQuery {
   /** "album.list" */
   readonly name: string;
   readonly input: readonly Field[];
-  /** The type of what it answers; null for plain values and for actions. */
+  /** The type of what it answers; null for plain values. */
   readonly returns: string | null;
+  /** The types of the records that travel along. */
+  readonly related: readonly string[];
+}
+
+export interface ModelAction {
+  /** "file.rename" */
+  readonly name: string;
+  readonly input: readonly Field[];
+  /** What it answers beside its records; null when no `output` tells. */
+  readonly output: Shape | null;
 }
 
 export interface Model {
   readonly registryHash: string;
   readonly resources: readonly ModelResource[];
-  readonly queries: readonly ModelCall[];
-  readonly actions: readonly ModelCall[];
+  readonly queries: readonly ModelQuery[];
+  readonly actions: readonly ModelAction[];
 }
 
 interface JsonSchema {
@@ -66,6 +79,7 @@ function toShape(schema: JsonSchema): Shape {
     return { kind: "choice", values: schema.enum };
   }
   if (schema.type === "array") return { kind: "list", item: toShape(schema.items ?? {}) };
+  if (schema.properties !== undefined) return { kind: "record", fields: readFields(schema) };
   return { kind: kinds[schema.type ?? ""] ?? "json" };
 }
 
@@ -81,12 +95,17 @@ function toField(name: string, schema: JsonSchema, isOptional: boolean): Field {
   };
 }
 
-function toInput(call: { readonly input: Parameters<typeof inputSchema>[0] }): Field[] {
-  const { properties = {}, required = [] } = inputSchema(call.input) as JsonSchema;
+function readFields({ properties = {}, required = [] }: JsonSchema): Field[] {
   return Object.entries(properties).map(([name, schema]) =>
     toField(name, schema, !required.includes(name)),
   );
 }
+
+const toInput = (call: { readonly input: StandardSchemaV1 }): Field[] =>
+  readFields(inputSchema(call.input) as JsonSchema);
+
+const toOutput = (schema: StandardSchemaV1): JsonSchema =>
+  toPluginSchema(schema, "output") as JsonSchema;
 
 function columnShape(column: SQLiteColumn): Shape {
   if (column.dataType === "json") return { kind: "json" };
@@ -96,7 +115,13 @@ function columnShape(column: SQLiteColumn): Shape {
 }
 
 function toFields({ definition, synced, isPlain }: CompiledResource): Field[] | null {
-  if (!isPlain) return null;
+  if (!isPlain) {
+    const { view } = definition;
+    // Only the names of the record itself are the wire's; what lies deeper is the plugin's own.
+    return view === undefined
+      ? null
+      : readFields(toOutput(view)).map((field) => ({ ...field, name: toSnakeCase(field.name) }));
+  }
   const columns = getTableColumns(definition.table) as Record<string, SQLiteColumn>;
   return synced.flatMap(({ key, name, notNull }) => {
     const column = columns[key];
@@ -121,10 +146,15 @@ export function describeRegistry(registry: Registry): Model {
         name,
         input: toInput(query),
         returns: (query.returns as string | null) ?? null,
+        related: Object.keys(query.related ?? {}),
       }))
       .toSorted(byName),
     actions: [...registry.actions]
-      .map(([name, action]) => ({ name, input: toInput(action), returns: null }))
+      .map(([name, action]) => ({
+        name,
+        input: toInput(action),
+        output: action.output === undefined ? null : toShape(toOutput(action.output)),
+      }))
       .toSorted(byName),
   };
 }

@@ -1,6 +1,6 @@
 import { unreachable } from "../../base/assert.ts";
 import { toCamelCase } from "../../base/case.ts";
-import type { Field, Model, ModelCall, ModelResource, Shape } from "./model.ts";
+import type { Field, Model, ModelAction, ModelQuery, ModelResource, Shape } from "./model.ts";
 import { toPascalCase } from "./model.ts";
 
 const reserved = new Set(
@@ -14,7 +14,8 @@ function toName(wire: string): string {
   return reserved.has(name) ? `\`${name}\`` : name;
 }
 
-function toType(shape: Shape): string {
+/** The type of a field of that name; a record is a struct of the field's own name, beside it. */
+function toType(shape: Shape, name: string): string {
   switch (shape.kind) {
     case "text":
     case "choice":
@@ -28,37 +29,70 @@ function toType(shape: Shape): string {
     case "json":
       return "JSONValue";
     case "list":
-      return `[${toType(shape.item)}]`;
+      return `[${toType(shape.item, name)}]`;
+    case "record":
+      return toPascalCase(name);
     default:
       return unreachable(shape);
   }
 }
 
 const isOptional = (field: Field) => field.isNullable || field.isOptional;
-const fieldType = (field: Field) => `${toType(field.shape)}${isOptional(field) ? "?" : ""}`;
+const fieldType = (field: Field) =>
+  `${toType(field.shape, field.name)}${isOptional(field) ? "?" : ""}`;
 
 function writeKeys(names: readonly string[], indent: string): string {
   const keys = names.map((name) => `${indent}    case ${toName(name)} = ${JSON.stringify(name)}`);
   return `${indent}enum CodingKeys: String, CodingKey {\n${keys.join("\n")}\n${indent}}`;
 }
 
+const writeVars = (fields: readonly Field[], indent: string): string =>
+  fields
+    .map((field) => `${indent}public var ${toName(field.name)}: ${fieldType(field)}\n`)
+    .join("");
+
+/** The structs that these fields need, as far down as records go. */
+function writeNested(fields: readonly Field[], indent: string): string {
+  return fields
+    .map(({ name, shape }) => {
+      const inner = shape.kind === "list" ? shape.item : shape;
+      return inner.kind === "record" ? `\n${writeStruct(name, inner.fields, indent)}` : "";
+    })
+    .join("");
+}
+
+function writeStruct(name: string, fields: readonly Field[], indent = ""): string {
+  const deeper = `${indent}    `;
+  const keys =
+    fields.length === 0
+      ? ""
+      : `\n${writeKeys(
+          fields.map((field) => field.name),
+          deeper,
+        )}\n`;
+  return `${indent}public struct ${toPascalCase(name)}: Codable, Hashable, Sendable {
+${writeVars(fields, deeper)}${writeNested(fields, deeper)}${keys}${indent}}
+`;
+}
+
 function writeResource({ type, fields }: ModelResource): string {
   const known = fields ?? [];
   const note =
     fields === null ? "/// Its other fields are made by a function of its plugin.\n" : "";
-  const lines = known.map((field) => `    public var ${toName(field.name)}: ${fieldType(field)}`);
   return `${note}public struct ${toPascalCase(type)}: SynclineResource, Hashable {
     public static let resourceType = ${JSON.stringify(type)}
     public let id: String
     public let version: Int
-${lines.map((line) => `${line}\n`).join("")}
+${writeVars(known, "    ")}${writeNested(known, "    ")}
 ${writeKeys(["id", "version", ...known.map((field) => field.name)], "    ")}
 }
 `;
 }
 
-function writeInput({ name, input }: ModelCall, suffix: string): string {
-  const lines = input.map((field) => `    public var ${toName(field.name)}: ${fieldType(field)}\n`);
+function writeInput(
+  { name, input }: { readonly name: string; readonly input: readonly Field[] },
+  suffix: string,
+): string {
   const parameters = input.map(
     (field) => `${toName(field.name)}: ${fieldType(field)}${isOptional(field) ? " = nil" : ""}`,
   );
@@ -74,10 +108,37 @@ function writeInput({ name, input }: ModelCall, suffix: string): string {
         )}\n`;
   return `public struct ${toPascalCase(name)}${suffix}: Codable, Hashable, Sendable {
     public static let name = ${JSON.stringify(name)}
-${lines.join("")}
+${writeVars(input, "    ")}${writeNested(input, "    ")}
     public init(${parameters.join(", ")}) {
 ${assignments.join("")}    }
 ${keys}}
+`;
+}
+
+/** What an action answers beside its records: `output` of its answer. */
+function writeOutput({ name, output }: ModelAction): string {
+  const title = `${toPascalCase(name)}Output`;
+  if (output?.kind === "record") return writeStruct(title, output.fields);
+  const type = output === null ? "JSONValue" : toType(output, title);
+  return `public typealias ${title} = ${type}\n`;
+}
+
+/** A query's answer: its ids in order, its records, and those that travel along. */
+function writeAnswer({ name, returns, related }: ModelQuery): string {
+  if (returns === null) return "";
+  const types = [...new Set([returns, ...related])];
+  const lines = types.map(
+    (type) => `        public let ${toName(type)}: [${toPascalCase(type)}]?\n`,
+  );
+  return `public struct ${toPascalCase(name)}Answer: Decodable, Sendable {
+    public let data: [String]
+    public let included: Included
+
+    public struct Included: Decodable, Sendable {
+${lines.join("")}
+${writeKeys(types, "        ")}
+    }
+}
 `;
 }
 
@@ -206,7 +267,7 @@ ${rows.join("\n")}
 }
 
 ${model.resources.map(writeResource).join("\n")}
-${model.queries.map((call) => writeInput(call, "Query")).join("\n")}
-${model.actions.map((call) => writeInput(call, "Action")).join("\n")}
+${model.queries.map((call) => `${writeInput(call, "Query")}\n${writeAnswer(call)}`).join("\n")}
+${model.actions.map((call) => `${writeInput(call, "Action")}\n${writeOutput(call)}`).join("\n")}
 ${runtime}`;
 }

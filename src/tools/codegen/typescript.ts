@@ -1,5 +1,5 @@
 import { unreachable } from "../../base/assert.ts";
-import type { Field, Model, ModelCall, ModelResource, Shape } from "./model.ts";
+import type { Field, Model, ModelAction, ModelQuery, ModelResource, Shape } from "./model.ts";
 import { toPascalCase } from "./model.ts";
 
 function toSchema(shape: Shape): string {
@@ -18,6 +18,8 @@ function toSchema(shape: Shape): string {
       return `v.picklist(${JSON.stringify(shape.values)})`;
     case "list":
       return `v.array(${toSchema(shape.item)})`;
+    case "record":
+      return `v.looseObject({ ${shape.fields.map((field) => toEntry(field).trim()).join(" ")} })`;
     default:
       return unreachable(shape);
   }
@@ -44,18 +46,39 @@ export type ${name} = v.InferOutput<typeof ${name}>;
 `;
 }
 
-function writeInput({ name, input }: ModelCall, suffix: string): string {
+function writeInput(
+  { name, input }: { readonly name: string; readonly input: readonly Field[] },
+  suffix: string,
+): string {
   const entries = input.map(toEntry).join("\n");
   return `export const ${toPascalCase(name)}${suffix} = v.object({${entries === "" ? "" : `\n${entries}\n`}});
 `;
 }
 
-function writeCalls(title: string, calls: readonly ModelCall[], suffix: string): string {
-  const rows = calls.map(({ name, returns }) => {
-    const result = returns === null ? "" : `, returns: ${JSON.stringify(returns)}`;
-    return `  ${JSON.stringify(name)}: { input: ${toPascalCase(name)}${suffix}${result} },`;
+function writeOutput({ name, output }: ModelAction): string {
+  const schema = output === null ? "v.unknown()" : toSchema(output);
+  return `export const ${toPascalCase(name)}Output = ${schema};
+`;
+}
+
+function writeQueries(queries: readonly ModelQuery[]): string {
+  const rows = queries.map(({ name, returns, related }) => {
+    const input = `${toPascalCase(name)}Query`;
+    const types = `returns: ${JSON.stringify(returns)}, related: ${JSON.stringify(related)}`;
+    return `  ${JSON.stringify(name)}: { input: ${input}, ${types} },`;
   });
-  return `export const ${title} = {
+  return `export const queries = {
+${rows.join("\n")}
+} as const;
+`;
+}
+
+function writeActions(actions: readonly ModelAction[]): string {
+  const rows = actions.map(({ name }) => {
+    const title = toPascalCase(name);
+    return `  ${JSON.stringify(name)}: { input: ${title}Action, output: ${title}Output },`;
+  });
+  return `export const actions = {
 ${rows.join("\n")}
 } as const;
 `;
@@ -78,6 +101,60 @@ export function decodeResource<Type extends ResourceType>(
 ): ResourceTypeMap[Type] {
   if (!isResourceType(type)) throw new Error(\`Unknown resource type: \${String(type)}\`);
   return v.parse(resourceTypeMap[type], data) as ResourceTypeMap[Type];
+}
+
+export type ActionName = keyof typeof actions;
+export type ActionOutput<Name extends ActionName> = v.InferOutput<(typeof actions)[Name]["output"]>;
+
+/** What an action answered beside its records, checked. Throws ValiError for what does not fit. */
+export function decodeOutput<Name extends ActionName>(
+  name: Name,
+  answer: unknown,
+): ActionOutput<Name> {
+  const { output } = v.parse(v.looseObject({ output: v.unknown() }), answer);
+  return v.parse(actions[name].output, output) as ActionOutput<Name>;
+}
+
+export type QueryName = keyof typeof queries;
+type Returned<Name extends QueryName> = Extract<(typeof queries)[Name]["returns"], ResourceType>;
+type Related<Name extends QueryName> = Extract<
+  (typeof queries)[Name]["related"][number],
+  ResourceType
+>;
+
+export interface QueryAnswer<Name extends QueryName> {
+  /** The records in their order; empty for a query of plain values. */
+  readonly records: readonly ResourceTypeMap[Returned<Name>][];
+  /** What the query answers: the ids of the records, or values. */
+  readonly data: readonly unknown[];
+  /** The records that travel along, by type; none of those that the token may not see. */
+  readonly related: { readonly [Type in Related<Name>]: readonly ResourceTypeMap[Type][] };
+  readonly sequence: number;
+}
+
+const Answer = v.looseObject({
+  data: v.array(v.unknown()),
+  included: v.record(v.string(), v.array(v.unknown())),
+  meta: v.looseObject({ sequence: v.pipe(v.number(), v.safeInteger()) }),
+});
+
+/** A query's answer, checked. Throws ValiError for what does not fit. */
+export function decodeAnswer<Name extends QueryName>(name: Name, answer: unknown): QueryAnswer<Name> {
+  const { data, included, meta } = v.parse(Answer, answer);
+  const { returns, related } = queries[name] as {
+    readonly returns: ResourceType | null;
+    readonly related: readonly ResourceType[];
+  };
+  const read = (type: ResourceType) =>
+    (included[type] ?? []).map((one) => decodeResource(type, one));
+  const found = returns === null ? [] : read(returns);
+  const byId = new Map(found.map((one) => [one.id, one]));
+  return {
+    records: data.flatMap((id) => byId.get(String(id)) ?? []),
+    data,
+    related: Object.fromEntries(related.map((type) => [type, read(type)])),
+    sequence: meta.sequence,
+  } as unknown as QueryAnswer<Name>;
 }
 
 export const Envelope = v.looseObject({
@@ -162,8 +239,8 @@ ${map.join("\n")}
 } as const;
 
 ${model.queries.map((call) => writeInput(call, "Query")).join("")}
-${writeCalls("queries", model.queries, "Query")}
-${model.actions.map((call) => writeInput(call, "Action")).join("")}
-${writeCalls("actions", model.actions, "Action")}
+${writeQueries(model.queries)}
+${model.actions.map((call) => writeInput(call, "Action") + writeOutput(call)).join("")}
+${writeActions(model.actions)}
 ${runtime}`;
 }
