@@ -41,6 +41,8 @@ export interface SetupOptions extends SideOptions {
 
 /** A request on its way: enough to go on after a restart. */
 export interface Work {
+  /** Which node does it: several may share the catalog. */
+  readonly deviceId: string;
   readonly request: SetupRequest;
   /** The other service's device, once both sides know each other. */
   readonly remoteId: string | null;

@@ -3,7 +3,7 @@ import { createId } from "../base/id.ts";
 import { createBell } from "../follower/bell.ts";
 import type { Bell } from "../follower/bell.ts";
 import { SyncError } from "../protocol/errors.ts";
-import { createJobs } from "./job.ts";
+import { CANCELLED, createJobs } from "./job.ts";
 import type { Job, Jobs } from "./job.ts";
 import { newCopy } from "./joining.ts";
 import { mayPass, planCopies, register, step } from "./setup-steps.ts";
@@ -22,8 +22,8 @@ export interface Setup {
   begin(request: SetupRequest): Promise<SetupOutcome>;
   find(jobId: string): Promise<Job | null>;
   /**
-   * Ends a job that runs here, unless a library has already ended for it: then it completes. What
-   * was merged until then stays. Resolves to what became of it.
+   * Ends a job, unless a library has already ended for it: then it completes. What was merged until
+   * then stays. Resolves to what became of it.
    */
   cancel(job: Job): Promise<Job>;
   /** Goes on with what was running when the service ended. */
@@ -79,7 +79,7 @@ async function runJob(
   for (let attempts = 0; !isStopping();) {
     try {
       if (isComplete(work)) return await end({ status: "complete" });
-      if (signal.aborted) return await end({ status: "failed", message: "Cancelled." });
+      if (signal.aborted) return await end({ status: "failed", message: CANCELLED });
       await save(await step(options, work, saveWithin));
       attempts = 0;
     } catch (error) {
@@ -137,6 +137,7 @@ export function createSetup(options: SetupOptions): Setup {
       const copies = planCopies(request, leaderDeviceId === lease.deviceId, sharedId);
       const untilMs = clock.now() + GIVE_UP_MS;
       const work: Work = {
+        deviceId: lease.deviceId,
         request,
         remoteId,
         sharedId,
@@ -157,11 +158,11 @@ export function createSetup(options: SetupOptions): Setup {
       const one = running.get(job.id);
       one?.cancel();
       bell.ring();
-      await one?.ended;
+      await (one?.ended ?? jobs.cancel(job.id));
       return (await jobs.find(job.id)) ?? job;
     },
     resume: async () => {
-      for (const { job, work } of await jobs.running()) start(job, work);
+      for (const { job, work } of await jobs.running(lease.deviceId)) start(job, work);
     },
     settled,
     stop: async () => {

@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import type { WireEvent } from "../../src/stream/event.ts";
 import { readFrames } from "../support/events.ts";
 import { createPair, setupRequest, tokensKept } from "../support/pair.ts";
+import { createWorld } from "../support/world.ts";
 import type { World } from "../support/world.ts";
 
 const names = async (world: World, at: string): Promise<string[]> => {
@@ -90,4 +91,43 @@ test("a subscriber sees a merge go on: Job events without a sequence, the last o
   expect(facts.length).toBeGreaterThan(2);
   expect(facts[0]).toMatchObject({ status: "running", progress: 0 });
   expect(facts.at(-1)).toMatchObject({ status: "complete", progress: 2 });
+});
+
+test("a job is one node's: another leaves it alone when it starts, and may cancel it", async () => {
+  await using pair = await createPair();
+  const { leader, phone } = pair;
+  await leader.insertAlbum("a");
+  const { send } = pair.wire;
+  const [reached, opened] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  pair.wire.send = async (url, init) => {
+    if (!/snapshot/.test(url)) return send(url, init);
+    reached.resolve();
+    await opened.promise;
+    return send(url, init);
+  };
+  const begun = await phone.send(
+    "POST",
+    "/v1/sync-setup",
+    setupRequest(pair, "MergeIntoLocal", "phone"),
+  );
+  await reached.promise;
+  const job = `/v1/jobs/${begun.body.job_id}`;
+  const asked: string[] = [];
+  await using other = await createWorld({
+    deviceId: "second",
+    directory: phone.directory,
+    fetch: async (url) => {
+      asked.push(url);
+      throw new TypeError("The network is down.");
+    },
+  });
+  expect((await other.send("GET", job)).body.status).toBe("running");
+  expect((await other.send("DELETE", job)).body.message).toBe("Cancelled.");
+  expect([await tokensKept(phone), asked]).toEqual([0, []]);
+  opened.resolve();
+  await phone.service.setup.settled();
+  // The node that ran it has learned of it, and ended neither library.
+  expect((await phone.send("GET", job)).body).toMatchObject({ status: "failed", progress: 0 });
+  expect(await tokensKept(phone)).toBe(0);
+  expect((await leader.insertAlbum("b")).status).toBe(200);
 });
