@@ -102,3 +102,18 @@ test("no file is longer than 400 lines", async () => {
   }
   expect(wrong).toEqual([]);
 });
+
+test("TM-12: entries are written and events published in their own places alone", async () => {
+  const places: Readonly<Record<string, readonly string[]>> = {
+    "appendEntries(": ["commit/", "log/"],
+    "hub.publish(": ["stream/", "library/leadership.ts"],
+  };
+  const wrong: string[] = [];
+  for (const [call, allowed] of Object.entries(places)) {
+    for (const file of sources) {
+      if (!(await Bun.file(`src/${file}`).text()).includes(call)) continue;
+      if (!allowed.some((place) => file.startsWith(place))) wrong.push(`${file} calls ${call}`);
+    }
+  }
+  expect(wrong).toEqual([]);
+});

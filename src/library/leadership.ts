@@ -174,6 +174,8 @@ function createTenure(options: LeadershipOptions, observer: Observer) {
     observer.adopt(fresh);
     extendLease(state, lease.leaseMs, askedAt);
     telemetry.count("lease_changes", 1, { to: "taken" });
+    const { id: library_id, epoch } = state;
+    telemetry.log("debug", "This node leads the library.", { library_id, epoch });
     await options.bulk.closeInterrupted();
     return true;
   };

@@ -3,6 +3,7 @@ import { createBulk } from "../commit/bulk.ts";
 import type { Bulk } from "../commit/bulk.ts";
 import { createCommitter } from "../commit/committer.ts";
 import type { Committer } from "../commit/committer.ts";
+import type { CommittedEntry } from "../commit/group.ts";
 import { createManager } from "../commit/manager.ts";
 import type { TransactionManager } from "../commit/manager.ts";
 import { isLeader } from "../lease/lease.ts";
@@ -133,8 +134,16 @@ function createWritePath(
   { state, reader, read }: Ground & { readonly read: ReturnType<typeof createReadPath> },
 ) {
   const { publisher, onMoved } = read;
+  const report = (committed: readonly CommittedEntry[]): void => {
+    const entry = committed.at(-1)?.entry;
+    if (entry === undefined) return;
+    const { sequence, epoch, transactionId: transaction_id, deviceId: device_id } = entry;
+    const what = { library_id: state.id, sequence, span: committed.length, epoch };
+    options.telemetry.log("debug", "Committed.", { ...what, transaction_id, device_id });
+  };
   const shared = { ...options, state, reader, now: () => options.clock.now() };
   const onEntries: typeof publisher.publishEntries = (committed, span) => {
+    report(committed);
     publisher.publishEntries(committed, span);
     onMoved();
   };
@@ -142,6 +151,7 @@ function createWritePath(
     ...shared,
     ordered: options.registry.resources,
     onCommitted: (plan, span) => {
+      report(plan.committed);
       publisher.publish(plan, span);
       onMoved();
     },

@@ -12,6 +12,8 @@ import { isLoopback } from "./config.ts";
 import type { Config } from "./config.ts";
 import { createNamespaces, readDatabaseUrl } from "./database-url.ts";
 
+const DAY_MS = 86_400_000;
+
 /** What differs from runtime to runtime. */
 export interface Composition {
   readonly config: Config;
@@ -39,7 +41,9 @@ export async function composeService(composition: Composition): Promise<Service>
       "Set SYNCLINE_SECRET or SYNCLINE_JWKS_URL: without either no token can be checked.",
     );
   }
-  const limits = { ...defaultLimits, ...composition.limits };
+  // A moment that SQL takes is subtracted from, so it must be a whole number even for ever.
+  const retentionMs = Math.min(config.RETENTION_DAYS * DAY_MS, Number.MAX_SAFE_INTEGER);
+  const limits = { ...defaultLimits, retentionMs, ...composition.limits };
   const urlOf = readDatabaseUrl(config.DATABASE_URL);
   const replicaOf =
     config.DATABASE_REPLICA_URL === undefined ? null : readDatabaseUrl(config.DATABASE_REPLICA_URL);

@@ -40,6 +40,15 @@ const schema = v.object({
     v.picklist(["error", "info", "debug"], '"error", "info" or "debug"'),
     "info",
   ),
+  /** How long entries of the log are kept at least. */
+  RETENTION_DAYS: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^([1-9]\d{0,4}|forever)$/, 'a number of days, or "forever"'),
+      v.transform((text) => (text === "forever" ? Infinity : Number(text))),
+    ),
+    "30",
+  ),
   /** `open`: figures need no token. Unset: they need none on loopback. */
   METRICS: v.optional(v.picklist(["open", "token"], '"open" or "token"')),
   NODE_URL: v.optional(v.pipe(v.string(), v.url("a URL"))),

@@ -55,3 +55,14 @@ test("an action commits all it does, reads its own changes, and replays its answ
   });
   expect([refused.status, refused.body.issues.length]).toEqual([422, 2]);
 });
+
+test("TM-32: a record is logged again without being changed, for devices that missed what came before the log", async () => {
+  await using world = await createWorld();
+  const id = createId();
+  await world.insertAlbum("kept", id);
+  await world.library.manager.withTx(author, async (tx) => tx.log("album", id));
+  const { entries } = (await world.send("GET", `${world.at}/log?after=1`)).body;
+  expect(entries).toHaveLength(1);
+  expect(entries[0]).toMatchObject({ record_id: id, change_type: "update", version: 2 });
+  expect(entries[0].data.name).toBe("kept");
+});

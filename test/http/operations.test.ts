@@ -1,5 +1,7 @@
 import { expect, test } from "bun:test";
 import { createId } from "../../src/base/id.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { trimLog } from "../../src/log/retention.ts";
 import { openTelemetry } from "../../src/runtime/observe.ts";
 import { readConfig } from "../../src/runtime/config.ts";
 import { createWorld } from "../support/world.ts";
@@ -119,4 +121,52 @@ test("a list of many libraries opens none of them, and tells how far each was wh
     history_id: last.history_id,
     created_at: last.created_at,
   });
+});
+
+test("OBS-04: the log says who created, registered, committed and deleted what, and no secret", async () => {
+  const lines: string[] = [];
+  const { telemetry } = openTelemetry({
+    level: "debug",
+    isPretty: false,
+    write: (line) => lines.push(line),
+  });
+  await using world = await createWorld({ telemetry });
+  const { body: created } = await world.send("POST", "/v1/libraries", { name: "second" });
+  const at = `/v1/libraries/${created.id}`;
+  await world.send("POST", `${at}/devices`, { id: "phone", name: "phone" });
+  const id = createId();
+  const album = { resource_type: "album", operation: "insert", id, data: { name: "a" } };
+  const { body: committed } = await world.send("POST", `${at}/commit`, album);
+  await world.send("DELETE", `${at}/devices/phone`);
+  await world.send("DELETE", at);
+  const said = lines.map((line) => JSON.parse(line)).filter((one) => one.library_id === created.id);
+  expect(said.map(({ level, message }) => `${level} ${message}`)).toEqual([
+    "debug This node leads the library.",
+    "info A library was created.",
+    "info A device was registered.",
+    "debug Committed.",
+    "info A device was revoked.",
+    "info A library was deleted.",
+  ]);
+  const { sequence, epoch, transaction_id } = committed;
+  expect(said[3]).toMatchObject({ sequence, epoch, transaction_id, device_id: "tester" });
+  expect(said[1]).toMatchObject({ by: "tester" });
+  expect(lines.join("\n")).not.toContain(world.token);
+});
+
+test("LOG-12: entries are kept for as many days as are set, or for ever", async () => {
+  expect(readConfig({}).RETENTION_DAYS).toBe(30);
+  expect(readConfig({ RETENTION_DAYS: "7" }).RETENTION_DAYS).toBe(7);
+  expect(readConfig({ RETENTION_DAYS: "forever" }).RETENTION_DAYS).toBe(Infinity);
+  for (const wrong of ["0", "-1", "a week"]) {
+    expect(() => readConfig({ RETENTION_DAYS: wrong })).toThrow("RETENTION_DAYS is");
+  }
+  await using world = await createWorld();
+  await world.insertAlbum("a");
+  const { database, state } = world.library;
+  const now = (): number => systemClock.now();
+  const trim = (retentionMs: number) =>
+    trimLog(database, state, { beforeMs: now() - retentionMs, activeSinceMs: now() });
+  expect(await trim(Number.MAX_SAFE_INTEGER)).toBe(0);
+  expect(await trim(-1_000)).toBe(1);
 });

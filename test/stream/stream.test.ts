@@ -110,3 +110,26 @@ test("deleting a library says so to whoever listens, and ends the stream", async
   expect(frames).toEqual(["hello", "LibraryClosed", "goodbye"]);
   expect((await world.send("GET", world.at)).status).toBe(404);
 });
+
+test("EVT-16: an event of one record takes less than a kilobyte, and of a hundred less than 50", async () => {
+  await using world = await createWorld();
+  const file = (name: string) => ({
+    resource_type: "file",
+    operation: "insert",
+    id: createId(),
+    data: { location_id: createId(), name, extension: "jpg", size: 1_234_567, mime: "image/jpeg" },
+  });
+  await world.send("POST", `${world.at}/commit`, file("one.jpg"));
+  const changes = Array.from({ length: 100 }, (_, index) => file(`picture ${index}.jpg`));
+  await world.send("POST", `${world.at}/batch`, { changes });
+  const events = await readUntil(
+    await world.app.request(`${world.at}/events?encoding=json&after=0`, {
+      headers: { authorization: `Bearer ${world.token}` },
+    }),
+    101,
+  );
+  const sizes = events.map((event) => JSON.stringify(event).length);
+  expect(sizes).toHaveLength(2);
+  expect(sizes[0]).toBeLessThan(1_024);
+  expect(sizes[1]).toBeLessThan(50 * 1_024);
+});

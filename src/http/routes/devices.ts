@@ -73,6 +73,8 @@ function registrationRoutes(service: Service): Hono<AppEnv> {
     const device = { id, name: name ?? id, publicKey: public_key ?? null };
     const registered = await registerDevice(database, device, clock.now());
     roll.changed();
+    const about = { library_id: state.id, device_id: id, by: capability.subject };
+    service.telemetry.log("info", "A device was registered.", about);
     return answer(c.req.raw, describe(registered), { status: 201 });
   };
 
@@ -90,8 +92,8 @@ function registrationRoutes(service: Service): Hono<AppEnv> {
     .post("/v1/libraries/:library/devices", register)
     .post("/v1/libraries/:library/devices/:device", register)
     .delete("/v1/libraries/:library/devices/:device", async (c) => {
-      await authenticate(c, service);
-      const { database, hub, roll } = await openFor(c, service, { role: "owner" });
+      const { subject: by } = await authenticate(c, service);
+      const { state, database, hub, roll } = await openFor(c, service, { role: "owner" });
       const id = c.req.param("device");
       await revokeDevice(database, id, clock.now());
       roll.changed();
@@ -99,6 +101,8 @@ function registrationRoutes(service: Service): Hono<AppEnv> {
         await service.revocations.revoke({ kind: "subject", value });
       }
       hub.sweep();
+      const about = { library_id: state.id, device_id: id, by };
+      service.telemetry.log("info", "A device was revoked.", about);
       return c.body(null, 204);
     });
 }

@@ -48,6 +48,8 @@ export function libraryRoutes(service: Service): Hono<AppEnv> {
         description: description ?? null,
         ...(id === undefined ? {} : { id }),
       });
+      const about = { library_id: library.state.id, by: capability.subject };
+      service.telemetry.log("info", "A library was created.", about);
       return answer(c.req.raw, describe(library.state), { status: 201 });
     })
     .get("/v1/libraries", async (c) => {
@@ -69,6 +71,8 @@ export function libraryRoutes(service: Service): Hono<AppEnv> {
       requireGrant(capability, { library: id, role: "owner" });
       await service.following.forget(id);
       await catalog.remove(id);
+      const about = { library_id: id, by: capability.subject };
+      service.telemetry.log("info", "A library was deleted.", about);
       return c.body(null, 204);
     })
     .get("/v1/libraries/:library/leader", async (c) => {
