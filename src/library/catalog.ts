@@ -110,7 +110,8 @@ function createOpening(
   { database, pool }: { readonly database: Database; readonly pool: Pool },
 ) {
   const pending = new Map<string, Promise<Library>>();
-  const start = (identity: LibraryListing): Promise<Library> => {
+  const start = async (identity: LibraryListing): Promise<Library> => {
+    await pool.makeRoom(identity.id);
     // Opened now it would take a lease that nobody gives back.
     if (pool.isOver) {
       const detail = "This node is stopping.";
@@ -130,7 +131,7 @@ function createOpening(
     pending.set(id, opening);
     return opening;
   };
-  return { start, open };
+  return open;
 }
 
 /** Reads the state of a library that is not open here, and leaves it closed. */
@@ -182,7 +183,7 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
   const pool = createPool({ ...options, onClosed: ({ state }) => summaries.tell([state]) });
   const stopTelling = summaries.watch(pool);
   const names = await openNames(database);
-  const { start, open } = createOpening(options, { database, pool });
+  const open = createOpening(options, { database, pool });
   const departure = createDeparture(options, { database, pool });
 
   return {
@@ -191,7 +192,7 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
       const listing = { id: id.toLowerCase(), name, description, createdAt: clock.now() };
       await addListing(database, listing);
       await options.createDatabase?.(listing.id);
-      return start(listing);
+      return open(listing.id);
     },
     list: createList(options, { database, pool, summaries, open }),
     open: (asked) => open(names.resolve(asked)),

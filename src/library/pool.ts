@@ -7,6 +7,8 @@ import type { Library } from "./library.ts";
 export interface Pool {
   /** The open library of that id, or the one that is being opened; marks it as used. */
   get(id: string): Promise<Library> | undefined;
+  /** Resolves when one more may be opened: what nobody uses is closed first, and `id` if it is closing. */
+  makeRoom(id: string): Promise<void>;
   add(id: string, library: Promise<Library>): Promise<Library>;
   readonly ids: readonly string[];
   /** Those that are open, without those that are being opened; looking does not count as use. */
@@ -39,31 +41,40 @@ function createTidier(
   { clock, limits, telemetry }: PoolOptions,
   { open, close }: { readonly open: ReadonlyMap<string, Opened>; readonly close: Pool["close"] },
 ) {
+  let waitingCount = 0;
   const tidy = async (): Promise<void> => {
     const now = clock.monotonic();
-    let surplus = open.size - limits.openLibraries;
-    for (const [id, opened] of [...open].toSorted(([, a], [, b]) => a.usedAt - b.usedAt)) {
-      const { hub, committer } = await opened.library;
-      if (hub.size > 0 || committer.length > 0) continue;
-      if (surplus <= 0 && now - opened.usedAt < limits.libraryIdleMs) continue;
-      await close(id);
-      surplus -= 1;
-    }
+    const surplus = open.size + waitingCount - limits.openLibraries;
+    const unused = [...open]
+      .filter(([, { settled }]) => settled?.hub.size === 0 && settled.committer.length === 0)
+      .toSorted(([, a], [, b]) => a.usedAt - b.usedAt)
+      .filter(([, { usedAt }], index) => index < surplus || now - usedAt >= limits.libraryIdleMs);
+    await Promise.all(unused.map(([id]) => close(id)));
   };
   let tidying: Promise<void> | null = null;
-  const start = (): void => {
+  const start = (): Promise<void> => {
     tidying ??= tidy()
       .catch((error: unknown) =>
         telemetry.log("error", "An idle library could not be closed.", { error }),
       )
       .finally(() => (tidying = null));
+    return tidying;
   };
-  return { start, stop: clock.every(TIDY_EVERY_MS, start) };
+  /** Waits for room, unless all that is open is in use. */
+  const makeRoom = async (): Promise<void> => {
+    if (open.size < limits.openLibraries) return;
+    waitingCount += 1;
+    // Whoever began to tidy before did not know of this one.
+    await tidying;
+    await start().finally(() => (waitingCount -= 1));
+  };
+  return { makeRoom, stop: clock.every(TIDY_EVERY_MS, () => void start()) };
 }
 
 export function createPool(options: PoolOptions): Pool {
-  const { clock, limits, telemetry } = options;
+  const { clock, telemetry } = options;
   const open = new Map<string, Opened>();
+  const closing = new Map<string, Promise<void>>();
   let isOver = false;
   const shut = async (id: string): Promise<Library | undefined> => {
     const opened = open.get(id);
@@ -73,9 +84,12 @@ export function createPool(options: PoolOptions): Pool {
     await library?.close();
     return library;
   };
-  const close = async (id: string): Promise<void> => {
-    const library = await shut(id);
-    if (library !== undefined) await options.onClosed(library);
+  const close = (id: string): Promise<void> => {
+    const closed = shut(id)
+      .then((library) => (library === undefined ? undefined : options.onClosed(library)))
+      .finally(() => closing.delete(id));
+    closing.set(id, closed);
+    return closed;
   };
   const tidier = createTidier(options, { open, close });
   return {
@@ -83,6 +97,10 @@ export function createPool(options: PoolOptions): Pool {
       const opened = open.get(id);
       if (opened !== undefined) opened.usedAt = clock.monotonic();
       return opened?.library;
+    },
+    makeRoom: async (id) => {
+      await closing.get(id)?.catch(() => {});
+      await tidier.makeRoom();
     },
     add: (id, library) => {
       const opened: Opened = { library, settled: null, usedAt: clock.monotonic() };
@@ -92,7 +110,6 @@ export function createPool(options: PoolOptions): Pool {
         () => open.delete(id),
       );
       telemetry.gauge("open_libraries", open.size);
-      if (open.size > limits.openLibraries) tidier.start();
       return library;
     },
     get ids() {
@@ -108,6 +125,7 @@ export function createPool(options: PoolOptions): Pool {
     closeAll: async () => {
       isOver = true;
       tidier.stop();
+      await Promise.allSettled(closing.values());
       const closed = await Promise.all([...open.keys()].map(shut));
       return closed.flatMap((library) => library ?? []);
     },

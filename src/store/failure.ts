@@ -33,6 +33,8 @@ const troubles: readonly (readonly [code: string, detail: string])[] = [
   ["SQLITE_FULL", "The disk of the library's database is full; make room, then try again."],
   ["SQLITE_IOERR", "The disk of the library's database does not read or write."],
   ["SQLITE_CANTOPEN", "The file of the library's database cannot be opened."],
+  ["SQLITE_CORRUPT", "The file of the library's database is damaged; restore it from a backup."],
+  ["SQLITE_NOTADB", "The file of the library's database is damaged; restore it from a backup."],
 ];
 
 export function troubleOf(error: unknown): string | null {

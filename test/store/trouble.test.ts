@@ -60,24 +60,29 @@ test("I4: a full disk is a 503 that says so; what was acknowledged stays, and wi
   expect(await world.count("SELECT count(*) FROM tags")).toBe(0);
 });
 
-test("a file that cannot be opened is asked for again, until it can", async () => {
+test("a file that cannot be opened is asked for again, until it can; one that is damaged says so", async () => {
   const parent = await mkdtemp(join(tmpdir(), "syncline-trouble-"));
   const directory = join(parent, "later");
   try {
-    const database = openDatabase({
-      url: `file:${join(directory, "a.db")}`,
-      durability: "normal",
-      createClient: createDatabaseClient,
-      clock: systemClock,
-      limits: defaultLimits,
-      telemetry: silentTelemetry,
-    });
+    const openAt = (name: string) =>
+      openDatabase({
+        url: `file:${join(directory, name)}`,
+        durability: "normal",
+        createClient: createDatabaseClient,
+        clock: systemClock,
+        limits: defaultLimits,
+        telemetry: silentTelemetry,
+      });
+    const database = openAt("a.db");
     const create = () => database.write([{ sql: "CREATE TABLE t (x)", args: [] }]);
     await expect(create()).rejects.toThrow("cannot be opened");
     await mkdir(directory);
     await create();
     expect(await database.read([{ sql: "SELECT count(*) FROM t", args: [] }])).toEqual([[[0]]]);
     database.close();
+
+    await Bun.write(join(directory, "b.db"), "not a database, whatever its name says ".repeat(500));
+    await expect(openAt("b.db").read([{ sql: "SELECT 1", args: [] }])).rejects.toThrow("damaged");
   } finally {
     await rm(parent, { recursive: true, force: true });
   }
