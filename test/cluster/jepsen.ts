@@ -46,7 +46,8 @@ function createTell(): (progress: string) => void {
     const now = performance.now();
     if (now - toldAt < 30 * SECOND) return;
     toldAt = now;
-    console.error(`${Math.round((now - started) / SECOND)} s: ${progress}`);
+    // What goes to the other output is a broken promise.
+    console.log(`${Math.round((now - started) / SECOND)} s: ${progress}`);
   };
 }
 

@@ -91,8 +91,16 @@ export async function startDeno(storage: Storage): Promise<Running> {
   return startProcess([denoPath(), ...argv], storage);
 }
 
-/** The Worker's one file, as `wrangler deploy` sends it. */
-export async function bundleWorker(entry = "src/runtime/worker.ts"): Promise<string> {
+const bundles = new Map<string, Promise<string>>();
+
+/** The Worker's one file, as `wrangler deploy` sends it; made once for all who deploy it. */
+export function bundleWorker(entry = "src/runtime/worker.ts"): Promise<string> {
+  const bundled = bundles.get(entry) ?? bundle(entry);
+  bundles.set(entry, bundled);
+  return bundled;
+}
+
+async function bundle(entry: string): Promise<string> {
   const { success, outputs, logs } = await Bun.build({
     entrypoints: [entry],
     target: "browser",
