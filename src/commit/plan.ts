@@ -156,7 +156,7 @@ export function applyChange(
     throw notFound(change);
   }
   if (row !== null && change.operation === "insert") {
-    const detail = `There is a ${change.resource.type} ${change.id} already; "update" or "upsert" changes it.`;
+    const detail = `${change.resource.type} ${change.id} exists already; "update" or "upsert" changes it.`;
     const current = toWireResource(change.resource, row);
     throw new SyncError("already_exists", { current }, { detail });
   }

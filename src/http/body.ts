@@ -85,6 +85,10 @@ export const bytesOf = (request: Request): Uint8Array | undefined => kept.get(re
 /** Reads a JSON or msgpack body by its `Content-Type`. @throws invalid_body, body_too_large */
 export async function readBody(request: Request, limits: BodyLimits): Promise<unknown> {
   const type = (request.headers.get("content-type") ?? "application/json").split(";")[0]?.trim();
+  const encoding = request.headers.get("content-encoding") ?? "identity";
+  if (encoding !== "identity") {
+    throw invalid(`Content-Encoding ${encoding} is not understood here; send the body as it is.`);
+  }
   const bytes = await readBytes(request, limits);
   kept.set(request, bytes);
   let value: unknown;

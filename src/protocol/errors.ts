@@ -78,6 +78,13 @@ export const errorTable: Readonly<
   internal: { status: 500, retry: "later", title: "Something went wrong" },
 };
 
+/** What is wrong first, and where. */
+function firstIssue(facts: ErrorFacts[ErrorCode]): string | null {
+  const [first] = ("issues" in facts ? facts.issues : null) ?? [];
+  if (first === undefined) return null;
+  return first.path === "" ? first.message : `${first.path}: ${first.message}`;
+}
+
 /** The one error class. `code` decides, `facts` inform, `message` is for people. */
 export class SyncError<Code extends ErrorCode = ErrorCode> extends Error {
   readonly code: Code;
@@ -89,7 +96,7 @@ export class SyncError<Code extends ErrorCode = ErrorCode> extends Error {
     facts: ErrorFacts[Code],
     options: { detail?: string; cause?: unknown } = {},
   ) {
-    super(options.detail ?? errorTable[code].title, { cause: options.cause });
+    super(options.detail ?? firstIssue(facts) ?? errorTable[code].title, { cause: options.cause });
     this.name = "SyncError";
     this.code = code;
     this.facts = facts;

@@ -49,6 +49,10 @@ export const errors: Topic = (library) => {
       problem(400, "invalid_body"),
     );
     const msgpack = { "content-type": MSGPACK };
+    const gzip = { "content-type": "application/json", "content-encoding": "gzip" };
+    const packed = await send("POST", "/commit", { body: Bun.gzipSync("{}"), headers: gzip });
+    expect(packed).toMatchObject(problem(400, "invalid_body"));
+    expect(packed.body.detail).toContain("gzip");
     for (const body of [new Uint8Array([0xc1]), new Uint8Array([0x81]), packr.pack([1, 2])]) {
       expect(await send("POST", "/commit", { body, headers: msgpack })).toMatchObject(
         problem(400, "invalid_body"),
