@@ -67,7 +67,8 @@ export async function createNodes(options: NodesOptions) {
   };
   const nodes: NodeProcess[] = [];
   for (let index = 0; index < count; index += 1) nodes.push(await start(index));
-  const token = await tokenFor([{ library: "*", role: "owner" }]);
+  // A run of faults may last longer than a token of a test.
+  const token = await tokenFor([{ library: "*", role: "owner" }], null);
   const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
   const library = createId();
   const at = `/v1/libraries/${library}`;
