@@ -11,10 +11,10 @@ export interface Clock {
   defer(callback: () => void): void;
 }
 
-/** The only place that reads real time. */
 /** Node's, where there is one; its types may not be. */
 declare const setImmediate: ((run: () => void) => unknown) | undefined;
 
+/** The only place that reads real time. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),

@@ -9,7 +9,7 @@ import type { Author, Change, ChangeRequest, Receipt, Submission } from "./chang
 import type { Committer } from "./committer.ts";
 import { loadSlots } from "./load.ts";
 import { rememberRefusal } from "./mutation.ts";
-import { applyChange, slotKey } from "./plan.ts";
+import { absent, applyChange, slotKey } from "./plan.ts";
 import type { Slot } from "./plan.ts";
 import { toChange, toSubmission } from "./submission.ts";
 import type { CommitContext } from "./submission.ts";
@@ -42,7 +42,7 @@ function createStage(options: ActionOptions, author: Author) {
     const known = slots.get(key);
     if (known !== undefined) return known;
     const loaded = await loadSlots(database.readPrimary, [{ resource, id }]);
-    const slot = loaded.slots.get(key) ?? { resource, id, row: null, tombstone: 0 };
+    const slot = loaded.slots.get(key) ?? absent(resource, id);
     slots.set(key, slot);
     return slot;
   };

@@ -11,7 +11,7 @@ import { saveOperation } from "./bulk-operation.ts";
 import type { BulkOperation } from "./bulk-operation.ts";
 import type { BulkRecord, BulkRequest } from "./bulk-request.ts";
 import { loadSlots } from "./load.ts";
-import { applyChange, slotKey } from "./plan.ts";
+import { absent, applyChange, slotKey } from "./plan.ts";
 import type { Slot } from "./plan.ts";
 import { toChange } from "./submission.ts";
 import { writeRows } from "./write.ts";
@@ -67,7 +67,7 @@ function applyRecord(
     limits,
   );
   const key = slotKey(resource.type, change.id);
-  const lookup = () => slots.get(key) ?? { resource, id: change.id, row: null, tombstone: 0 };
+  const lookup = () => slots.get(key) ?? absent(resource, change.id);
   const effect = applyChange(change, lookup, { author, now: clock.now() });
   if (effect !== null) slots.set(key, effect.slot);
   return effect !== null;
@@ -116,7 +116,7 @@ function draftChunk(
   }
   const transitions: Transition[] = [];
   for (const [key, after] of slots) {
-    const old = before.get(key) ?? { resource, id: after.id, row: null, tombstone: 0 };
+    const old = before.get(key) ?? absent(resource, after.id);
     if (old !== after) transitions.push({ before: old, after });
   }
   return { next, transitions, stopped };

@@ -10,6 +10,7 @@ import type { Span } from "../telemetry/telemetry.ts";
 import { saveOperation } from "./bulk-operation.ts";
 import type { BulkOperation } from "./bulk-operation.ts";
 import type { CommittedEntry } from "./group.ts";
+import { absent } from "./plan.ts";
 
 export interface FinishOptions {
   readonly database: Database;
@@ -69,6 +70,6 @@ export async function finishBulk(
   state.head += 1;
   const resource = registry.find(operation.resourceType);
   if (resource === undefined) return;
-  const slot = { resource, id: operation.token, row: null, tombstone: 0 };
+  const slot = absent(resource, operation.token);
   options.onCommitted([{ entry, slot }]);
 }

@@ -11,7 +11,7 @@ import type { RowsStatement, Statement } from "../store/database.ts";
 import type { Receipt, Submission } from "./change.ts";
 import type { Known } from "./load.ts";
 import { rememberMutation, rememberRefusal } from "./mutation.ts";
-import { ManualConflict, applyChange, slotKey } from "./plan.ts";
+import { absent, ManualConflict, applyChange, slotKey } from "./plan.ts";
 import type { Effect, Slot, StoredConflict } from "./plan.ts";
 import { storeConflicts, writeRows } from "./write.ts";
 
@@ -56,7 +56,7 @@ function draft(submission: Submission, slots: ReadonlyMap<string, Slot>, now: nu
   const overlay = new Map<string, Slot>();
   const lookup = (resource: CompiledResource, id: string): Slot => {
     const key = slotKey(resource.type, id);
-    return overlay.get(key) ?? slots.get(key) ?? { resource, id, row: null, tombstone: 0 };
+    return overlay.get(key) ?? slots.get(key) ?? absent(resource, id);
   };
   const effects: Effect[] = [];
   const resources = submission.changes.map((change, index) => {

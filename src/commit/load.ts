@@ -1,7 +1,7 @@
 import { decodeRow } from "../resource/compile.ts";
 import type { CompiledResource } from "../resource/compile.ts";
 import type { Read, Statement } from "../store/database.ts";
-import { slotKey } from "./plan.ts";
+import { absent, slotKey } from "./plan.ts";
 import type { Slot } from "./plan.ts";
 
 /** What is on record of a mutation id. */
@@ -64,7 +64,7 @@ export async function loadSlots(
     const group = byType.get(resource.type) ?? { resource, ids: new Set() };
     group.ids.add(id);
     byType.set(resource.type, group);
-    slots.set(slotKey(resource.type, id), { resource, id, row: null, tombstone: 0 });
+    slots.set(slotKey(resource.type, id), absent(resource, id));
   }
   const groups = [...byType.values()];
   const parts = [

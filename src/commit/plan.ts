@@ -45,6 +45,11 @@ export class ManualConflict extends SyncError<"version_conflict"> {
   }
 }
 
+/** A record that is not there and never was. */
+export function absent(resource: CompiledResource, id: string): Slot {
+  return { resource, id, row: null, tombstone: 0 };
+}
+
 export function slotKey(type: string, id: string): string {
   return `${type}\u0000${id}`;
 }

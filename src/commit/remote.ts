@@ -14,7 +14,7 @@ import { guardOf, isRefused } from "../store/failure.ts";
 import type { RowsStatement, Statement } from "../store/database.ts";
 import type { CommittedEntry } from "./group.ts";
 import { loadSlots } from "./load.ts";
-import { slotKey } from "./plan.ts";
+import { absent, slotKey } from "./plan.ts";
 import type { Slot } from "./plan.ts";
 import type { RawOptions } from "./raw.ts";
 import { completeRow } from "./validate.ts";
@@ -146,7 +146,7 @@ async function plan(options: RawOptions, page: RemotePage): Promise<RemotePlan> 
   const current = new Map(known.slots);
   const committed = entries.map((entry, index): CommittedEntry => {
     const resource = wanted[index]?.resource ?? resourceOf(entry, registry);
-    const nothing: Slot = { resource, id: entry.recordId, row: null, tombstone: 0 };
+    const nothing = absent(resource, entry.recordId);
     if (!isRecord(index)) return { entry, slot: nothing };
     const key = slotKey(resource.type, entry.recordId);
     const slot = apply(entry, current.get(key) ?? nothing);

@@ -1,5 +1,6 @@
 import { readAnswer } from "../base/answer.ts";
 import type { Clock } from "../base/clock.ts";
+import { untilSilent } from "../base/until-silent.ts";
 import { SyncError, errorTable } from "../protocol/errors.ts";
 import type { ErrorCode, ErrorFacts } from "../protocol/errors.ts";
 import { renameKeys, toCamelCase } from "../base/case.ts";
@@ -128,43 +129,17 @@ const REPLY_MS = 30_000;
 const REPLY_BYTES = 67_108_864;
 const LINE_CHARS = 16_777_216;
 
-/** The parts of a body that may be long, as long as they come. @throws overloaded after a silence */
-async function* readParts(
-  body: ReadableStream<Uint8Array>,
-  clock: Clock,
-): AsyncGenerator<Uint8Array> {
-  const reader = body.getReader();
-  // Null while the reader works on what came.
-  let waitsSince: number | null = null;
-  let isSilent = false;
-  const stopListening = clock.every(REPLY_MS / 4, () => {
-    isSilent ||= waitsSince !== null && clock.monotonic() - waitsSince > REPLY_MS;
-    if (isSilent) reader.cancel().catch(() => {});
-  });
-  const read = async () => {
-    waitsSince = clock.monotonic();
-    const part = await reader.read();
-    waitsSince = null;
-    return part;
-  };
-  try {
-    for (let part = await read(); !part.done; part = await read()) yield part.value;
-    if (!isSilent) return;
-    const detail = `The leader sent nothing for ${REPLY_MS} ms.`;
-    throw new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail });
-  } finally {
-    stopListening();
-    reader.cancel().catch(() => {});
-  }
-}
-
 async function* readLines(
   body: ReadableStream<Uint8Array>,
   clock: Clock,
 ): AsyncGenerator<SnapshotLine> {
   const decoder = new TextDecoder();
   let rest = "";
-  for await (const part of readParts(body, clock)) {
+  const silence = () => {
+    const detail = `The leader sent nothing for ${REPLY_MS} ms.`;
+    return new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail });
+  };
+  for await (const part of untilSilent(body, { ms: REPLY_MS, clock, silence })) {
     rest += decoder.decode(part, { stream: true });
     const lines = rest.split("\n");
     rest = lines.pop() ?? "";

@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import { untilSilent } from "../base/until-silent.ts";
 import type { BulkRecord } from "../commit/bulk-request.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
@@ -88,30 +89,6 @@ async function* readMaps(
   if (waiting > 0) yield [badRecord("The body ends in the middle of a record.")];
 }
 
-/** Passes a body on until it ends or sends nothing for `stallMs`: then nobody waits for it any longer. */
-async function* untilStalled(
-  body: ReadableStream<Uint8Array>,
-  stallMs: number,
-  clock: Clock,
-): AsyncGenerator<Uint8Array> {
-  const reader = body.getReader();
-  const next = async () => {
-    const stalled = Promise.withResolvers<never>();
-    const stop = clock.every(stallMs, () =>
-      stalled.reject(
-        badBody(`The body sent nothing for ${stallMs} ms; send it again with its token.`),
-      ),
-    );
-    return Promise.race([reader.read(), stalled.promise]).finally(stop);
-  };
-  try {
-    for (let part = await next(); !part.done; part = await next()) yield part.value;
-  } finally {
-    // Not awaited: whoever stalls may not answer a cancellation either.
-    void reader.cancel().catch(() => {});
-  }
-}
-
 /** Reads the records of a bulk body as they arrive; never the body whole. @throws invalid_body, body_too_large */
 export function readRecords(
   request: Request,
@@ -131,9 +108,12 @@ export function readRecords(
         new DecompressionStream("gzip") as unknown as TransformStream<Uint8Array, Uint8Array>,
       )
     : raw;
+  const ms = limits.bulkStallMs;
+  const silence = () =>
+    badBody(`The body sent nothing for ${ms} ms; send it again with its token.`);
   const unpacked = async function* (): AsyncGenerator<Uint8Array> {
     try {
-      yield* untilStalled(plain, limits.bulkStallMs, clock);
+      yield* untilSilent(plain, { ms, clock, silence });
     } catch (error) {
       if (error instanceof SyncError) throw error;
       throw isGzip ? badBody("The gzip body is broken, or ends too early.", error) : error;

@@ -161,7 +161,7 @@ function createWritePath(
   const bulk = createBulk({ ...shared, committer, announce, onCommitted: onEntries });
   const manager = createManager({ ...shared, committer, onCommitted: onEntries });
   const leadership: Leadership = createLeadership({ ...shared, ...read, committer, bulk });
-  return { committer, bulk, manager, leadership };
+  return { committer, bulk, manager, leadership, announce };
 }
 
 /** Opens one library: prepares its database, joins its parts, and leads it when nobody else does. */
@@ -189,7 +189,6 @@ export async function openLibrary(options: LibraryOptions): Promise<Library> {
     reader,
     hub,
     roll: createRoll(options),
-    announce: (type, data) => publisher.announce(type, data),
     reached: (sequence) => arrivals.reached(sequence),
     close: async () => {
       await committer.drained();

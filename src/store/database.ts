@@ -143,8 +143,6 @@ function createConnection(options: DatabaseOptions, isReader: boolean) {
       // Whoever still holds what was closed under way is to ask again; the driver would call it a bug.
       if (isClosed) throw unavailable(new Error("The database was closed here."));
       try {
-        // What a disk has failed is opened anew: nobody knows what it still holds.
-        if (isInTrouble && !isReady) await reconnect();
         if (!isReady) await prepare();
         const result = await (isFile ? call() : withDeadline(call(), limits.databaseMs));
         // A full disk still reads: only what failed can show that it is mended.
@@ -155,8 +153,12 @@ function createConnection(options: DatabaseOptions, isReader: boolean) {
         if (trouble !== null) {
           if (!isInTrouble) telemetry.log("error", trouble, { error });
           isInTrouble = true;
-          // A full disk has spoiled nothing.
-          if (!codeOf(error).startsWith("SQLITE_FULL")) isReady = !isFile;
+          // What a disk has failed is opened anew, for nobody knows what it still holds; a full one
+          // has spoiled nothing.
+          if (!codeOf(error).startsWith("SQLITE_FULL")) {
+            isReady = !isFile;
+            await reconnect();
+          }
           throw unavailable(error, trouble);
         }
         const isBroken = codeOf(error) === "SQLITE_BUSY" || (!isFile && isLost(error));

@@ -28,13 +28,14 @@ export function isUnsent(error: unknown): boolean {
   return /ECONNREFUSED|ConnectionRefused|failed to connect|unable to connect/i.test(text);
 }
 
+const DAMAGED = "The file of the library's database is damaged; restore it from a backup.";
 /** What a person must mend before anything can be written (https://sqlite.org/rescode.html). */
 const troubles: readonly (readonly [code: string, detail: string])[] = [
   ["SQLITE_FULL", "The disk of the library's database is full; make room, then try again."],
   ["SQLITE_IOERR", "The disk of the library's database does not read or write."],
   ["SQLITE_CANTOPEN", "The file of the library's database cannot be opened."],
-  ["SQLITE_CORRUPT", "The file of the library's database is damaged; restore it from a backup."],
-  ["SQLITE_NOTADB", "The file of the library's database is damaged; restore it from a backup."],
+  ["SQLITE_CORRUPT", DAMAGED],
+  ["SQLITE_NOTADB", DAMAGED],
 ];
 
 export function troubleOf(error: unknown): string | null {
