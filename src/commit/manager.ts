@@ -22,7 +22,10 @@ export interface TransactionManager {
   commit(request: ChangeRequest, context: CommitContext): Promise<Receipt>;
   /** 1 to 1,000 changes, all or nothing; the error carries the `index` of the bad one. */
   commitBatch(requests: readonly ChangeRequest[], context: BatchContext): Promise<Receipt>;
-  /** Chunks of 100, each its own transaction; what fails is listed, the rest stands (TM-29). */
+  /**
+   * Chunks of 100, each its own transaction; what fails is listed, the rest stands (TM-29). @throws
+   * what may pass, when nothing stands
+   */
   commitResilient(
     requests: readonly ChangeRequest[],
     context: BatchContext,

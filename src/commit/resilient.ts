@@ -1,6 +1,6 @@
-import { createId } from "../base/id.ts";
+import { createId, deriveId } from "../base/id.ts";
 import { errorTable, isSyncError, toProblem, withIndex } from "../protocol/errors.ts";
-import type { Problem } from "../protocol/errors.ts";
+import type { Problem, SyncError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Registry } from "../resource/registry.ts";
 import type { ChangeRequest, Receipt } from "./change.ts";
@@ -29,72 +29,115 @@ interface Indexed {
   readonly index: number;
 }
 
+/** What a chunk is asked for under: its mutation id, kept with what tells a replay of the whole batch. */
+interface ChunkContext {
+  readonly batch: BatchContext;
+  readonly mutationId: string | null;
+  readonly fingerprint: string;
+}
+
 interface Chunk {
+  /** Null when nothing of it stands and nothing was to be remembered. */
   readonly receipt: Receipt | null;
   readonly failed: readonly BatchFailure[];
+  /** Why the rest of it may pass later; null when all of it is decided. */
+  readonly late: SyncError | null;
 }
+
+const mayPass = ({ code }: SyncError): boolean => errorTable[code].retry !== "never";
+
+const fail = (error: SyncError, { index }: Indexed): BatchFailure => ({
+  index,
+  problem: toProblem(withIndex(error, index)),
+});
 
 /** Commits what it can of one chunk: what is refused is taken out of it, and the rest asked for again. */
 async function commitChunk(
   { committer, registry, limits }: ResilientOptions,
   chunk: readonly Indexed[],
-  context: BatchContext,
+  { batch, ...own }: ChunkContext,
 ): Promise<Chunk> {
   const failed: BatchFailure[] = [];
   let pending = chunk;
-  while (pending.length > 0) {
+  while (pending.length > 0 || own.mutationId !== null) {
     try {
-      const requests = pending.map(({ request }) => request);
-      const submission = toSubmission(toChanges(requests, registry, limits), pending, {
-        operation: "Update",
-        ...context,
-      });
-      return { receipt: await committer.submit({ ...submission, keepsRefusal: false }), failed };
+      const changes = toChanges(
+        pending.map(({ request }) => request),
+        registry,
+        limits,
+      );
+      const context = { operation: "Update", ...batch, mutationId: null } as const;
+      const submission = { ...toSubmission(changes, null, context), ...own, keepsRefusal: false };
+      // Kept with the mutation id, so that a replay lists the same refusals.
+      const output = failed.length === 0 ? undefined : failed;
+      const receipt = await committer.submit({ ...submission, output });
+      const kept = (receipt.output ?? []) as readonly BatchFailure[];
+      return { receipt, failed: receipt.replayed ? kept : failed, late: null };
     } catch (error) {
-      const at = isSyncError(error) && "index" in error.facts ? error.facts.index : undefined;
+      if (!isSyncError(error)) throw error;
+      if (mayPass(error)) {
+        return {
+          receipt: null,
+          failed: [...failed, ...pending.map((one) => fail(error, one))],
+          late: error,
+        };
+      }
+      const at = "index" in error.facts ? error.facts.index : undefined;
       const culprit = pending.length === 1 ? pending[0] : pending[at ?? -1];
-      if (!isSyncError(error) || culprit === undefined) throw error;
-      // What may pass is nothing that a record did wrong.
-      if (errorTable[error.code].retry !== "never") throw error;
-      const { index } = culprit;
-      failed.push({ index, problem: toProblem(withIndex(error, index)) });
-      pending = pending.filter((one) => one.index !== index);
+      if (culprit === undefined) throw error;
+      failed.push(fail(error, culprit));
+      pending = pending.filter((one) => one !== culprit);
     }
   }
-  return { receipt: null, failed };
+  return { receipt: null, failed, late: null };
 }
 
-/** Commits a batch in chunks, each its own transaction (TM-29). The mutation id is the first chunk's. */
+/** What all chunks together answer. */
+function toReceipt(receipts: readonly Receipt[], epoch: number): Receipt {
+  const written = receipts.filter(({ lastSequence }) => lastSequence !== null);
+  const last = written.at(-1) ?? receipts.at(-1);
+  return {
+    firstSequence: written[0]?.firstSequence ?? null,
+    lastSequence: last?.lastSequence ?? null,
+    epoch: last?.epoch ?? epoch,
+    transactionId: last?.transactionId ?? createId(),
+    replayed: receipts.length > 0 && receipts.every(({ replayed }) => replayed),
+    resources: receipts.flatMap(({ resources }) => resources),
+  };
+}
+
+/**
+ * Commits a batch in chunks, each its own transaction (TM-29). Where one meets what may pass (the
+ * database is away, the lease lost, the queue full) the batch ends: it and those behind it are
+ * listed with that problem, to be sent again; when nothing stands, the whole request fails with it.
+ *
+ * The first chunk's mutation id is the batch's, each other's follows from it. So the same batch sent
+ * again under its id is replayed where it stands and goes on where it ended (I5).
+ */
 export async function commitResilient(
   options: ResilientOptions,
   requests: readonly ChangeRequest[],
-  context: BatchContext,
+  batch: BatchContext,
 ): Promise<ResilientReceipt> {
   const failed: BatchFailure[] = [];
-  const resources: Receipt["resources"][number][] = [];
-  let last: Receipt | null = null;
-  let firstSequence: number | null = null;
+  const receipts: Receipt[] = [];
   const indexed = requests.map((request, index) => ({ request, index }));
+  const { fingerprint } = toSubmission([], requests, batch);
+  const { mutationId: first = null } = batch;
   const { resilientChunk } = options.limits;
   for (let start = 0; start < indexed.length; start += resilientChunk) {
-    const mutationId = start === 0 ? (context.mutationId ?? null) : null;
-    const chunk = indexed.slice(start, start + resilientChunk);
-    const done = await commitChunk(options, chunk, { ...context, mutationId });
+    const end = start + resilientChunk;
+    const mutationId =
+      start === 0 || first === null ? first : deriveId(`urn:syncline:mutation:${first}/${start}`);
+    const chunk = indexed.slice(start, end);
+    const done = await commitChunk(options, chunk, { batch, mutationId, fingerprint });
     failed.push(...done.failed);
-    if (done.receipt === null) continue;
-    last = done.receipt;
-    firstSequence ??= last.firstSequence;
-    resources.push(...last.resources);
+    if (done.receipt !== null) receipts.push(done.receipt);
+    const { late } = done;
+    if (late === null) continue;
+    if (receipts.every(({ resources }) => resources.length === 0)) throw late;
+    failed.push(...indexed.slice(end).map((one) => fail(late, one)));
+    break;
   }
-  return {
-    ...(last ?? {
-      epoch: options.state.epoch,
-      transactionId: createId(),
-      replayed: false,
-      lastSequence: null,
-    }),
-    firstSequence,
-    resources,
-    failed,
-  };
+  return { ...toReceipt(receipts, options.state.epoch), failed };
 }

@@ -13,6 +13,7 @@ import { slotKey } from "../commit/plan.ts";
 import type { Slot } from "../commit/plan.ts";
 import { toFields } from "../resource/compile.ts";
 import type { SnapshotLine } from "../follower/upstream.ts";
+import { SyncError } from "../protocol/errors.ts";
 import { isEqualJson } from "../resource/conflict.ts";
 import type { Registry } from "../resource/registry.ts";
 import type { Library } from "./library.ts";
@@ -94,6 +95,11 @@ export async function mergeLines(
     const author = { deviceId, isDevice: false };
     const { failed } = await manager.commitResilient(changes, { author });
     mergedCount += changes.length - failed.length;
+    const late = failed.find(({ problem }) => problem.retry !== "never");
+    if (late !== undefined) {
+      // Decided again from the same lines, what stands already changes nothing.
+      throw new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail: late.problem.detail });
+    }
     for (const { index, problem } of failed) {
       const { resource_type, id } = changes[index] ?? {};
       refused.push(`${resource_type ?? ""} ${id ?? ""}: ${problem.detail}`);
