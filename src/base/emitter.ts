@@ -1,9 +1,8 @@
 /** A typed emitter for one kind of value. Listeners run in the order they were added. */
 export interface Emitter<Value> {
-  emit(value: Value): void;
+  readonly emit: (value: Value) => void;
   /** Adds a listener; the returned function removes it. */
-  on(listener: (value: Value) => void): () => void;
-  readonly listenerCount: number;
+  readonly on: (listener: (value: Value) => void) => () => void;
 }
 
 export function createEmitter<Value>(): Emitter<Value> {
@@ -15,9 +14,6 @@ export function createEmitter<Value>(): Emitter<Value> {
     on: (listener) => {
       listeners.add(listener);
       return () => void listeners.delete(listener);
-    },
-    get listenerCount() {
-      return listeners.size;
     },
   };
 }

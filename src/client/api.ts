@@ -18,7 +18,7 @@ import type {
 } from "../resource/infer.ts";
 import type { QueryKey } from "./query-key.ts";
 import type { ClientRecord } from "./record.ts";
-import type { QuerySnapshot, RecordSnapshot } from "./snapshot.ts";
+import type { QueryPolicy, QuerySnapshot, RecordSnapshot } from "./snapshot.ts";
 
 /** Something to read now, and to be told of changes of. An unchanged snapshot keeps its identity. */
 export interface Store<Snapshot> {
@@ -107,6 +107,7 @@ export interface TypedClient<Source extends AnyRegistry = AnyRegistry> {
   query<Name extends QueryName<Source>>(
     name: Name,
     input: QueryInput<Source, Name>,
+    policy?: QueryPolicy,
   ): QueryHandle<QueryItem<Source, Name>>;
   record<Type extends TypeName<Source>>(
     type: Type,

@@ -10,7 +10,7 @@ import {
 import { markDirty, newStep } from "./nodes.ts";
 import { addPending, dropPending, pendingOf } from "./overlay.ts";
 import { queryOf } from "./queries.ts";
-import { lookup, readQuery, readRecord, stats, subscribeQuery, subscribeRecord } from "./reads.ts";
+import { readQuery, readRecord, stats, subscribeQuery, subscribeRecord } from "./reads.ts";
 import { expire, invalidate } from "./selection.ts";
 import { run } from "./step.ts";
 import type { CacheLimits, CacheState } from "./nodes.ts";
@@ -22,8 +22,8 @@ import type {
   Answer,
   CacheStats,
   DirtySet,
-  QueryPolicy,
   QuerySnapshot,
+  Reader,
   RecordSnapshot,
 } from "./snapshot.ts";
 
@@ -45,7 +45,7 @@ export interface Cache {
   failQuery(key: QueryKey, problem: unknown): void;
   /** A request for it is under way: `onStale` will not name it again until it is answered or failed. */
   beginFetch(key: QueryKey): void;
-  invalidate(selector?: QuerySelector): void;
+  readonly invalidate: (selector?: QuerySelector) => void;
   /** Marks what is past its time stale; answers when to call again, or null. */
   expire(now: number): number | null;
 
@@ -58,15 +58,9 @@ export interface Cache {
 
   record(type: string, id: string): RecordSnapshot;
   query(key: QueryKey): QuerySnapshot;
-  /** What a reader should do under `policy`; counts hits and misses. "miss": only for cache-only. */
-  lookup(
-    key: QueryKey,
-    policy: QueryPolicy,
-    now: number,
-  ): "hit" | "hit-and-fetch" | "fetch" | "miss";
   subscribeRecord(type: string, id: string, listener: () => void): () => void;
   /** Subscribed queries and their records are never evicted, and asked for again when stale. */
-  subscribeQuery(key: QueryKey, listener: () => void): () => void;
+  subscribeQuery(key: QueryKey, listener: () => void, reader?: Reader): () => void;
   /**
    * Set by the client: ask for these, with `min_sequence` = `cursor`. Named once until answered
    * or failed. Records are those with a subscriber whose content could not travel.
@@ -164,10 +158,10 @@ export function createCache(options: CacheOptions): Cache {
       }),
     record: (type, id) => readRecord(state, type, id),
     query: (key) => readQuery(state, key),
-    lookup: (key, policy, now) => step(() => lookup(state, key, { policy, now })),
     subscribeRecord: (type, id, listener) =>
       step(() => subscribeRecord(state, { type, id }, listener)),
-    subscribeQuery: (key, listener) => step(() => subscribeQuery(state, key, listener)),
+    subscribeQuery: (key, listener, reader) =>
+      step(() => subscribeQuery(state, key, { listener, ...reader })),
     state,
     stats: () => stats(state),
   };

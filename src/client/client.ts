@@ -8,16 +8,16 @@ import type {
   SyncStatus,
   TypedClient,
 } from "./api.ts";
-import type { Conflicts } from "./conflicts.ts";
 import { createEngine } from "./engine.ts";
 import type { ClientOptions, Engine } from "./engine.ts";
 import { startEngine } from "./life.ts";
 import type { ClientChange, MutationRequest } from "./mutation.ts";
 import { toQueryKey } from "./query-key.ts";
-import type { CacheStats } from "./snapshot.ts";
+import type { QuerySelector } from "./selection.ts";
+import type { CacheStats, QueryPolicy } from "./snapshot.ts";
 import { closed } from "./status.ts";
 import { toError } from "./transport.ts";
-import type { TokenSource } from "./transport.ts";
+import type { TokenSource, TransportRequest } from "./transport.ts";
 import type { ClientEvent } from "./wire.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -26,14 +26,19 @@ type Fields = Readonly<Record<string, unknown>>;
 export interface Client<Source extends AnyRegistry = AnyRegistry> extends TypedClient<Source> {
   /** Resolves once the disk was read; reads answer from it without the network from then on. */
   readonly ready: Promise<void>;
-  /** Every event from now on, those without a sequence included. Ends when it is not kept up with. */
-  events(): AsyncIterableIterator<ClientEvent>;
+  /** Tells of every event from now on, those without a sequence included; null when the client is closed. */
+  readonly onEvent: (listener: (event: ClientEvent | null) => void) => () => void;
+  /** One request below the library's path, in wire names. Fails with its problem. */
+  readonly request: (
+    path: string,
+    request?: Pick<TransportRequest, "body" | "query">,
+  ) => Promise<Fields>;
   /** Resolves when nothing waits to be sent and everything known of has arrived. */
   synced(): Promise<void>;
   /** Resolves when the base has reached `sequence`. */
   waitFor(sequence: number): Promise<void>;
-  /** Late changes that a person decides. */
-  readonly conflicts: Conflicts;
+  /** Marks answers stale; those with subscribers are asked for again. */
+  readonly invalidate: (selector?: QuerySelector) => void;
   setOffline(isOffline: boolean): void;
   setToken(token: TokenSource): void;
   stats(): CacheStats;
@@ -52,24 +57,18 @@ function toChange(one: Omit<ClientChange, "id"> & { readonly id?: string }): Cli
 
 function createReads({ cache, clock, requests }: Engine) {
   return {
-    query: (name: string, input: Fields = {}): QueryHandle => {
+    query: (name: string, input: Fields = {}, policy?: QueryPolicy): QueryHandle => {
       const key = toQueryKey(name, input);
       return {
         key,
         getSnapshot: () => cache.query(key),
-        subscribe: (listener) => {
-          const end = cache.subscribeQuery(key, listener);
-          const what = cache.lookup(key, "stale-while-revalidate", clock.now());
-          if (what === "fetch" || what === "hit-and-fetch")
-            requests.fetchQuery(key).catch(() => {});
-          return end;
-        },
+        // What is stale then, or unknown, is asked for; see `onStale`.
+        subscribe: (listener) => cache.subscribeQuery(key, listener, { policy, now: clock.now() }),
         refetch: () => requests.fetchQuery(key),
       };
     },
     record: (type: string, id: string): RecordHandle => ({
       getSnapshot: () => cache.record(type, id),
-      // Whoever subscribes to what is unknown has it asked for; see `onStale`.
       subscribe: (listener) => cache.subscribeRecord(type, id, listener),
     }),
   };
@@ -98,22 +97,27 @@ export function createClient<Source extends AnyRegistry = AnyRegistry>(
   options: ClientOptions,
 ): Client<Source> {
   const engine = createEngine(options, () => void stop(() => keeper.close()));
-  const { cache, events, keeper, session, status } = engine;
+  const { cache, events, keeper, session, status, transport } = engine;
   const { ready, stop } = startEngine(engine);
   const client = {
     ready,
     ...createReads(engine),
     ...createWrites(engine),
-    conflicts: engine.conflicts,
+    invalidate: cache.invalidate,
     status: status as Store<SyncStatus>,
-    events: () => events.listen(),
+    onEvent: events.on,
+    request: async (path: string, request?: TransportRequest) => {
+      const reply = await transport.json(path, request);
+      if (reply.isOk) return reply.body;
+      throw toError(reply.problem);
+    },
     synced: () =>
       status.until(
         ({ connection, pendingCount, cursor, head }) =>
           connection === "live" &&
           pendingCount === 0 &&
           cursor >= head &&
-          cache.stats().pending === 0,
+          cache.state.pending.length === 0,
       ),
     waitFor: (sequence: number) => status.until(({ cursor }) => cursor >= sequence),
     setOffline: (isOffline: boolean) => {

@@ -1,8 +1,8 @@
 import { renameKeys, toCamelCase } from "../base/case.ts";
 import type { Store } from "./api.ts";
+import type { Client } from "./client.ts";
 import type { ClientRecord } from "./record.ts";
-import { toError } from "./transport.ts";
-import type { Transport, TransportRequest } from "./transport.ts";
+import { createStore } from "./store.ts";
 import { isFields, toRecord, toWireNames } from "./wire.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -46,54 +46,70 @@ function toConflict(row: unknown): Conflict[] {
   return [conflict as unknown as Conflict];
 }
 
-export function createConflicts(transport: Transport): Conflicts & {
-  /** There may be others than before. */
-  refresh(): void;
-} {
-  const listeners = new Set<() => void>();
-  let open: readonly Conflict[] = [];
+/** Follows the conflicts of a client's library. */
+export function openConflicts({
+  onEvent,
+  request,
+  status,
+}: Pick<Client, "onEvent" | "request" | "status">): Conflicts {
+  const { getSnapshot, set, subscribe } = createStore<readonly Conflict[]>([]);
+  let listenerCount = 0;
   let asked = 0;
-  const set = (next: readonly Conflict[]): void => {
-    open = next;
-    for (const listener of listeners) listener();
-  };
 
-  const ask = async (path: string, request: TransportRequest): Promise<Fields> => {
-    const reply = await transport.json(path, request);
-    if (reply.isOk) return reply.body;
-    throw toError(reply.problem);
-  };
   const list = async (): Promise<readonly Conflict[]> => {
     const mine = (asked += 1);
     const found: Conflict[] = [];
     let after: string | undefined;
     do {
-      const { conflicts, next_cursor } = await ask("conflicts", { query: { after } });
+      const { conflicts, next_cursor } = await request("conflicts", { query: { after } });
       if (Array.isArray(conflicts)) found.push(...conflicts.flatMap(toConflict));
       after = typeof next_cursor === "string" ? next_cursor : undefined;
     } while (after !== undefined);
     if (mine === asked) set(found);
     return found;
   };
-  const refresh = (): void => {
-    if (listeners.size > 0) void list().catch(() => {});
+  const refresh = (): void => void list().catch(() => {});
+  /** There may be others than before when one is announced, and after the stream was away. */
+  const follow = (): (() => void) => {
+    let wasLive = false;
+    const forgetEvents = onEvent((event) => {
+      if (event?.kind.type === "ConflictDetected") refresh();
+    });
+    const forgetStatus = status.subscribe(() => {
+      const isLive = status.getSnapshot().connection === "live";
+      if (isLive && !wasLive) refresh();
+      wasLive = isLive;
+    });
+    refresh();
+    return () => {
+      forgetEvents();
+      forgetStatus();
+    };
   };
+  let unfollow: () => void = () => {};
 
   return {
-    getSnapshot: () => open,
+    getSnapshot,
     subscribe: (listener) => {
-      const isFirst = listeners.size === 0;
-      listeners.add(listener);
-      if (isFirst) refresh();
-      return () => void listeners.delete(listener);
+      const forget = subscribe(listener);
+      if (listenerCount === 0) unfollow = follow();
+      listenerCount += 1;
+      let isActive = true;
+      return () => {
+        if (!isActive) return;
+        isActive = false;
+        forget();
+        listenerCount -= 1;
+        if (listenerCount === 0) unfollow();
+      };
     },
     list,
     resolve: async (id, resolution) => {
       const data = "data" in resolution ? { data: toWireNames(resolution.data) } : {};
-      const body = await ask(`conflicts/${id}/resolve`, { body: { ...resolution, ...data } });
-      set(open.filter((one) => one.id !== id));
-      return toRecord(body["resource"]);
+      const body = { ...resolution, ...data };
+      const { resource } = await request(`conflicts/${id}/resolve`, { body });
+      set(getSnapshot().filter((one) => one.id !== id));
+      return toRecord(resource);
     },
-    refresh,
   };
 }

@@ -1,11 +1,10 @@
 import { systemClock } from "../base/clock.ts";
 import type { Clock } from "../base/clock.ts";
+import { createEmitter } from "../base/emitter.ts";
 import { createId } from "../base/id.ts";
 import type { SyncStatus } from "./api.ts";
 import { createCache } from "./cache.ts";
 import type { Cache } from "./cache.ts";
-import { createConflicts } from "./conflicts.ts";
-import { createEventFeed } from "./event-feed.ts";
 import { createFeed } from "./feed.ts";
 import type { Feed } from "./feed.ts";
 import { createOutbox } from "./outbox.ts";
@@ -22,6 +21,7 @@ import { createSoleTab } from "./tabs.ts";
 import type { Tabs } from "./tabs.ts";
 import { createTransport } from "./transport.ts";
 import type { ClientProblem, TokenSource } from "./transport.ts";
+import type { ClientEvent } from "./wire.ts";
 
 export interface ClientOptions {
   readonly url: string;
@@ -67,8 +67,8 @@ function createGround(options: ClientOptions, onChange: () => void) {
     report,
     onChange,
     cache: createCache({ rules }),
-    conflicts: createConflicts(transport),
-    events: createEventFeed(),
+    /** null: there will be no more. */
+    events: createEmitter<ClientEvent | null>(),
     onComplaint: (detail: string): void =>
       report({ code: "unreadable", status: 0, detail, retry: "never" }),
     onFailure: (error: unknown): void => {
@@ -104,7 +104,7 @@ function statusOf({ life, cache, feed, outbox, session }: Standings): SyncStatus
 /** The parts of a client, joined. `onSignedOut`: in another tab. */
 export function createEngine(options: ClientOptions, onSignedOut: () => void) {
   const ground = createGround(options, () => status.refresh());
-  const { life, cache, conflicts, events, onChange } = ground;
+  const { life, cache, events, onChange } = ground;
   const requests = createRequests(ground);
   const feed = createFeed({
     ...ground,
@@ -112,10 +112,7 @@ export function createEngine(options: ClientOptions, onSignedOut: () => void) {
       requests.startAfresh();
       keeper.startFresh();
     },
-    onEvent: (event) => {
-      if (event.kind.type === "ConflictDetected") conflicts.refresh();
-      events.push(event);
-    },
+    onEvent: events.emit,
   });
   const { persistence, diskBytesMax: bytesMax = 50_000_000 } = options;
   const identity = () => feed.identity;
@@ -149,10 +146,7 @@ export function createEngine(options: ClientOptions, onSignedOut: () => void) {
       });
     },
     onState: (state, why) => {
-      if (state === "live") {
-        life.problem = null;
-        conflicts.refresh();
-      }
+      if (state === "live") life.problem = null;
       requests.setOpen(mayRead(state) && cache.cursor >= 0);
       activate();
       if (why === null) onChange();

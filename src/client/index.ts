@@ -6,7 +6,9 @@
 export { createClient } from "./client.ts";
 export type { Client } from "./client.ts";
 export type { ClientOptions } from "./engine.ts";
+export { openConflicts } from "./conflicts.ts";
 export type { Conflict, Conflicts, Resolution } from "./conflicts.ts";
+export { eventsOf } from "./event-feed.ts";
 export type {
   BatchChange,
   MutationHandle,
@@ -28,7 +30,8 @@ export { toQueryKey } from "./query-key.ts";
 export type { QueryKey } from "./query-key.ts";
 export type { ChangeEvent, ClientRecord } from "./record.ts";
 export type { ActionRule, ClientRules, Draft, QueryRule } from "./rules.ts";
-export type { QuerySnapshot, RecordSnapshot } from "./snapshot.ts";
+export type { QuerySelector } from "./selection.ts";
+export type { QueryPolicy, QuerySnapshot, RecordSnapshot } from "./snapshot.ts";
 export { openTabs } from "./tabs.ts";
 export type { Tabs } from "./tabs.ts";
 export type { ClientError, ClientProblem, TokenSource } from "./transport.ts";

@@ -60,7 +60,7 @@ export function startEngine(engine: Engine): Running {
       stopExpiring();
       stopHearing();
       outbox.close();
-      events.close();
+      events.emit(null);
       // The lead is given away last: whoever takes it must find the disk as it is to be.
       await (forget ?? keeper.close)();
       session.close();

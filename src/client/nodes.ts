@@ -82,6 +82,8 @@ export interface QueryNode {
   included: readonly RecordNode[];
   snapshot: QuerySnapshot;
   listeners: readonly Listener[];
+  /** Those of them that want it asked for when it is stale. */
+  askers: number;
   sequence: number;
   /** An answer older than this leaves it stale. */
   needed: number;

@@ -34,6 +34,7 @@ export function queryOf(state: CacheState, key: QueryKey): QueryNode {
     included: [],
     snapshot: loadingSnapshot,
     listeners: [],
+    askers: 0,
     sequence: 0,
     needed: 0,
     expiresAt: Infinity,

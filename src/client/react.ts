@@ -35,7 +35,7 @@ import type {
 } from "./api.ts";
 import { toQueryKey } from "./query-key.ts";
 import type { ClientRecord } from "./record.ts";
-import type { QuerySnapshot, RecordSnapshot } from "./snapshot.ts";
+import type { QueryPolicy, QuerySnapshot, RecordSnapshot } from "./snapshot.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -68,6 +68,7 @@ export interface MutationState<Output> {
 export interface QueryOptions {
   /** False asks for nothing and listens to nothing. */
   readonly enabled?: boolean;
+  readonly policy?: QueryPolicy;
 }
 
 export interface Hooks<Source extends AnyRegistry> {
@@ -147,15 +148,15 @@ function useStore<Snapshot>(store: Store<Snapshot> | null, empty: Snapshot): Sna
 }
 
 /** The handle of a query: another one only when its name, the meaning of its input or the client changes. */
-function useHandle(name: string, input: Fields): QueryHandle {
+function useHandle(name: string, input: Fields, policy?: QueryPolicy): QueryHandle {
   const client = useClient();
   const { text } = toQueryKey(name, input);
-  return useMemo(() => client.query(name, input), [client, text]);
+  return useMemo(() => client.query(name, input, policy), [client, text, policy]);
 }
 
 function useQuery(name: string, input: Fields, options?: QueryOptions): QueryState<unknown> {
   const isEnabled = options?.enabled ?? true;
-  const handle = useHandle(name, input);
+  const handle = useHandle(name, input, options?.policy);
   const snapshot = useStore<QuerySnapshot>(
     isEnabled ? handle : null,
     isEnabled ? loading : disabled,

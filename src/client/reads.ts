@@ -5,7 +5,7 @@ import { snapshotOf } from "./step.ts";
 import type { CacheState, Listener } from "./nodes.ts";
 import type { QueryKey } from "./query-key.ts";
 import type { RecordRef } from "./record.ts";
-import type { CacheStats, QueryPolicy, QuerySnapshot, RecordSnapshot } from "./snapshot.ts";
+import type { CacheStats, QuerySnapshot, Reader, RecordSnapshot } from "./snapshot.ts";
 
 const unknownSnapshot: RecordSnapshot = Object.freeze({
   data: null,
@@ -29,28 +29,11 @@ export function readQuery(state: CacheState, key: QueryKey): QuerySnapshot {
   return query.snapshot;
 }
 
-export function lookup(
-  state: CacheState,
-  key: QueryKey,
-  reader: { readonly policy: QueryPolicy; readonly now: number },
-): "hit" | "hit-and-fetch" | "fetch" | "miss" {
-  const { policy, now } = reader;
-  const query = state.queries.get(key.text);
-  if (query !== undefined && !query.isStale && query.expiresAt <= now) markStale(state, query, 0);
-  const isFresh = query !== undefined && query.isAnswered && !query.isStale;
-  if (isFresh) state.hits += 1;
-  else state.misses += 1;
-  if (policy === "network-only") return "fetch";
-  if (policy === "cache-only") return query?.isAnswered === true ? "hit" : "miss";
-  if (policy === "cache-first") return isFresh ? "hit" : "fetch";
-  return query?.isAnswered === true ? (isFresh ? "hit" : "hit-and-fetch") : "fetch";
-}
-
 /** Adds a listener; what it answers takes it out again, once. */
 function listen(
   to: { listeners: readonly Listener[] },
   listener: Listener,
-  onEnd: () => void = () => {},
+  onEnd: () => void,
 ): () => void {
   to.listeners = [...to.listeners, listener];
   let isActive = true;
@@ -70,12 +53,22 @@ export function subscribeRecord(state: CacheState, ref: RecordRef, listener: Lis
   return listen(extra, listener, () => dropIfEmpty(state, node));
 }
 
-export function subscribeQuery(state: CacheState, key: QueryKey, listener: Listener): () => void {
+export function subscribeQuery(
+  state: CacheState,
+  key: QueryKey,
+  { listener, policy, now = 0 }: Reader & { readonly listener: Listener },
+): () => void {
   const query = queryOf(state, key);
+  const asks = policy === "cache-only" ? 0 : 1;
   query.used = state.tick;
+  query.askers += asks;
+  if (query.expiresAt <= now || policy === "network-only") markStale(state, query, 0);
   refresh(state, query);
   if (query.isStale) state.step.stale.push(query);
-  return listen(query, listener);
+  state[query.isStale ? "misses" : "hits"] += 1;
+  return listen(query, listener, () => {
+    query.askers -= asks;
+  });
 }
 
 export function stats(state: CacheState): CacheStats {

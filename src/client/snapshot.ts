@@ -14,7 +14,17 @@ export interface Answer {
   readonly types: readonly string[];
 }
 
-export type QueryPolicy = "cache-first" | "network-only" | "cache-only" | "stale-while-revalidate";
+/**
+ * What is held shows at once, whatever the policy. "stale-while-revalidate", the default, asks again
+ * for what is stale, "network-only" at each subscription too, "cache-only" never.
+ */
+export type QueryPolicy = "stale-while-revalidate" | "network-only" | "cache-only";
+
+export interface Reader {
+  readonly policy?: QueryPolicy | undefined;
+  /** An answer past its time is stale. */
+  readonly now?: number;
+}
 
 export interface RecordSnapshot {
   readonly data: ClientRecord | null;

@@ -51,7 +51,7 @@ function settleViews(state: CacheState, step: Step): RecordNode[] {
 function takeStale(state: CacheState, step: Step): QueryKey[] {
   const keys: QueryKey[] = [];
   for (const query of step.stale) {
-    if (!query.isStale || query.isFetching || query.listeners.length === 0) continue;
+    if (!query.isStale || query.isFetching || query.askers === 0) continue;
     query.isFetching = true;
     markDirty(state, query);
     keys.push(query.key);

@@ -1,3 +1,4 @@
+import { createEmitter } from "../base/emitter.ts";
 import type { Store } from "./api.ts";
 
 export interface WritableStore<Value> extends Store<Value> {
@@ -5,17 +6,14 @@ export interface WritableStore<Value> extends Store<Value> {
 }
 
 export function createStore<Value>(initial: Value): WritableStore<Value> {
-  const listeners = new Set<() => void>();
+  const { emit, on } = createEmitter<Value>();
   let value = initial;
   return {
     getSnapshot: () => value,
-    subscribe: (listener) => {
-      listeners.add(listener);
-      return () => void listeners.delete(listener);
-    },
+    subscribe: on,
     set: (next) => {
       value = next;
-      for (const listener of listeners) listener();
+      emit(next);
     },
   };
 }

@@ -150,16 +150,38 @@ test("a bulk operation makes only the queries of its type and scopes stale (CACH
   expect(asked()).toEqual([toQueryKey("directory", { parentId: "l1" }).text]);
 });
 
-test("an answer is fresh until its time is over, then shown while it is asked for again (CACHE-10, CACHE-22)", () => {
+test("an answer is fresh until its time is over, then shown while it is asked for again (CACHE-10, PERSIST-08)", () => {
   const { cache, list, asked } = createWorld();
   const search = list("search", {}, [file("a")]);
-  expect(cache.lookup(search.key, "cache-first", 299_999)).toBe("hit");
+  cache.subscribeQuery(search.key, () => {}, { now: 299_999 });
+  expect(asked()).toEqual([]);
   expect(cache.expire(299_999)).toBe(300_000);
   expect(cache.expire(300_000)).toBeNull();
   expect(asked()).toEqual([search.key.text]);
   expect(search.ids()).toEqual(["a"]);
-  expect(cache.lookup(search.key, "stale-while-revalidate", 300_000)).toBe("hit-and-fetch");
-  expect(cache.lookup(toQueryKey("search", { text: "x" }), "cache-only", 0)).toBe("miss");
+  const other = list("search", { text: "x" }, []);
+  cache.subscribeQuery(other.key, () => {}, { now: 300_000 });
+  expect(asked()).toEqual([other.key.text]);
+});
+
+test("a reader may always ask, or never (CACHE-22)", () => {
+  const { cache, asked } = createWorld();
+  const key = toQueryKey("search", {});
+  cache.subscribeQuery(key, () => {}, { policy: "cache-only" });
+  expect(cache.query(key)).toMatchObject({ status: "loading", isFetching: false });
+  cache.putAnswer(key, answer([file("a")], 5), 0);
+  cache.invalidate({ query: key });
+  expect([asked(), cache.query(key).isStale]).toEqual([[], true]);
+  const end = cache.subscribeQuery(key, () => {});
+  expect(asked()).toEqual([key.text]);
+  cache.putAnswer(key, answer([file("a")], 5), 0);
+  end();
+  end();
+  cache.invalidate();
+  expect(asked()).toEqual([]);
+  cache.putAnswer(key, answer([file("a")], 5), 0);
+  cache.subscribeQuery(key, () => {}, { policy: "network-only" });
+  expect([asked(), cache.query(key).data]).toEqual([[key.text], [file("a")]]);
 });
 
 test("20,000 records shrink to 9,000 of the bound, and what is watched stays (CACHE-11, CACHE-12, X-27)", () => {

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { eventsOf } from "../../src/client/event-feed.ts";
 import { createId } from "../../src/base/id.ts";
 import { createClientWorld, until } from "../support/client-world.ts";
 
@@ -97,10 +98,10 @@ test("OPT-03: what the service refuses is rolled back, shown, and can be tried a
   expect(client.status.getSnapshot().rejected).toEqual([]);
 });
 
-test("events() gives every event, and waitFor tells when the base has them", async () => {
+test("eventsOf gives every event, and waitFor tells when the base has them", async () => {
   await using world = await createClientWorld();
   const client = world.open();
-  const events = client.events();
+  const events = eventsOf(client);
   await until(client.status, ({ connection }) => connection === "live");
   const sequence = await world.write({
     resource_type: "album",
@@ -129,4 +130,14 @@ test("equal queries share one request", async () => {
   for (const handle of handles) handle.subscribe(() => {});
   await until(handles[0]!, ({ status }) => status === "ready");
   expect(asked).toBe(1);
+  const end = client.query("album.list", { sort: "name" }, "cache-only").subscribe(() => {});
+  client.query("album.list", { sort: "name" }, "network-only").subscribe(() => {});
+  await until(handles[0]!, ({ isStale }) => !isStale);
+  end();
+  expect(asked).toBe(2);
+  client.invalidate({ type: "tag" });
+  expect(handles[0]!.getSnapshot().isStale).toBe(false);
+  client.invalidate({ type: "album" });
+  await until(handles[0]!, ({ isStale }) => !isStale);
+  expect(asked).toBe(3);
 });

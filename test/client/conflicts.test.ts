@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { openConflicts } from "../../src/client/conflicts.ts";
 import { createClientWorld, until } from "../support/client-world.ts";
 import { pagePlugin } from "../support/page-plugin.ts";
 
@@ -21,7 +22,9 @@ async function createDispute() {
 
 test("CONF-12: a conflict shows when it arises, and goes when it is resolved", async () => {
   await using world = await createDispute();
-  const { conflicts, status } = world.open();
+  const client = world.open();
+  const { status } = client;
+  const conflicts = openConflicts(client);
   conflicts.subscribe(() => {});
   await until(status, ({ connection }) => connection === "live");
   expect(conflicts.getSnapshot()).toEqual([]);
@@ -43,7 +46,7 @@ test("CONF-12: a conflict shows when it arises, and goes when it is resolved", a
 
 test("CONF-12: a decision that cannot be made says why", async () => {
   await using world = await createDispute();
-  const { conflicts } = world.open();
+  const conflicts = openConflicts(world.open());
   const failed = conflicts.resolve(crypto.randomUUID(), { choice: "local" });
   expect(await failed.catch((error: unknown) => error)).toMatchObject({
     problem: { code: "not_found" },

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { eventsOf } from "../../src/client/event-feed.ts";
 import { createId } from "../../src/base/id.ts";
 import { pack } from "../../src/stream/codec.ts";
 import { createMemoryDisk, openMemory } from "../../src/client/index.ts";
@@ -139,7 +140,7 @@ test("C9: a gap is filled from the log", async () => {
   await using world = await createClientWorld();
   const lose = (real: Response) => edit(real, (chunk, index) => (index === 1 ? null : chunk));
   const client = world.open({ fetch: first(world.direct, lose) });
-  const events = client.events();
+  const events = eventsOf(client);
   await until(client.status, live);
   await world.write(album("lost"));
   await world.write(album("heard"));

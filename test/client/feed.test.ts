@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { eventsOf } from "../../src/client/event-feed.ts";
 import fc from "fast-check";
 import { createFeed } from "../../src/client/feed.ts";
 import type { StreamFrame } from "../../src/client/wire.ts";
@@ -86,7 +87,7 @@ test("the service says how much of a transaction follows", async () => {
   const client = world.open();
   const seen: (readonly [string, unknown, unknown])[] = [];
   const reading = (async () => {
-    for await (const { kind, envelope } of client.events())
+    for await (const { kind, envelope } of eventsOf(client))
       if (envelope.sequence !== undefined) seen.push([kind.type, envelope.span, envelope.rest]);
   })();
   await until(client.status, ({ connection }) => connection === "live");

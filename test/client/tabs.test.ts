@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { eventsOf } from "../../src/client/event-feed.ts";
 import { createId } from "../../src/base/id.ts";
 import { createMemoryDisk, openMemory } from "../../src/client/index.ts";
 import type { Tabs } from "../../src/client/index.ts";
@@ -159,7 +160,7 @@ test("C15: a tab that missed frames has the stream opened again from its cursor,
   const { openTab, streams } = openBrowser(world);
   const leader = openTab().client;
   const leaderList = watch(leader);
-  const events = leader.events();
+  const events = eventsOf(leader);
   await until(leader.status, live);
   const lost = { due: 0, count: 0 };
   const dropped = Promise.withResolvers<void>();
