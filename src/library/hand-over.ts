@@ -1,6 +1,7 @@
 import type { Catalog } from "./catalog.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { Following } from "./following.ts";
+import { assertLeading } from "./leadership.ts";
 
 /** Where a library that was merged goes on. */
 export interface HandOver {
@@ -37,7 +38,9 @@ export async function handOver(
   const { into, head, historyId, leader } = order;
   const isDone = libraryId === into ? following.find(into) !== undefined : isMerged();
   if (isDone) return true;
-  const { database, committer, state } = await catalog.open(libraryId);
+  const library = await catalog.open(libraryId);
+  const { database, committer, state } = library;
+  if (!state.isReplica) await assertLeading(library);
   const freeze = async (): Promise<boolean> => {
     await database.write([
       { sql: FREEZE, args: [into, leader?.url ?? "", head, historyId] },

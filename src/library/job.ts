@@ -1,5 +1,4 @@
 import type { Clock } from "../base/clock.ts";
-import { SyncError } from "../protocol/errors.ts";
 import type { Database } from "../store/database.ts";
 
 /** Long work, as it is asked for. */
@@ -12,15 +11,31 @@ export interface Job {
   readonly message: string;
 }
 
-/** Jobs on record: what they are, and what they need to go on after a restart. */
+/** What every job keeps on record beside its own work. */
+export interface Owned {
+  /** The node that does it: several may share the catalog. */
+  readonly deviceId: string;
+  /** What it has begun may be done already, so that it can no longer be called off. */
+  readonly isEnding: boolean;
+}
+
+/** A job, and what it needs to go on elsewhere or after a restart. */
+export interface Kept<Work> {
+  readonly job: Job;
+  readonly work: Work;
+}
+
+/** Jobs on record. */
 export interface Jobs<Work> {
-  /** @throws not_found when it has ended already */
-  save(job: Job, work: Work): Promise<void>;
+  /** Resolves to false when it is no longer this node's: it has ended, or another goes on with it. */
+  save(job: Job, work: Work): Promise<boolean>;
   find(jobId: string): Promise<Job | null>;
-  /** Ends a job that another node runs, or ran; that one learns of it when it saves. */
+  /** Ends a job that another node does, unless it is ending; that one learns of it when it saves. */
   cancel(jobId: string): Promise<void>;
-  /** Those of a device. */
-  running(deviceId: string): Promise<{ readonly job: Job; readonly work: Work }[]>;
+  /** Takes a job over from the node that did it. Resolves to false when it did not wait for that. */
+  adopt(kept: Kept<Work>, from: string): Promise<boolean>;
+  /** Those of all nodes. */
+  running(): Promise<Kept<Work>[]>;
 }
 
 export const CANCELLED = "Cancelled.";
@@ -31,7 +46,7 @@ function toJob(row: readonly unknown[]): Job {
   return { id, name, libraryId, status, progress, message } as Job;
 }
 
-export function createJobs<Work extends { readonly deviceId: string }>(options: {
+export function createJobs<Work extends Owned>(options: {
   readonly database: Database;
   readonly clock: Clock;
   /** Tells listeners of the job's library. */
@@ -47,27 +62,33 @@ export function createJobs<Work extends { readonly deviceId: string }>(options: 
           sql: `INSERT INTO jobs (${COLUMNS}, input, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (id) DO UPDATE SET status = excluded.status, progress = excluded.progress,
             message = excluded.message, input = excluded.input, updated_at = excluded.updated_at
-            WHERE status = 'running' RETURNING id`,
+            WHERE status = 'running' AND input->>'deviceId' = excluded.input->>'deviceId' RETURNING id`,
           args: [id, name, libraryId, status, progress, message, JSON.stringify(work), now, now],
         },
       ]);
-      if (saved.length === 0) throw new SyncError("not_found", { what: `running job ${id}` });
-      await options.announce(job);
+      if (saved.length > 0) await options.announce(job);
+      return saved.length > 0;
     },
     cancel: async (jobId) => {
       const sql = `UPDATE jobs SET status = 'failed', message = '${CANCELLED}', input = '{}'
-        WHERE id = ? AND status = 'running'`;
+        WHERE id = ? AND status = 'running' AND NOT coalesce(input->>'isEnding', 0)`;
       await database.write([{ sql, args: [jobId] }]);
+    },
+    adopt: async ({ job, work }, from) => {
+      const sql = `UPDATE jobs SET input = ? WHERE id = ? AND status = 'running'
+        AND input->>'deviceId' = ? RETURNING id`;
+      const args = [JSON.stringify(work), job.id, from];
+      const [taken = []] = await database.write([{ sql, args }]);
+      return taken.length > 0;
     },
     find: async (jobId) => {
       const sql = `SELECT ${COLUMNS} FROM jobs WHERE id = ?`;
       const [rows = []] = await database.read([{ sql, args: [jobId] }]);
       return rows[0] === undefined ? null : toJob(rows[0]);
     },
-    running: async (deviceId) => {
-      const sql = `SELECT ${COLUMNS}, input FROM jobs WHERE status = 'running'
-        AND input->>'deviceId' = ?`;
-      const [rows = []] = await database.read([{ sql, args: [deviceId] }]);
+    running: async () => {
+      const sql = `SELECT ${COLUMNS}, input FROM jobs WHERE status = 'running'`;
+      const [rows = []] = await database.read([{ sql, args: [] }]);
       return rows.map((row) => ({
         job: toJob(row),
         work: JSON.parse(row[6] as string) as Work,

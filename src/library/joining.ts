@@ -56,6 +56,8 @@ export interface CopyContext {
   /** Who leads the target, for the service that has the source; null when it is the same. */
   readonly leader: HandOver["leader"];
   readonly save: (state: CopyState) => Promise<void>;
+  /** Puts on record that the source may end now, or that it did not. @throws when that is called off */
+  readonly end: (state: CopyState, mayEnd: boolean) => Promise<void>;
 }
 
 const CHUNK = 200;
@@ -142,7 +144,7 @@ async function tail(context: CopyContext, start: CopyState): Promise<CopyState> 
  * @throws invalid_record when the target refuses some: then nothing is handed over
  */
 export async function runCopy(context: CopyContext, start: CopyState): Promise<CopyState> {
-  const { sides, copy, leader, save } = context;
+  const { sides, copy, leader, save, end } = context;
   let state = start;
   for (;;) {
     if (!state.isScanned) {
@@ -157,6 +159,9 @@ export async function runCopy(context: CopyContext, start: CopyState): Promise<C
       throw new SyncError("invalid_record", { issues: [{ path: "", message: first }] }, { detail });
     }
     const order = { into: copy.target, head: state.sequence ?? 0, historyId: state.historyId };
+    // On record before it is asked for: from here on a cancel may be too late.
+    await end(state, true);
     if (await sides[copy.from].handOver(copy.source, { ...order, leader })) return state;
+    await end(state, false);
   }
 }

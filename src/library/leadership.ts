@@ -11,6 +11,7 @@ import {
   renewLease,
 } from "../lease/lease.ts";
 import type { LeaseOptions, LibraryState } from "../lease/lease.ts";
+import { SyncError } from "../protocol/errors.ts";
 import type { Database, Read } from "../store/database.ts";
 import type { Hub } from "../stream/hub.ts";
 import type { Publisher } from "../stream/publish.ts";
@@ -54,6 +55,15 @@ export interface Leadership {
 export interface Leader {
   readonly url: string | null;
   readonly epoch: number;
+}
+
+/** Takes the lease when nobody holds it. @throws not_leader, with who leads */
+export async function assertLeading(library: { readonly leadership: Leadership }): Promise<void> {
+  const leader = await library.leadership.lead();
+  if (leader === null) return;
+  const { url: leaderUrl, epoch } = leader;
+  const detail = `${leaderUrl ?? "Another node"} leads the local library: only there it can be merged.`;
+  throw new SyncError("not_leader", { leaderUrl, epoch }, { detail });
 }
 
 export interface LeadershipOptions {

@@ -5,6 +5,7 @@ import { SyncError, errorTable, isSyncError } from "../protocol/errors.ts";
 import { registerDevice } from "./device.ts";
 import { discoverRemote } from "./discovery.ts";
 import { FOLLOWS } from "./hand-over.ts";
+import type { Owned } from "./job.ts";
 import { newCopy, runCopy } from "./joining.ts";
 import type { Copy, CopyState } from "./joining.ts";
 import { createRemoteSide } from "./remote-side.ts";
@@ -40,9 +41,7 @@ export interface SetupOptions extends SideOptions {
 }
 
 /** A request on its way: enough to go on after a restart. */
-export interface Work {
-  /** Which node does it: several may share the catalog. */
-  readonly deviceId: string;
+export interface Work extends Owned {
   readonly request: SetupRequest;
   /** The other service's device, once both sides know each other. */
   readonly remoteId: string | null;
@@ -173,10 +172,15 @@ export async function step(
     leader = { url: request.localUrl, token };
   }
   assertLeader(request, deviceId, work.remoteId);
-  const { mergedCount } = await runCopy(
-    { sides, copy, leader, save: (state) => save({ ...work, state }) },
-    work.state,
-  );
+  let { isEnding } = work;
+  const note = (state: CopyState): Promise<void> => save({ ...work, state, isEnding });
+  const end = (state: CopyState, mayEnd: boolean): Promise<void> => {
+    // Where one of two libraries has ended, the other has to follow.
+    isEnding = mayEnd || doneCount > 0;
+    return note(state);
+  };
+  const { mergedCount } = await runCopy({ sides, copy, leader, save: note, end }, work.state);
   options.telemetry.log("info", "A library was merged into another.", { ...copy, isLocalLeader });
-  return { ...work, state: { ...newCopy, mergedCount }, doneCount: doneCount + 1 };
+  const state = { ...newCopy, mergedCount };
+  return { ...work, state, doneCount: doneCount + 1, isEnding: true };
 }

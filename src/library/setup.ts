@@ -1,10 +1,11 @@
 import { backoffMs } from "../base/backoff.ts";
 import { createId } from "../base/id.ts";
+import { mayWrite } from "../lease/lease.ts";
 import { createBell } from "../follower/bell.ts";
 import type { Bell } from "../follower/bell.ts";
 import { SyncError } from "../protocol/errors.ts";
 import { CANCELLED, createJobs } from "./job.ts";
-import type { Job, Jobs } from "./job.ts";
+import type { Job, Jobs, Kept } from "./job.ts";
 import { newCopy } from "./joining.ts";
 import { mayPass, planCopies, register, step } from "./setup-steps.ts";
 import type { SetupOptions, SetupRequest, Work } from "./setup-steps.ts";
@@ -22,11 +23,11 @@ export interface Setup {
   begin(request: SetupRequest): Promise<SetupOutcome>;
   find(jobId: string): Promise<Job | null>;
   /**
-   * Ends a job, unless a library has already ended for it: then it completes. What was merged until
-   * then stays. Resolves to what became of it.
+   * Ends a job, unless a library has ended for it or may have: then it goes on, and completes. What
+   * was merged until then stays. Resolves to what became of it.
    */
   cancel(job: Job): Promise<Job>;
-  /** Goes on with what was running when the service ended. */
+  /** Goes on with what was running when the service ended, and with what others began in libraries that are led here now. */
   resume(): Promise<void>;
   /** Resolves when nothing runs. */
   settled(): Promise<void>;
@@ -34,6 +35,8 @@ export interface Setup {
   stop(): Promise<void>;
 }
 
+/** How often a node looks for jobs of libraries that it has come to lead. */
+const LOOK_EVERY_MS = 5_000;
 /** How long a service that never answers is waited for. */
 const GIVE_UP_MS = 7 * 24 * 60 * 60 * 1_000;
 
@@ -47,8 +50,11 @@ interface Runner {
 /** A job that runs here. */
 interface Running {
   readonly ended: Promise<void>;
-  readonly cancel: () => void;
+  /** Calls it off. Resolves when it has ended, or cannot be told for now whether it is too late. */
+  readonly cancel: () => Promise<void>;
 }
+
+const IN_DOUBT = "A library is being handed over, so that it is too late to cancel:";
 
 const isComplete = ({ remoteId, doneCount, copies }: Work): boolean =>
   remoteId !== null && doneCount >= copies.length;
@@ -56,45 +62,99 @@ const isComplete = ({ remoteId, doneCount, copies }: Work): boolean =>
 /** Takes one step after the other until none is left, none can be taken, or the service ends. */
 async function runJob(
   { options, jobs, bell, isStopping }: Runner,
-  { job, work: start }: { readonly job: Job; readonly work: Work },
-  signal: AbortSignal,
+  { job, work: start }: Kept<Work>,
+  { signal, onDoubt }: { readonly signal: AbortSignal; readonly onDoubt: () => void },
 ): Promise<void> {
   const { clock, telemetry, random = Math.random } = options;
   let work = start;
+  let isOurs = true;
   const save = async (next: Work, change: Partial<Job> = {}): Promise<void> => {
     // What is on record is where the next start goes on.
     if (isStopping()) throw new SyncError("overloaded", { retryAfterSeconds: 1 });
     work = next;
     const progress = work.state.mergedCount;
     const message = `${progress} records merged.`;
-    await jobs.save({ ...job, progress, message, ...change }, work);
+    isOurs = await jobs.save({ ...job, progress, message, ...change }, work);
+    if (!isOurs) throw new SyncError("not_found", { what: `running job ${job.id}` });
   };
+  /** Called off in time: no library has ended, and none is being handed over. */
+  const isCancelled = (): boolean => signal.aborted && !work.isEnding;
   /** The other service's token has done its work, however the job ends. */
   const end = (change: Partial<Job>): Promise<void> =>
     save({ ...work, request: { ...work.request, remoteToken: "" } }, change);
-  const saveWithin = (next: Work): Promise<void> => {
-    if (signal.aborted) throw new SyncError("overloaded", { retryAfterSeconds: 1 });
-    return save(next);
+  const saveWithin = async (next: Work): Promise<void> => {
+    if (!isCancelled()) await save(next);
+    if (isCancelled()) throw new SyncError("overloaded", { retryAfterSeconds: 1 });
   };
   for (let attempts = 0; !isStopping();) {
+    if (isComplete(work)) return end({ status: "complete" });
+    if (isCancelled()) return end({ status: "failed", message: CANCELLED });
     try {
-      if (isComplete(work)) return await end({ status: "complete" });
-      if (signal.aborted) return await end({ status: "failed", message: CANCELLED });
       await save(await step(options, work, saveWithin));
       attempts = 0;
     } catch (error) {
-      if (isStopping()) return;
-      if (signal.aborted) continue;
-      const message = error instanceof Error ? error.message : String(error);
+      if (isStopping() || !isOurs) return;
+      if (isCancelled()) continue;
+      const reason = error instanceof Error ? error.message : String(error);
       const isFinal = !mayPass(error) || clock.now() > work.untilMs;
+      const message = work.isEnding && !isFinal ? `${IN_DOUBT} ${reason}` : reason;
       const level = isFinal ? "error" : "info";
       telemetry.log(level, `A setup ${isFinal ? "failed" : "waits"}.`, { job: job.id, error });
       if (isFinal) return await end({ status: "failed", message });
       await save(work, { message }).catch(() => {});
+      if (!isOurs) return;
+      onDoubt();
       await bell.pause(backoffMs(attempts, random()));
       attempts += 1;
     }
   }
+}
+
+function launch(runner: Runner, kept: Kept<Work>): Running {
+  const { bell, options } = runner;
+  const abort = new AbortController();
+  let doubt = Promise.withResolvers<void>();
+  const onDoubt = (): void => {
+    doubt.resolve();
+    doubt = Promise.withResolvers();
+  };
+  const ended = runJob(runner, kept, { signal: abort.signal, onDoubt }).catch((error: unknown) =>
+    options.telemetry.log("error", "A setup ended.", { job: kept.job.id, error }),
+  );
+  const cancel = async (): Promise<void> => {
+    abort.abort();
+    bell.ring();
+    await Promise.race([ended, doubt.promise]);
+  };
+  return { ended, cancel };
+}
+
+/**
+ * The job as this node's own: it was already, or the library it merges is led here now. The node
+ * that had it waits for a lease that is here, or is no more.
+ */
+async function takeOver(
+  { catalog, clock, lease, telemetry }: SetupOptions,
+  jobs: Jobs<Work>,
+  { job, work }: Kept<Work>,
+): Promise<Kept<Work> | null> {
+  const { deviceId: from, request } = work;
+  const { deviceId } = lease;
+  if (from === deviceId) return { job, work };
+  // What only makes a node known elsewhere is that node's.
+  if (request.action === "RegisterOnly") return null;
+  const id = catalog.resolve(job.libraryId);
+  const library = catalog.libraries.find(({ state }) => state.id === id);
+  if (library === undefined || !mayWrite(library.state, clock)) return null;
+  const leaderDeviceId = request.leaderDeviceId === from ? deviceId : request.leaderDeviceId;
+  const localUrl = lease.nodeUrl ?? request.localUrl;
+  const mine = {
+    job,
+    work: { ...work, deviceId, request: { ...request, leaderDeviceId, localUrl } },
+  };
+  if (!(await jobs.adopt(mine, from))) return null;
+  telemetry.log("info", "A setup goes on here.", { job: job.id, library_id: id, from });
+  return mine;
 }
 
 function openJobs({ catalog, clock }: SetupOptions): Jobs<Work> {
@@ -116,13 +176,23 @@ export function createSetup(options: SetupOptions): Setup {
   const jobs = openJobs(options);
 
   const runner = { options, jobs, bell, isStopping: () => isStopping };
-  const start = (job: Job, work: Work): void => {
-    const abort = new AbortController();
-    const ended = runJob(runner, { job, work }, abort.signal)
-      .catch((error: unknown) => telemetry.log("error", "A setup ended.", { job: job.id, error }))
-      .finally(() => running.delete(job.id));
-    running.set(job.id, { ended, cancel: () => abort.abort() });
+  const start = (kept: Kept<Work>): void => {
+    const one = launch(runner, kept);
+    const { id } = kept.job;
+    running.set(id, one);
+    void one.ended.then(() => running.delete(id));
   };
+  const look = async (): Promise<void> => {
+    for (const kept of await jobs.running()) {
+      if (running.has(kept.job.id) || isStopping) continue;
+      const mine = await takeOver(options, jobs, kept);
+      // While it was asked for, another look may have begun.
+      if (mine !== null && !running.has(kept.job.id)) start(mine);
+    }
+  };
+  const stopLooking = clock.every(LOOK_EVERY_MS, () => {
+    look().catch((error: unknown) => telemetry.log("error", "Jobs could not be read.", { error }));
+  });
   const settled = async (): Promise<void> => {
     await Promise.all([...running.values()].map(({ ended }) => ended));
   };
@@ -144,29 +214,26 @@ export function createSetup(options: SetupOptions): Setup {
         copies,
         state: newCopy,
         doneCount: 0,
+        isEnding: false,
         untilMs,
       };
       const name = action === "RegisterOnly" ? "register" : "merge";
       const message = isRegistered ? "Begins." : `${request.remoteUrl} does not answer yet.`;
       const job: Job = { id: createId(), name, libraryId, status: "running", progress: 0, message };
       await jobs.save(job, work);
-      start(job, work);
+      start({ job, work });
       return { isRegistered, job };
     },
     find: (jobId) => jobs.find(jobId),
     cancel: async (job) => {
-      const one = running.get(job.id);
-      one?.cancel();
-      bell.ring();
-      await (one?.ended ?? jobs.cancel(job.id));
+      await (running.get(job.id)?.cancel() ?? jobs.cancel(job.id));
       return (await jobs.find(job.id)) ?? job;
     },
-    resume: async () => {
-      for (const { job, work } of await jobs.running(lease.deviceId)) start(job, work);
-    },
+    resume: look,
     settled,
     stop: async () => {
       isStopping = true;
+      stopLooking();
       bell.ring();
       await settled();
     },

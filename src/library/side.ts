@@ -7,6 +7,7 @@ import type { Catalog } from "./catalog.ts";
 import type { Following } from "./following.ts";
 import { handOver } from "./hand-over.ts";
 import type { HandOver } from "./hand-over.ts";
+import { assertLeading } from "./leadership.ts";
 import { mergeLines } from "./merge.ts";
 import type { MergeReceipt } from "./merge.ts";
 import { readSnapshot } from "./snapshot.ts";
@@ -56,7 +57,11 @@ export function createLocalSide(options: SideOptions): Side {
       const nextAfter = entries.at(-1)?.sequence ?? after;
       return { entries, hasMore: nextAfter < head, nextAfter, head, epoch, historyId };
     },
-    merge: async (libraryId, lines) => mergeLines(await catalog.open(libraryId), registry, lines),
+    merge: async (libraryId, lines) => {
+      const library = await catalog.open(libraryId);
+      await assertLeading(library);
+      return mergeLines(library, registry, lines);
+    },
     create: async (id, name) => {
       if (catalog.resolve(id) !== id) return;
       await catalog.create({ id, name }).catch((error: unknown) => {

@@ -7,6 +7,7 @@ import { registerDevice } from "../../library/device.ts";
 import { describeLibraries, discoverRemote } from "../../library/discovery.ts";
 import { FOLLOWS, handOver } from "../../library/hand-over.ts";
 import type { Job } from "../../library/job.ts";
+import { assertLeading } from "../../library/leadership.ts";
 import { mergeLines } from "../../library/merge.ts";
 import { createPairing } from "../../library/pairing.ts";
 import { SyncError } from "../../protocol/errors.ts";
@@ -113,13 +114,8 @@ function joinRoutes(service: Service): Hono<AppEnv> {
       const remote = asked.remote_library_id.toLowerCase();
       // It makes this service call an address, which only its operator may choose.
       requireGrant(capability, { library: SERVICE_WIDE, role: "owner" });
-      const { state, leadership } = await catalog.open(local);
-      const leader = type === "RegisterOnly" || state.isReplica ? null : await leadership.lead();
-      if (leader !== null) {
-        const detail = "Ask the node that leads the local library: only there it can be merged.";
-        const { url: leaderUrl, epoch } = leader;
-        throw new SyncError("not_leader", { leaderUrl, epoch }, { detail });
-      }
+      const library = await catalog.open(local);
+      if (type !== "RegisterOnly" && !library.state.isReplica) await assertLeading(library);
       const remoteUrl = asked.remote_url.replace(/\/+$/, "");
       const { isRegistered, job } = await setup.begin({
         action: type,
