@@ -15,7 +15,7 @@ export interface ConnectionOptions {
   readonly silenceMs: number;
   readonly position: () => Position;
   /** Applies frames in order. "gap": something before them is missing. */
-  readonly onFrames: (frames: readonly StreamFrame[]) => "applied" | "gap";
+  readonly onFrames: (frames: readonly StreamFrame[]) => "applied" | "duplicate" | "gap";
   /** The position cannot be resumed from: forget it, so that the next stream begins at the head. */
   readonly onLostPosition: (problem: ClientProblem | null) => void;
   readonly onState: (state: ConnectionState, problem: ClientProblem | null) => void;
@@ -67,19 +67,19 @@ export function createConnection(options: ConnectionOptions): Connection {
   };
 
   const fail = (problem: ClientProblem): void => {
-    const { status } = problem;
+    const { code, status } = problem;
     // Else what `goodbye` asked for.
     waitMs = problem.retryAfterMs ?? waitMs;
     if (status === 401 || status === 403) return dispatch("denied", problem);
     if (status === 404 || status === 426 || status === 400) return dispatch("refused", problem);
-    if (status === 410) options.onLostPosition(problem);
+    if (status === 410 || (code === "unreadable" && isStuck())) options.onLostPosition(problem);
     dispatch("lost", problem);
   };
 
   const take = (frames: readonly StreamFrame[]): void => {
     for (const frame of frames) {
       if (frame.kind === "hello") {
-        target = frame.hello.head;
+        target = frame.head;
         dispatch("opened");
       } else if (frame.kind === "goodbye") waitMs = frame.retryMs;
       else if (frame.kind === "reset") target = frame.head;
@@ -92,10 +92,7 @@ export function createConnection(options: ConnectionOptions): Connection {
   };
 
   const run = async (signal: AbortSignal): Promise<void> => {
-    const onGarbled = (problem: ClientProblem): void => {
-      if (isStuck()) options.onLostPosition(problem);
-    };
-    const problem = await followStream({ ...options, take, onGarbled }, position(), signal);
+    const problem = await followStream({ ...options, take }, position(), signal);
     if (!signal.aborted) fail(problem);
   };
 

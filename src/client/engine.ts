@@ -19,7 +19,7 @@ import { mayRead, mayWrite, publicStates } from "./state.ts";
 import { createStatus } from "./status.ts";
 import { createSoleTab } from "./tabs.ts";
 import type { Tabs } from "./tabs.ts";
-import { createTransport } from "./transport.ts";
+import { createTransport, problemOf, reasonOf } from "./transport.ts";
 import type { ClientProblem, TokenSource } from "./transport.ts";
 import type { ClientEvent } from "./wire.ts";
 
@@ -69,12 +69,9 @@ function createGround(options: ClientOptions, onChange: () => void) {
     cache: createCache({ rules }),
     /** null: there will be no more. */
     events: createEmitter<ClientEvent | null>(),
-    onComplaint: (detail: string): void =>
-      report({ code: "unreadable", status: 0, detail, retry: "never" }),
-    onFailure: (error: unknown): void => {
-      const detail = `The disk failed: ${error instanceof Error ? error.message : String(error)}`;
-      report({ code: "storage_failed", status: 0, detail, retry: "later" });
-    },
+    onComplaint: (detail: string): void => report(problemOf("unreadable", detail, "never")),
+    onFailure: (error: unknown): void =>
+      report(problemOf("storage_failed", `The disk failed: ${reasonOf(error)}`)),
   };
 }
 

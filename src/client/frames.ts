@@ -8,9 +8,12 @@
  * @module
  */
 
-/** Bytes after the first of a value with no inner values, by that first byte from 0xc0; -1 is special. */
-const fixedLengths = [
-  0, -1, 0, 0, -1, -1, -1, -1, -1, -1, 4, 8, 1, 2, 4, 8, 1, 2, 4, 8, 2, 3, 5, 9, 17,
+/** By a first byte from 0xc0 to 0xdf: how many bytes of it say a length, and how many follow besides. */
+const widths = [
+  0, 0, 0, 0, 1, 2, 4, 1, 2, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 2, 4, 2, 4,
+];
+const sizes = [
+  0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 4, 8, 1, 2, 4, 8, 1, 2, 4, 8, 2, 3, 5, 9, 17, 0, 0, 0, 0, 0, 0, 0,
 ];
 
 /** More than any frame the service sends; past it the stream is not ours. */
@@ -44,30 +47,18 @@ export function createFrameReader(): FrameReader {
   const step = (): boolean => {
     const first = bytes[position];
     if (first === undefined) return false;
-    let width = 0;
-    let extra = 0;
+    if (first === 0xc1) throw new Error("The stream is not msgpack.");
+    const width = widths[first - 0xc0] ?? 0;
+    let end = position + 1 + width;
+    if (end > bytes.length) return false;
+    const length = readLength(position + 1, width);
     let inner = 0;
-    let isCounted = false;
-    if (first < 0x80) inner = first < 0x40 ? 0 : (structures[first & 0x3f]?.length ?? 0);
+    if (first < 0x80) inner = structures[first - 0x40]?.length ?? 0;
     else if (first < 0x90) inner = (first & 0x0f) * 2;
     else if (first < 0xa0) inner = first & 0x0f;
-    else if (first < 0xc0) extra = first & 0x1f;
-    else if (first >= 0xe0) extra = 0;
-    else if (first === 0xc1) throw new Error("The stream is not msgpack.");
-    else if (first >= 0xdc) {
-      width = first & 1 ? 4 : 2;
-      isCounted = true;
-    } else if (first >= 0xd9) width = 1 << (first - 0xd9);
-    else if (first >= 0xc7 && first <= 0xc9) {
-      width = 1 << (first - 0xc7);
-      extra = 1;
-    } else if (first >= 0xc4 && first <= 0xc6) width = 1 << (first - 0xc4);
-    else extra = fixedLengths[first - 0xc0] ?? 0;
-    if (position + 1 + width > bytes.length) return false;
-    const length = readLength(position + 1, width);
-    if (isCounted) inner = first >= 0xde ? length * 2 : length;
-    else extra += length;
-    const end = position + 1 + width + extra;
+    else if (first < 0xc0) end += first & 0x1f;
+    else if (first >= 0xdc && first <= 0xdf) inner = first < 0xde ? length : length * 2;
+    else end += length + (sizes[first - 0xc0] ?? 0);
     if (end > frameBytesMax) throw new Error("A frame of the stream is too large.");
     if (end > bytes.length) return false;
     position = end;
@@ -77,13 +68,10 @@ export function createFrameReader(): FrameReader {
 
   return {
     push: (chunk, onFrame) => {
-      if (bytes.length === 0) bytes = chunk.slice();
-      else {
-        const joined = new Uint8Array(bytes.length + chunk.length);
-        joined.set(bytes);
-        joined.set(chunk, bytes.length);
-        bytes = joined;
-      }
+      const joined = new Uint8Array(bytes.length + chunk.length);
+      joined.set(bytes);
+      joined.set(chunk, bytes.length);
+      bytes = joined;
       let start = 0;
       while (step()) {
         if (missing > 0) continue;

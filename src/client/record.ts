@@ -24,14 +24,13 @@ export interface ChangeEvent {
   readonly sequence: number;
   /** How many positions it covers: the base must be complete up to `sequence - span`. */
   readonly span: number;
-  readonly epoch: number;
   readonly transactionId: string;
-  readonly mutationId?: string;
+  readonly mutationId?: string | undefined;
   readonly changed: readonly TypedRecord[];
   /** `version` 0 when the event does not tell it. */
   readonly deleted: readonly (RecordRef & { readonly version: number })[];
   /** Records whose content could not travel: what holds them is stale. */
   readonly touched: readonly RecordRef[];
   /** A bulk operation over a type: its queries are stale, or only those of the scopes if there are any. */
-  readonly bulk?: { readonly type: string; readonly scopes: readonly string[] };
+  readonly bulk?: { readonly type: string; readonly scopes: readonly string[] } | undefined;
 }

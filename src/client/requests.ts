@@ -3,7 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Cache } from "./cache.ts";
 import type { QueryKey } from "./query-key.ts";
 import type { RecordRef } from "./record.ts";
-import { toError } from "./transport.ts";
+import { problemOf, toError } from "./transport.ts";
 import type { ClientProblem, JsonReply, Transport } from "./transport.ts";
 import { toAnswer, toRecord, toWireNames } from "./wire.ts";
 
@@ -53,7 +53,7 @@ function createAsker({ clock, random }: RequestsOptions) {
       apply(reply.body);
       return null;
     } catch (error) {
-      return { code: "unreadable", status: 0, detail: String(error), retry: "never" };
+      return problemOf("unreadable", String(error), "never");
     }
   };
   const attempt = async (one: Ask): Promise<void> => {

@@ -1,14 +1,9 @@
 import type { Store, SyncStatus } from "./api.ts";
 import { createStore } from "./store.ts";
-import { toError } from "./transport.ts";
+import { problemOf, toError } from "./transport.ts";
 import type { ClientProblem } from "./transport.ts";
 
-export const closed: ClientProblem = {
-  code: "closed",
-  status: 0,
-  detail: "The client was closed.",
-  retry: "never",
-};
+export const closed: ClientProblem = problemOf("closed", "The client was closed.", "never");
 
 /** How the client stands, and who waits for it. */
 export interface Status extends Store<SyncStatus> {

@@ -58,11 +58,20 @@ export interface TransportOptions {
 
 const requestMs = 30_000;
 
-function unreachable(error: unknown): ClientProblem {
-  const reason = error instanceof Error ? error.message : String(error);
-  const detail = `The service cannot be reached (${reason}).`;
-  return { code: "unreachable", status: 0, detail, retry: "later" };
+export const reasonOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
+
+/** A problem that is not the service's own. */
+export function problemOf(
+  code: ClientProblem["code"],
+  detail: string,
+  retry: Retry = "later",
+): ClientProblem {
+  return { code, status: 0, detail, retry };
 }
+
+const unreachable = (error: unknown): ClientProblem =>
+  problemOf("unreachable", `The service cannot be reached (${reasonOf(error)}).`);
 
 async function toProblem(response: Response): Promise<ClientProblem> {
   const { status } = response;
@@ -82,6 +91,8 @@ async function toProblem(response: Response): Promise<ClientProblem> {
 
 export function createTransport(options: TransportOptions): Transport {
   const base = `${options.url.replace(/\/+$/, "")}/v1/libraries/${options.library}/`;
+  const { deviceId } = options;
+  const device: Record<string, string> = deviceId === undefined ? {} : { "x-device-id": deviceId };
   let { token } = options;
   let known: Promise<string> | null = null;
 
@@ -93,23 +104,20 @@ export function createTransport(options: TransportOptions): Transport {
       throw error;
     });
     const { body, query = {}, signal, accept = "application/json" } = request;
-    const asked = Object.entries(query).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, String(value)]],
-    );
-    return options.fetch(
-      `${base}${path}${asked.length > 0 ? `?${new URLSearchParams(asked)}` : ""}`,
-      {
-        method: body === undefined ? "GET" : "POST",
-        headers: {
-          accept,
-          authorization: `Bearer ${given}`,
-          ...(options.deviceId === undefined ? {} : { "x-device-id": options.deviceId }),
-          ...(body === undefined ? {} : { "content-type": "application/json" }),
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: signal ?? AbortSignal.timeout(requestMs),
+    const asked = new URLSearchParams();
+    for (const name in query) if (query[name] !== undefined) asked.set(name, String(query[name]));
+    return options.fetch(`${base}${path}?${asked}`.replace(/\?$/, ""), {
+      method: body === undefined ? "GET" : "POST",
+      headers: {
+        accept,
+        authorization: `Bearer ${given}`,
+        "content-type": "application/json",
+        ...device,
       },
-    );
+      // Of undefined this is undefined: no body.
+      body: JSON.stringify(body),
+      signal: signal ?? AbortSignal.timeout(requestMs),
+    });
   };
 
   const send = async (path: string, request: TransportRequest = {}): Promise<Reply> => {
@@ -140,7 +148,7 @@ export function createTransport(options: TransportOptions): Transport {
         return { isOk: false, problem: unreachable(error) };
       }
       const detail = "The answer is not what this version expects.";
-      return { isOk: false, problem: { code: "unreadable", status: 0, detail, retry: "later" } };
+      return { isOk: false, problem: problemOf("unreadable", detail) };
     },
     setToken: (next) => {
       token = next;

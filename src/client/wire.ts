@@ -41,16 +41,11 @@ export interface Hello {
 }
 
 export type StreamFrame =
-  | { readonly kind: "hello"; readonly hello: Hello }
+  | ({ readonly kind: "hello" } & Hello)
   | { readonly kind: "heartbeat"; readonly head: number }
   | { readonly kind: "skip"; readonly sequence: number }
-  | {
-      readonly kind: "reset";
-      readonly reason: string;
-      readonly head: number;
-      readonly historyId: string;
-    }
-  | { readonly kind: "goodbye"; readonly reason: string; readonly retryMs: number }
+  | { readonly kind: "reset"; readonly head: number; readonly historyId: string }
+  | { readonly kind: "goodbye"; readonly retryMs: number }
   | {
       readonly kind: "event";
       readonly event: ClientEvent;
@@ -95,101 +90,88 @@ export function createDecoder(
     int64AsType: "number",
     mapsAsObjects: true,
     useRecords: structures.length > 0,
-    ...(structures.length > 0 ? { structures: structures.map((one) => [...one]) } : {}),
+    structures: structures.map((one) => [...one]),
   });
   return (bytes) => {
     try {
       return toFrame(unpackr.unpack(bytes) as unknown);
     } catch (error) {
-      return { kind: "unreadable", complaint: `A frame cannot be decoded: ${String(error)}` };
+      return unreadable(`A frame cannot be decoded: ${String(error)}`);
     }
   };
 }
 
-interface Content {
-  changed: TypedRecord[];
-  deleted: (RecordRef & { version: number })[];
-  touched: RecordRef[];
-  bulk?: { type: string; scopes: readonly string[] };
-}
+type Content = Pick<ChangeEvent, "changed" | "deleted" | "touched" | "bulk">;
 
 /** What an event says of records, and what of it could not be understood. */
 function contentOf(kind: string, data: Fields): { content: Content; complaint: string | null } {
-  const type = text(data["resource_type"]);
-  const content: Content = { changed: [], deleted: [], touched: [] };
+  const { resource_type, resource, resources = [resource], resource_id } = data;
+  const type = text(resource_type);
+  const changed: TypedRecord[] = [];
+  const touched: RecordRef[] = [];
+  let deleted: Content["deleted"] = [];
+  let bulk: Content["bulk"];
   let complaint: string | null = null;
-  const isOne = kind === "ResourceChanged";
-  if (isOne || kind === "ResourceBatchChanged") {
-    for (const one of isOne ? [data["resource"]] : list(data["resources"])) {
-      const record = toRecord(one);
-      const id = data["resource_id"] ?? fieldsOf(one)["id"];
-      if (record !== null) content.changed.push({ type, record });
-      else if (typeof id === "string") content.touched.push({ type, id });
-      else complaint = `A ${type || "resource"} without id and version was left out.`;
-    }
-    for (const id of strings(data["deleted_ids"])) content.deleted.push({ type, id, version: 0 });
-  } else if (kind === "ResourceDeleted") {
-    const { resource_id, version } = data;
-    content.deleted.push({ type, id: text(resource_id), version: count(version) });
-  } else if (kind === "BulkOperationCompleted")
-    content.bulk = { type, scopes: strings(Object.values(fieldsOf(data["hints"])).flat()) };
-  else complaint = `Events of kind ${kind} are not known to this version.`;
-  return { content, complaint };
+  switch (kind) {
+    case "ResourceChanged":
+    case "ResourceBatchChanged":
+      for (const one of list(resources)) {
+        const record = toRecord(one);
+        const { id = resource_id } = fieldsOf(one);
+        if (record !== null) changed.push({ type, record });
+        else if (typeof id === "string") touched.push({ type, id });
+        else complaint = `A ${type || "resource"} without id and version was left out.`;
+      }
+      deleted = strings(data["deleted_ids"]).map((id) => ({ type, id, version: 0 }));
+      break;
+    case "ResourceDeleted":
+      deleted = [{ type, id: text(resource_id), version: count(data["version"]) }];
+      break;
+    case "BulkOperationCompleted":
+      bulk = { type, scopes: strings(Object.values(fieldsOf(data["hints"])).flat()) };
+      break;
+    default:
+      complaint = `Events of kind ${kind} are not known to this version.`;
+  }
+  return { content: { changed, deleted, touched, bulk }, complaint };
 }
 
-function toEventFrame(envelope: Fields, kind: Fields): StreamFrame {
+const unreadable = (complaint: string): StreamFrame => ({ kind: "unreadable", complaint });
+
+function toEventFrame(given: Fields, kind: Fields): StreamFrame {
   const type = text(kind["type"]);
   const data = fieldsOf(kind["data"]);
-  const event = {
-    envelope: renameKeys(envelope, toCamelCase) as ClientEvent["envelope"],
-    kind: { type, data: renameKeys(data, toCamelCase) },
-  };
-  const { sequence, span, epoch, transactionId, mutationId } = event.envelope;
+  const envelope = renameKeys(given, toCamelCase) as ClientEvent["envelope"];
+  const event = { envelope, kind: { type, data: renameKeys(data, toCamelCase) } };
+  const { sequence, span, transactionId, mutationId } = envelope;
   if (sequence === undefined) return { kind: "event", event, change: null, complaint: null };
   if (!isSequence(sequence) || !isSequence(span))
-    return { kind: "unreadable", complaint: "An event without a position was left out." };
+    return unreadable("An event without a position was left out.");
   const { content, complaint } = contentOf(type, data);
-  const change: ChangeEvent = {
-    sequence,
-    span,
-    epoch: count(epoch),
-    transactionId: text(transactionId),
-    ...(typeof mutationId === "string" ? { mutationId } : {}),
-    ...content,
-  };
+  const change = { sequence, span, transactionId: text(transactionId), mutationId, ...content };
   return { kind: "event", event, change, complaint };
 }
 
+const controls = ["hello", "heartbeat", "reset", "goodbye"] as const;
+
 function toControl(value: Fields): StreamFrame | null {
-  const { hello, heartbeat, reset, goodbye, skip } = value;
-  if (isFields(hello) && isSequence(hello["head"]))
-    return { kind: "hello", hello: renameKeys(hello, toCamelCase) as unknown as Hello };
-  if (isFields(heartbeat) && isSequence(heartbeat["head"]))
-    return { kind: "heartbeat", head: heartbeat["head"] };
+  const { skip } = value;
   if (isSequence(skip)) return { kind: "skip", sequence: skip };
-  if (isFields(reset) && isSequence(reset["head"])) {
-    const { reason, head, history_id } = reset;
-    return { kind: "reset", reason: text(reason), head, historyId: text(history_id) };
-  }
-  if (isFields(goodbye))
-    return {
-      kind: "goodbye",
-      reason: text(goodbye["reason"]),
-      retryMs: count(goodbye["retry_ms"]),
-    };
-  return null;
+  const kind = controls.find((name) => isFields(value[name]));
+  if (kind === undefined) return null;
+  const body = renameKeys(fieldsOf(value[kind]), toCamelCase);
+  if (kind === "goodbye") return { kind, retryMs: count(body["retryMs"]) };
+  return isSequence(body["head"]) ? ({ ...body, kind } as StreamFrame) : null;
 }
 
 /** What one decoded frame means. Never throws: what it does not understand is said, not dropped. */
 export function toFrame(value: unknown): StreamFrame {
-  if (!isFields(value)) return { kind: "unreadable", complaint: "A frame that is no map." };
+  if (!isFields(value)) return unreadable("A frame that is no map.");
   const { envelope, kind } = value;
   if (isFields(envelope) && isFields(kind)) return toEventFrame(envelope, kind);
   return (
-    toControl(value) ?? {
-      kind: "unreadable",
-      complaint: `A frame with ${Object.keys(value).slice(0, 3).join(", ")} is not understood.`,
-    }
+    toControl(value) ??
+    unreadable(`A frame with ${Object.keys(value).slice(0, 3).join(", ")} is not understood.`)
   );
 }
 

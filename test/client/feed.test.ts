@@ -46,7 +46,13 @@ const transaction = [frame(6, "file", 2), frame(7, "tag", 1), frame(8, "album")]
 const { historyId, registryHash } = identity;
 const hello: StreamFrame = {
   kind: "hello",
-  hello: { protocol: 1, historyId, registryHash, head: 5, oldestSequence: 1, epoch: 1, types: [] },
+  protocol: 1,
+  historyId,
+  registryHash,
+  head: 5,
+  oldestSequence: 1,
+  epoch: 1,
+  types: [],
 };
 
 test("a transaction over several types is told once, however its events are cut", () => {

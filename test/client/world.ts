@@ -41,7 +41,7 @@ export function event(sequence: number, parts: Partial<ChangeEvent>): ChangeEven
   transactionCount += 1;
   const transactionId = `t${transactionCount}`;
   const nothing = { changed: [], deleted: [], touched: [] };
-  return { sequence, span: 1, epoch: 1, transactionId, ...nothing, ...parts };
+  return { sequence, span: 1, transactionId, ...nothing, ...parts };
 }
 
 export function changed(sequence: number, ...records: readonly ClientRecord[]): ChangeEvent {

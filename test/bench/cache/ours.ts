@@ -29,7 +29,6 @@ export function createOurs(limits = { records: 10_000, queries: 100 }): Contende
     cache.applyEvent({
       sequence,
       span: 1,
-      epoch: 1,
       transactionId: "t",
       changed: rows.map((record) => ({ type: "file", record: record as Row & object as never })),
       deleted: [],
