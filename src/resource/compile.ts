@@ -118,6 +118,13 @@ export function compileResource(definition: AnyResource): CompiledResource {
       );
     }
   }
+  const { toResource, build, view } = definition;
+  const isPlain = toResource === undefined && build === undefined;
+  if (isPlain && view !== undefined) {
+    throw new Error(
+      `Resource "${type}": view says what toResource or build make, and there is neither.`,
+    );
+  }
   for (const named of [...(sync.include ?? []), ...(sync.exclude ?? [])]) {
     if (byKey[named] === undefined) {
       throw new Error(`Resource "${type}": sync names the field "${named}", its table has none.`);
@@ -141,7 +148,7 @@ export function compileResource(definition: AnyResource): CompiledResource {
     synced,
     conflict,
     fieldMerges,
-    isPlain: definition.toResource === undefined && definition.build === undefined,
+    isPlain,
     sql: writeSql(getTableName(definition.table), columns),
   };
 }

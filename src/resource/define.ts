@@ -95,7 +95,7 @@ export interface ResourceDefinition<
   /** Builds joined resources after the commit: one query for all `rows`, in their order. */
   readonly build?: (rows: readonly RowOf<Table>[], reader: Reader) => Promise<readonly View[]>;
   /** What `toResource` or `build` answer, for code generation: a function's fields are not in a value. */
-  readonly view?: StandardSchemaV1<unknown, View>;
+  readonly view?: StandardSchemaV1;
   /** What a follower does on a bulk notice; may be called again after a crash. */
   readonly onBulk?: (notice: BulkNotice, context: BulkContext) => Promise<void>;
 }
@@ -104,15 +104,24 @@ export interface ResourceDefinition<
 // oxlint-disable-next-line typescript/no-explicit-any
 export type AnyResource = ResourceDefinition<string, any, StandardSchemaV1, SyncRules, any>;
 
+/** A value whose arrays and objects may be frozen: schemas make mutable ones, functions often do not. */
+type Frozen<Value> = unknown extends Value
+  ? Value
+  : { readonly [Key in keyof Value]: Frozen<Value[Key]> };
+
+/** What a function must make at least, where a schema promises it. */
+type Made<Promised extends StandardSchemaV1> = Frozen<StandardSchemaV1.InferOutput<Promised>>;
+
 /** Declares a resource: identity with types, no side effect. */
 export function defineResource<
   const Type extends string,
   Table extends AnySQLiteTable,
   Input extends StandardSchemaV1,
   const Sync extends RulesFor<Table>,
-  View extends object = SyncedFields<Table, Sync>,
+  Promised extends StandardSchemaV1<unknown, object> = StandardSchemaV1<unknown, object>,
+  View extends Made<Promised> = Made<Promised> & SyncedFields<Table, Sync>,
 >(
-  definition: ResourceDefinition<Type, Table, Input, Sync, View>,
+  definition: ResourceDefinition<Type, Table, Input, Sync, View> & { readonly view?: Promised },
 ): ResourceDefinition<Type, Table, Input, Sync, View> {
   return definition;
 }
@@ -172,7 +181,7 @@ export interface ActionDefinition<Input extends StandardSchemaV1, Output> extend
 > {
   readonly input: Input;
   /** What `run` answers, for code generation. */
-  readonly output?: StandardSchemaV1<unknown, Output>;
+  readonly output?: StandardSchemaV1;
   readonly run: (tx: ActionTx, input: StandardSchemaV1.InferOutput<Input>) => Promise<Output>;
 }
 
@@ -180,8 +189,12 @@ export interface ActionDefinition<Input extends StandardSchemaV1, Output> extend
 export type AnyAction = ActionDefinition<any, unknown>;
 
 /** Declares an action: identity with types. Field names inside are the wire's. */
-export function defineAction<Input extends StandardSchemaV1, Output>(
-  definition: ActionDefinition<Input, Output>,
+export function defineAction<
+  Input extends StandardSchemaV1,
+  Output extends Made<Promised>,
+  Promised extends StandardSchemaV1 = StandardSchemaV1,
+>(
+  definition: ActionDefinition<Input, Output> & { readonly output?: Promised },
 ): ActionDefinition<Input, Output> {
   return definition;
 }

@@ -93,4 +93,6 @@ test("a registry refuses at the start what would fail later, and names it", () =
   expect(() => registryOf(on("a", ["missing"]))).toThrow('"missing"');
   expect(() => registryOf(on("a", []), on("a", []))).toThrow("Two resources");
   expect(() => registryOf(on("Big", []))).toThrow("snake_case");
+  const seen = { ...on("a", []), view: v.object({ count: v.number() }) };
+  expect(() => registryOf(seen)).toThrow("view says what toResource or build make");
 });

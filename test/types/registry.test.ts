@@ -177,8 +177,8 @@ test("a view or an output of another type than its function makes does not compi
       table: resourceTable("shelves", { title: text().notNull() }),
       input: v.object({ title: v.string() }),
       sync: { domain: "metadata" },
-      // @ts-expect-error -- A title is a text.
       view: v.object({ title: v.number() }),
+      // @ts-expect-error -- A title is a text.
       build: async (rows) => rows.map(({ title }) => ({ title })),
     });
   const wrongOutput = () =>
@@ -189,4 +189,63 @@ test("a view or an output of another type than its function makes does not compi
       run: async () => ({ deleted: "1" }),
     });
   expect([wrongView, wrongOutput].map((one) => typeof one)).toEqual(["function", "function"]);
+});
+
+test("a view or an output that promises more than its function makes does not compile", () => {
+  const shelf = {
+    type: "shelf",
+    table: resourceTable("shelves", { title: text().notNull() }),
+    input: v.object({ title: v.string() }),
+    sync: { domain: "metadata" },
+  } as const;
+  const wrong = [
+    () =>
+      defineResource({
+        ...shelf,
+        view: v.object({ title: v.string(), bookCount: v.number() }),
+        // @ts-expect-error -- Nobody counts the books.
+        build: async (rows) => rows.map(({ title }) => ({ title })),
+      }),
+    () =>
+      defineResource({
+        ...shelf,
+        view: z.object({ title: z.string(), book: z.object({ count: z.number() }) }),
+        // @ts-expect-error -- Nor here, in zod.
+        toResource: ({ title }) => ({ title, book: {} }),
+      }),
+    () =>
+      defineAction({
+        input: v.object({}),
+        output: v.object({ deleted: v.number(), left: v.number() }),
+        // @ts-expect-error -- It does not say how many are left.
+        run: async () => ({ deleted: 1 }),
+      }),
+    () =>
+      defineAction({
+        input: v.object({ id: v.string() }),
+        output: v.object({ id: v.string() }),
+        // @ts-expect-error -- It answers nothing.
+        run: async (_tx, { id }) => void id,
+      }),
+  ];
+  const books: readonly string[] = [];
+  const right = [
+    () =>
+      defineResource({
+        ...shelf,
+        view: v.object({
+          title: v.string(),
+          books: v.array(v.string()),
+          note: v.optional(v.string()),
+        }),
+        build: async (rows) => rows.map(({ title }) => ({ title, books, shown: true })),
+      }),
+    () =>
+      defineAction({
+        input: v.object({}),
+        output: z.object({ deleted: z.number(), more: z.unknown() }),
+        run: async () => ({ deleted: 1, more: books as unknown, kept: 2 }),
+      }),
+  ];
+  expect([...wrong, ...right].map((one) => typeof one)).toEqual(Array(6).fill("function"));
 });
