@@ -104,7 +104,7 @@ export async function runAction(
   context: CommitContext,
 ): Promise<Receipt> {
   const action = findAction(options.registry, name);
-  const valid: unknown = validateInput(action.input, input);
+  const valid: unknown = validateInput(action.input, input ?? {});
   const submission = toSubmission([], { name, input }, { ...context, operation: "Update" });
   return options.committer.exclusive(() =>
     runStaged(options, submission, (tx) => action.run(tx, valid)),

@@ -5,9 +5,17 @@
 import { expect, test } from "bun:test";
 import { text } from "drizzle-orm/sqlite-core";
 import * as v from "valibot";
+import { z } from "zod";
 import { bundledPlugins } from "../../plugins/index.ts";
 import { createId } from "../../src/base/id.ts";
-import { createRegistry, definePlugin, defineResource, resourceTable } from "../../src/index.ts";
+import {
+  createRegistry,
+  defineAction,
+  definePlugin,
+  defineQuery,
+  defineResource,
+  resourceTable,
+} from "../../src/index.ts";
 import { createWorld } from "../support/world.ts";
 
 const notes = resourceTable("notes", {
@@ -76,6 +84,40 @@ test("I8: a resource of domain state has no way out", async () => {
   expect(
     Object.keys((await world.send("GET", "/openapi.json")).body.components.schemas),
   ).not.toContain("draft");
+});
+
+test("an input that is left out is an empty one, for queries and actions alike; its schema decides", async () => {
+  const nothing = z.object({});
+  const strict = v.object({ title: v.string() });
+  const plugin = definePlugin({
+    name: "memo",
+    resources: [],
+    queries: {
+      all: defineQuery({ input: nothing, returns: null, resolve: async () => [1] }),
+      titled: defineQuery({ input: strict, returns: null, resolve: async () => [1] }),
+    },
+    actions: {
+      tidy: defineAction({ input: nothing, run: async (_tx, input) => input }),
+      rename: defineAction({ input: strict, run: async (_tx, input) => input }),
+    },
+  });
+  await using world = await createWorld({ plugins: [plugin] });
+  for (const body of [{}, { input: null }, { input: {} }]) {
+    const post = (path: string) => world.send("POST", `${world.at}/${path}`, body);
+    expect(await post("query/memo.all")).toMatchObject({ status: 200, body: { data: [1] } });
+    expect(await post("actions/memo.tidy")).toMatchObject({ status: 200, body: { output: {} } });
+    for (const path of ["query/memo.titled", "actions/memo.rename"]) {
+      const refused = {
+        status: 422,
+        body: { code: "invalid_record", issues: [{ path: "title" }] },
+      };
+      expect(await post(path)).toMatchObject(refused);
+    }
+  }
+  for (const input of [[], "x", 1, true]) {
+    const answer = await world.send("POST", `${world.at}/actions/memo.rename`, { input });
+    expect([answer.status, answer.body.code]).toEqual([422, "invalid_record"]);
+  }
 });
 
 test("a registry refuses at the start what would fail later, and names it", () => {
