@@ -128,7 +128,8 @@ function write(
     for (const { name, initial } of resource.synced)
       row[name] = change.fields[name] ?? initial?.() ?? null;
   }
-  if (isEqualJson(toFields(resource, row), toFields(resource, current))) return null;
+  const isOld = (change.floor ?? 0) > (current["version"] as number);
+  if (!isOld && isEqualJson(toFields(resource, row), toFields(resource, current))) return null;
   completeRow(resource, row);
   row["version"] = version;
   row["updated_at"] = context.now;

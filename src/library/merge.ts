@@ -37,9 +37,11 @@ export function mergeRecord(ours: Slot, theirs: Incoming): ChangeRequest | null 
   const take: ChangeRequest = { ...named, operation: "upsert", data: theirs.fields };
   if (row === null) return tombstone >= theirs.version ? null : take;
   const fields = toFields(resource, row);
-  if (isEqualJson(fields, theirs.fields)) return null;
+  const newer = theirs.version - (row["version"] as number);
+  // Of two that say the same the newer is taken too: else what is made of ours would look older.
+  if (isEqualJson(fields, theirs.fields)) return newer > 0 ? take : null;
   const order =
-    theirs.version - (row["version"] as number) ||
+    newer ||
     theirs.updatedAt - (row["updated_at"] as number) ||
     (JSON.stringify(theirs.fields) > JSON.stringify(fields) ? 1 : -1);
   return order > 0 ? take : null;

@@ -123,6 +123,43 @@ test("a list of many libraries opens none of them, and tells how far each was wh
   });
 });
 
+test("a list of a thousand libraries asks the databases as often as a list of one", async () => {
+  const asked: string[] = [];
+  await using world = await createWorld({
+    decorate: (name, database) => ({
+      ...database,
+      read: (statements) => {
+        asked.push(`reads ${name}`);
+        return database.read(statements);
+      },
+      write: (statements) => {
+        asked.push(`writes ${name}`);
+        return database.write(statements);
+      },
+    }),
+  });
+  const { database } = world.service.catalog;
+  const ask = async (limit: number) => {
+    asked.length = 0;
+    const { body } = await world.send("GET", `/v1/libraries?limit=${limit}`);
+    // What timers ask meanwhile is a read of the catalog too.
+    return { count: body.libraries.length as number, asked: new Set(asked), times: asked.length };
+  };
+  await world.service.catalog.release(world.library.state.id);
+  const one = await ask(1_000);
+  // As 999 libraries stand there that other nodes told of.
+  const sql = `INSERT INTO libraries (id, name, description, state, created_at, summary)
+    SELECT printf('00000000-0000-4000-8000-%012d', value), name, description, state, created_at,
+      json_set(summary, '$.id', printf('00000000-0000-4000-8000-%012d', value))
+    FROM libraries, generate_series(1, 999)`;
+  await database.write([{ sql, args: [] }]);
+  const all = await ask(1_000);
+  expect([one.count, all.count]).toEqual([1, 1_000]);
+  expect(all.asked).toEqual(new Set(["reads catalog"]));
+  expect(all.times).toBeLessThan(one.times + 3);
+  expect(world.service.catalog.openCount).toBe(0);
+});
+
 test("OBS-04: the log says who created, registered, committed and deleted what, and no secret", async () => {
   const lines: string[] = [];
   const { telemetry } = openTelemetry({
