@@ -1,4 +1,11 @@
-import { openLoad, openNaive, openRaw, openService, openSharedBytes } from "../contenders.ts";
+import {
+  openLoad,
+  openNaive,
+  openRaw,
+  openService,
+  openSharedBytes,
+  warmUp,
+} from "../contenders.ts";
 import { atLeast, interleave, toFigure, type Figure, type Settings } from "../figure.ts";
 import type { Target } from "../socket.ts";
 
@@ -14,6 +21,7 @@ export async function measureCommits({ rounds }: Settings): Promise<Figure[]> {
   await using plain = await openSharedBytes(FRAME_BYTES, false);
   await using durable = await openSharedBytes(FRAME_BYTES, true);
   await using load = openLoad();
+  await warmUp([service, naive, plain, durable]);
   const http = (target: Target, clientCount: number) => async () =>
     (await load.call("runCommits", { target, clientCount, durationMs: DURATION_MS })).perSecond;
   const driver = (callerCount: number, groupSize: number) => () =>

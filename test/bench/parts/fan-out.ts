@@ -1,5 +1,5 @@
 import type { Child } from "../child.ts";
-import { openLoad, openNaive, openService, openSharedBytes } from "../contenders.ts";
+import { openLoad, openNaive, openService, openSharedBytes, warmUp } from "../contenders.ts";
 import type { Contender } from "../contenders.ts";
 import { atMost, interleave, toFigure, type Figure, type Settings } from "../figure.ts";
 import type { LoadCalls } from "../load.ts";
@@ -58,6 +58,7 @@ export async function measureFanOut({ rounds, subscriberCount }: Settings): Prom
   await using forNaive = openLoad();
   await using forBound = openLoad();
   await using forDurable = openLoad();
+  await warmUp([service, naive, bound, durable]);
   const audiences = {
     service: await gather(service, forService, subscriberCount),
     bound: await gather(bound, forBound, subscriberCount),

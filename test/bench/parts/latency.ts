@@ -1,4 +1,4 @@
-import { openLoad, openNaive, openService } from "../contenders.ts";
+import { openLoad, openNaive, openService, warmUp } from "../contenders.ts";
 import type { Contender } from "../contenders.ts";
 import { atMost, interleave, toFigure, type Figure, type Settings } from "../figure.ts";
 
@@ -10,6 +10,7 @@ export async function measureLatency({ rounds }: Settings): Promise<Figure[]> {
   await using naive = await openNaive();
   await using forService = openLoad();
   await using forNaive = openLoad();
+  await warmUp([service, naive]);
   const subscribe = async ({ target }: Contender, load: typeof forService) => {
     await load.call("subscribe", { target, count: 1, isReading: true });
     return () => load.call("write", { target, ...WRITES });
