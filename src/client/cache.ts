@@ -7,28 +7,21 @@ import {
   putRecords,
   start,
 } from "./incoming.ts";
-import { markDirty, newStep } from "./nodes.ts";
-import { addPending, dropPending, pendingOf } from "./overlay.ts";
-import { queryOf } from "./queries.ts";
+import { newStep } from "./nodes.ts";
+import { addPending, reject } from "./overlay.ts";
+import { beginFetch, failQuery } from "./queries.ts";
 import { readQuery, readRecord, stats, subscribeQuery, subscribeRecord } from "./reads.ts";
 import { expire, invalidate } from "./selection.ts";
 import { run } from "./step.ts";
-import type { CacheLimits, CacheState } from "./nodes.ts";
+import type { CacheHooks, CacheLimits, CacheState } from "./nodes.ts";
 import type { QuerySelector } from "./selection.ts";
 import type { ChangeEvent, RecordRef, TypedRecord } from "./record.ts";
 import type { QueryKey } from "./query-key.ts";
 import type { ClientRules, Mutation } from "./rules.ts";
-import type {
-  Answer,
-  CacheStats,
-  DirtySet,
-  QuerySnapshot,
-  Reader,
-  RecordSnapshot,
-} from "./snapshot.ts";
+import type { Answer, CacheStats, QuerySnapshot, Reader, RecordSnapshot } from "./snapshot.ts";
 
 /** The normalized cache of one library: synchronous, no clock, no timers, no I/O. */
-export interface Cache {
+export interface Cache extends CacheHooks {
   /** The base is complete up to here; -1 before `start` or `load`. */
   readonly cursor: number;
   /** The first head; later: a reset. What was known is then shown as stale until it is answered anew. */
@@ -46,8 +39,8 @@ export interface Cache {
   /** A request for it is under way: `onStale` will not name it again until it is answered or failed. */
   beginFetch(key: QueryKey): void;
   readonly invalidate: (selector?: QuerySelector) => void;
-  /** Marks what is past its time stale; answers when to call again, or null. */
-  expire(now: number): number | null;
+  /** Marks what is past its time stale. */
+  expire(now: number): void;
 
   /** Visible at once. Throws what `apply` throws, then nothing was done. */
   mutate(mutation: Mutation): void;
@@ -61,14 +54,6 @@ export interface Cache {
   subscribeRecord(type: string, id: string, listener: () => void): () => void;
   /** Subscribed queries and their records are never evicted, and asked for again when stale. */
   subscribeQuery(key: QueryKey, listener: () => void, reader?: Reader): () => void;
-  /**
-   * Set by the client: ask for these, with `min_sequence` = `cursor`. Named once until answered
-   * or failed. Records are those with a subscriber whose content could not travel.
-   */
-  onStale: (keys: readonly QueryKey[], records: readonly RecordRef[]) => void;
-  /** Set by the client when it persists: called after each step that changed the base. */
-  onDirty: ((dirty: DirtySet) => void) | null;
-
   /** For `stored.ts`, which a client without a disk does not load. */
   readonly state: CacheState;
   stats(): CacheStats;
@@ -80,7 +65,7 @@ export interface CacheOptions {
   readonly limits?: Partial<CacheLimits>;
 }
 
-function newState({ rules, limits }: CacheOptions): CacheState {
+function newState({ rules, limits }: CacheOptions, hooks: CacheHooks): CacheState {
   const bounds = { records: 10_000, queries: 100, bytes: 100_000_000, ...limits };
   return {
     rules,
@@ -102,67 +87,49 @@ function newState({ rules, limits }: CacheOptions): CacheState {
     misses: 0,
     evictions: 0,
     work: { matched: 0, rebuilt: 0, replayed: 0, notified: 0 },
-    onStale: () => {},
-    onDirty: null,
+    hooks,
   };
 }
 
 /** Makes an empty cache. Every method that changes it is one step unless it is inside `batch`. */
 export function createCache(options: CacheOptions): Cache {
-  const state = newState(options);
-  const step = <Result>(work: () => Result) => run(state, work);
-  return {
+  const hooks: Pick<Cache, "cursor" | keyof CacheHooks> = {
+    onStale: () => {},
+    onDirty: null,
     get cursor() {
       return state.cursor;
     },
-    get onStale() {
-      return state.onStale;
-    },
-    set onStale(listener) {
-      state.onStale = listener;
-    },
-    get onDirty() {
-      return state.onDirty;
-    },
-    set onDirty(listener) {
-      state.onDirty = listener;
-    },
-    start: (cursor) => step(() => start(state, cursor)),
-    batch: (steps) => step(steps),
-    applyEvent: (event) => step(() => applyEvent(state, event)),
-    advance: (sequence) => step(() => advance(state, sequence)),
-    putAnswer: (key, answer, now) => step(() => putAnswer(state, key, { answer, now })),
-    putRecords: (records, sequence) => step(() => putRecords(state, records, sequence)),
-    putMissing: (ref, sequence) => step(() => putMissing(state, ref, sequence)),
-    failQuery: (key, problem) =>
-      step(() => {
-        const query = queryOf(state, key);
-        query.problem = problem;
-        query.isFetching = query.isOutrun = false;
-        markDirty(state, query);
-      }),
-    beginFetch: (key) =>
-      step(() => {
-        const query = queryOf(state, key);
-        query.isFetching = true;
-        markDirty(state, query);
-      }),
-    invalidate: (selector = {}) => step(() => invalidate(state, selector)),
-    expire: (now) => step(() => expire(state, now)),
-    mutate: (mutation) => step(() => addPending(state, mutation)),
-    confirm: (id, sequence, records = []) => step(() => confirm(state, { id, sequence, records })),
-    reject: (id) =>
-      step(() => {
-        const pending = pendingOf(state, id);
-        if (pending !== undefined) dropPending(state, pending);
-      }),
-    record: (type, id) => readRecord(state, type, id),
-    query: (key) => readQuery(state, key),
-    subscribeRecord: (type, id, listener) =>
+  };
+  const state = newState(options, hooks);
+  const step = <Result>(work: () => Result) => run(state, work);
+  const stepOf =
+    <Given extends unknown[], Result>(work: (state: CacheState, ...given: Given) => Result) =>
+    (...given: Given) =>
+      run(state, () => work(state, ...given));
+  return Object.assign(hooks, {
+    start: stepOf(start),
+    batch: step,
+    applyEvent: stepOf(applyEvent),
+    advance: stepOf(advance),
+    putAnswer: (key: QueryKey, answer: Answer, now: number) =>
+      step(() => putAnswer(state, key, { answer, now })),
+    putRecords: stepOf(putRecords),
+    putMissing: stepOf(putMissing),
+    failQuery: stepOf(failQuery),
+    beginFetch: stepOf(beginFetch),
+    invalidate: stepOf(invalidate),
+    expire: stepOf(expire),
+    mutate: stepOf(addPending),
+    confirm: (id: string, sequence: number | null, records: readonly TypedRecord[] = []) =>
+      step(() => confirm(state, { id, sequence, records })),
+    reject: stepOf(reject),
+    record: (type: string, id: string) => readRecord(state, type, id),
+    query: (key: QueryKey) => readQuery(state, key),
+    subscribeRecord: (type: string, id: string, listener: () => void) =>
       step(() => subscribeRecord(state, { type, id }, listener)),
-    subscribeQuery: (key, listener, reader) =>
+    subscribeQuery: (key: QueryKey, listener: () => void, reader?: Reader) =>
       step(() => subscribeQuery(state, key, { listener, ...reader })),
     state,
     stats: () => stats(state),
-  };
+  });
 }

@@ -11,8 +11,7 @@ function byUse(left: { readonly used: number }, right: { readonly used: number }
 
 function isHeld(node: RecordNode): boolean {
   const { owners, extra } = node;
-  if (owners !== null && (!Array.isArray(owners) || owners.length > 0)) return true;
-  return extra !== null && extra.layers.length + extra.listeners.length > 0;
+  return owners !== null || (extra !== null && extra.layers.length + extra.listeners.length > 0);
 }
 
 /** Records that queries or mutations need although no list holds them. */
@@ -47,7 +46,7 @@ function evict(state: CacheState, node: RecordNode): void {
   type.forgottenAt = Math.max(type.forgottenAt, Math.min(node.sequence, type.changedAt));
   dropNode(state, node);
   state.evictions += 1;
-  if (state.onDirty !== null) state.step.dirtyNodes.push(node);
+  state.step.dirtyNodes.push(node);
 }
 
 function isRoomy(state: CacheState): boolean {

@@ -20,7 +20,7 @@ function forgetVersions(state: CacheState): void {
       node.version = 0;
       node.sequence = -1;
       if (node.extra !== null) node.extra.doubtedBefore = 0;
-      if (state.onDirty !== null) state.step.dirtyNodes.push(node);
+      state.step.dirtyNodes.push(node);
     }
   }
   // What was answered is in the base that begins here, or belongs to another history.

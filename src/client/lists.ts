@@ -1,7 +1,6 @@
 import { addOwner, markDirty, owns, ownersOf, removeOwner, viewOf } from "./nodes.ts";
 import type { CacheState, QueryNode, RecordNode, RuleIndex, TypeStore } from "./nodes.ts";
 import type { ClientRecord } from "./record.ts";
-import type { QueryRule } from "./rules.ts";
 
 type Read = (node: RecordNode) => ClientRecord | null;
 
@@ -9,20 +8,14 @@ const baseOf: Read = (node) => node.base;
 
 /** Where an index of lists keeps those that agree with `source` on its partition. */
 export function bucketOf(
-  partition: readonly string[] | undefined,
+  partition: readonly string[],
   source: Readonly<Record<string, unknown>>,
 ): string {
-  if (partition === undefined || partition.length === 0) return "";
-  const [only = ""] = partition;
-  const single = partition.length === 1 ? source[only] : null;
+  const [field = ""] = partition;
+  const value = source[field];
   // The value itself, because its hash is known already.
-  if (typeof single === "string") return single;
-  let bucket = "";
-  for (const field of partition) {
-    const value = source[field] ?? null;
-    bucket += `${typeof value === "string" ? value : JSON.stringify(value)}\n`;
-  }
-  return bucket;
+  if (partition.length === 1 && typeof value === "string") return value;
+  return JSON.stringify(partition.map((name) => source[name] ?? null));
 }
 
 /** The lists of a rule that `record` may belong to. */
@@ -35,7 +28,7 @@ export function listsFor(
 
 export function fits(state: CacheState, query: QueryNode, record: ClientRecord): boolean {
   const { rule, key } = query;
-  if (rule?.matches === undefined) return false;
+  if (rule.matches === undefined) return false;
   if (rule.partition !== undefined && bucketOf(rule.partition, record) !== query.bucket)
     return false;
   state.work.matched += 1;
@@ -44,7 +37,7 @@ export function fits(state: CacheState, query: QueryNode, record: ClientRecord):
 
 function compareIn(query: QueryNode, left: ClientRecord | null, right: ClientRecord): number {
   if (left === null) return -1;
-  const order = query.rule?.compare?.(left, right, query.key.input) ?? 0;
+  const order = query.rule.compare?.(left, right, query.key.input) ?? 0;
   if (order !== 0) return order;
   return left.id < right.id ? -1 : left.id > right.id ? 1 : 0;
 }
@@ -125,11 +118,11 @@ export function place(state: CacheState, query: QueryNode, change: BaseChange): 
   const { node } = change;
   const at = owns(query, node) ? query.base.indexOf(node) : -1;
   const record = node.base;
-  if (record !== null && query.rule?.matches === undefined) return "kept";
+  if (record !== null && query.rule.matches === undefined) return "kept";
   if (record === null || !fits(state, query, record)) {
     return at < 0 ? "kept" : remove(query, node, at);
   }
-  if (query.rule?.compare === undefined) {
+  if (query.rule.compare === undefined) {
     if (at >= 0) return "kept";
     // Shown at the end, as it was while it was pending, until the answer says where.
     if (query.isComplete && (query.limit === null || query.base.length < query.limit)) {
@@ -148,7 +141,7 @@ export function place(state: CacheState, query: QueryNode, change: BaseChange): 
 /** The records of a list with the overlay: the base itself when no pending mutation has a say. */
 function overlay(state: CacheState, query: QueryNode, type: TypeStore): readonly RecordNode[] {
   const { base, rule, limit } = query;
-  const isOrdered = rule?.compare !== undefined;
+  const isOrdered = rule.compare !== undefined;
   const entering: RecordNode[] = [];
   const leaving = new Set<RecordNode>();
   let isMoved = false;
@@ -156,7 +149,7 @@ function overlay(state: CacheState, query: QueryNode, type: TypeStore): readonly
     const record = viewOf(node);
     const isMember = owns(query, node);
     const belongs =
-      record !== null && (rule?.matches === undefined ? isMember : fits(state, query, record));
+      record !== null && (rule.matches === undefined ? isMember : fits(state, query, record));
     if (isMember && isOrdered && belongs)
       isMoved ||= !isBetween(query, base.indexOf(node), { record, read: viewOf });
     else if (isMember !== belongs) isMoved = true;
@@ -230,7 +223,7 @@ export function markLists(state: CacheState, node: RecordNode, view: ClientRecor
   }
 }
 
-/** The rule of a list that the cache keeps right by itself. */
-export function isRuled(rule: QueryRule | undefined): boolean {
-  return rule?.matches !== undefined && rule.returns !== null;
+/** Whether the cache keeps a list right by itself. */
+export function isRuled({ rule, type }: QueryNode): boolean {
+  return rule.matches !== undefined && type !== null;
 }

@@ -1,6 +1,5 @@
-import { bytesOf } from "./equality.ts";
 import type { QueryKey } from "./query-key.ts";
-import type { ClientRecord } from "./record.ts";
+import type { ClientRecord, RecordRef } from "./record.ts";
 import type { ClientRules, Mutation, QueryRule } from "./rules.ts";
 import type { CacheWork, DirtySet, QuerySnapshot, RecordSnapshot } from "./snapshot.ts";
 
@@ -37,7 +36,7 @@ export interface RecordExtra {
   listeners: readonly Listener[];
   /** As of an earlier sequence its base may be old: a change of it was not seen, or without content. */
   doubtedBefore: number;
-  snapshot: RecordSnapshot | null;
+  snapshot: RecordSnapshot;
 }
 
 /** What one mutation makes of a record. */
@@ -65,7 +64,7 @@ export interface Pending {
 
 export interface QueryNode {
   readonly key: QueryKey;
-  readonly rule: QueryRule | undefined;
+  readonly rule: QueryRule;
   readonly limit: number | null;
   /** Where its rule's index keeps it. */
   readonly bucket: string;
@@ -146,6 +145,16 @@ export interface CacheLimits {
   readonly bytes: number;
 }
 
+export interface CacheHooks {
+  /**
+   * Set by the client: ask for these, with `min_sequence` = `cursor`. Named once until answered
+   * or failed. Records are those with a subscriber whose content could not travel.
+   */
+  onStale: (keys: readonly QueryKey[], records: readonly RecordRef[]) => void;
+  /** Set by the client when it persists: called after each step that changed the base. */
+  onDirty: ((dirty: DirtySet) => void) | null;
+}
+
 export interface CacheState {
   readonly rules: ClientRules;
   readonly limits: CacheLimits;
@@ -171,8 +180,7 @@ export interface CacheState {
   misses: number;
   evictions: number;
   readonly work: CacheWork;
-  onStale: (keys: readonly QueryKey[], records: readonly { type: string; id: string }[]) => void;
-  onDirty: ((dirty: DirtySet) => void) | null;
+  readonly hooks: CacheHooks;
 }
 
 /** What readers see: the topmost layer, else the base. */
@@ -192,8 +200,10 @@ export function isWatched({ extra }: RecordNode): boolean {
   return extra !== null && extra.listeners.length > 0;
 }
 
+export const unknownSnapshot: RecordSnapshot = { data: null, isPending: false, isKnown: false };
+
 export function extraOf(node: RecordNode): RecordExtra {
-  node.extra ??= { layers: [], listeners: [], doubtedBefore: 0, snapshot: null };
+  node.extra ??= { layers: [], listeners: [], doubtedBefore: 0, snapshot: unknownSnapshot };
   return node.extra;
 }
 
@@ -219,12 +229,15 @@ export function touch(state: CacheState, node: RecordNode): void {
   state.step.views.push(viewOf(node));
 }
 
-/** Weighs one record in eight: enough for an estimate, and nothing in the way of an event. */
+/**
+ * Weighs one record in 32: enough for an estimate, and nothing in the way of an event. In memory it
+ * takes about twice its JSON, and a hundred bytes to be found again.
+ */
 export function weigh({ weighed }: CacheState, record: ClientRecord | null): void {
   weighed.seen += 1;
-  if (record === null || (weighed.seen & 7) !== 1) return;
+  if (record === null || (weighed.seen & 31) !== 1) return;
   weighed.count += 1;
-  weighed.bytes += bytesOf(record);
+  weighed.bytes += 100 + 2 * JSON.stringify(record).length;
 }
 
 export function bytesIn({ weighed, recordCount }: CacheState): number {
@@ -245,25 +258,17 @@ export function ownersOf({ owners }: RecordNode): readonly QueryNode[] {
 }
 
 export function owns(query: QueryNode, node: RecordNode): boolean {
-  const { owners } = node;
-  return owners === query || (Array.isArray(owners) && owners.includes(query));
+  return node.owners === query || ownersOf(node).includes(query);
 }
 
 export function addOwner(node: RecordNode, query: QueryNode): void {
-  const { owners } = node;
-  if (owners === null) node.owners = query;
-  else if (!Array.isArray(owners)) {
-    if (owners !== query) node.owners = [owners, query];
-  } else if (!owners.includes(query)) owners.push(query);
+  if (node.owners === null) node.owners = query;
+  else if (!owns(query, node)) node.owners = [...ownersOf(node), query];
 }
 
 export function removeOwner(node: RecordNode, query: QueryNode): void {
-  const { owners } = node;
-  if (owners === query) node.owners = null;
-  else if (Array.isArray(owners)) {
-    const rest = owners.filter((owner) => owner !== query);
-    node.owners = rest.length === 1 ? (rest[0] ?? null) : rest;
-  }
+  const rest = ownersOf(node).filter((owner) => owner !== query);
+  node.owners = rest.length > 1 ? rest : (rest[0] ?? null);
 }
 
 export function typeOf(state: CacheState, name: string): TypeStore {

@@ -201,6 +201,11 @@ export function pendingOf(state: CacheState, mutationId: string | undefined): Pe
   return state.pending.find(({ mutation }) => mutation.id === mutationId);
 }
 
+export function reject(state: CacheState, mutationId: string): void {
+  const pending = pendingOf(state, mutationId);
+  if (pending !== undefined) dropPending(state, pending);
+}
+
 /** An equal view keeps its identity, whether it comes from the base or from a layer. */
 export function keepIdentity(node: RecordNode, before: ClientRecord): void {
   const top = node.extra?.layers.at(-1);

@@ -1,4 +1,4 @@
-import { isEqual } from "./equality.ts";
+import { isEqual, keep } from "./equality.ts";
 import { bucketOf, dataOf, isRuled, place } from "./lists.ts";
 import { addOwner, markDirty, removeOwner, typeOf } from "./nodes.ts";
 import type { BaseChange } from "./lists.ts";
@@ -7,25 +7,25 @@ import type { QueryKey } from "./query-key.ts";
 import type { Answer, QuerySnapshot } from "./snapshot.ts";
 
 /** Of a query that was never asked. */
-export const loadingSnapshot: QuerySnapshot = Object.freeze({
-  data: Object.freeze([]),
+export const loadingSnapshot: QuerySnapshot = {
+  data: [],
   status: "loading",
   isStale: true,
   isFetching: false,
   problem: null,
   sequence: 0,
-});
+};
 
 export function queryOf(state: CacheState, key: QueryKey): QueryNode {
   const known = state.queries.get(key.text);
   if (known !== undefined) return known;
-  const rule = state.rules.queries[key.name];
-  const returns = rule?.returns ?? null;
+  const rule = state.rules.queries[key.name] ?? { returns: null };
+  const { returns } = rule;
   const query: QueryNode = {
     key,
     rule,
-    limit: rule?.limit?.(key.input) ?? null,
-    bucket: bucketOf(rule?.partition, key.input),
+    limit: rule.limit?.(key.input) ?? null,
+    bucket: bucketOf(rule.partition ?? [], key.input),
     type: returns === null ? null : typeOf(state, returns),
     values: loadingSnapshot.data,
     base: [],
@@ -56,8 +56,8 @@ export function queryOf(state: CacheState, key: QueryKey): QueryNode {
 /** From its first answer on a query with a rule takes part in every change of its type. */
 export function enterIndex(query: QueryNode): void {
   const { type, rule, key, bucket } = query;
-  if (type === null || !isRuled(rule)) return;
-  const index = type.rules.get(key.name) ?? { partition: rule?.partition ?? [], lists: new Map() };
+  if (type === null || !isRuled(query)) return;
+  const index = type.rules.get(key.name) ?? { partition: rule.partition ?? [], lists: new Map() };
   type.rules.set(key.name, index);
   const lists = index.lists.get(bucket);
   if (lists === undefined) index.lists.set(bucket, [query]);
@@ -82,7 +82,7 @@ export function dropQuery(state: CacheState, query: QueryNode): void {
 
 export function markStored(state: CacheState, query: QueryNode): void {
   state.step.isBaseDirty = true;
-  if (state.onDirty !== null) state.step.dirtyQueries.push(query);
+  state.step.dirtyQueries.push(query);
 }
 
 /** Marks a query stale until it is answered as of `needed`; asks for it when it has subscribers. */
@@ -140,8 +140,8 @@ function isOlder(state: CacheState, query: QueryNode, sequence: number): boolean
 
 /** Brings a list that is older than what the cache knows up to date, or marks it stale. */
 function catchUp(state: CacheState, query: QueryNode, overtaken: ReadonlySet<RecordNode>): void {
-  const { type, rule, sequence } = query;
-  if (type !== null && isRuled(rule)) {
+  const { type, sequence } = query;
+  if (type !== null && isRuled(query)) {
     for (const node of overtaken) {
       if (node.type === type) placeIn(state, query, { node, before: null, sequence });
     }
@@ -162,12 +162,12 @@ function catchUp(state: CacheState, query: QueryNode, overtaken: ReadonlySet<Rec
 /** All types whose changes may concern a query. */
 function typesOf({ type, rule }: QueryNode, answer: Answer): readonly string[] {
   const own = type === null ? [] : [type.name];
-  return [...new Set([...answer.types, ...own, ...(rule?.dependsOn ?? [])])];
+  return [...new Set([...answer.types, ...own, ...(rule.dependsOn ?? [])])];
 }
 
 /** The types of which any change makes a query stale: its rule knows what to do with its own. */
-function plainTypesOf({ rule, types }: QueryNode): readonly string[] {
-  return isRuled(rule) ? (rule?.dependsOn ?? []) : types;
+function plainTypesOf(query: QueryNode): readonly string[] {
+  return isRuled(query) ? (query.rule.dependsOn ?? []) : query.types;
 }
 
 export function watchTypes(state: CacheState, query: QueryNode): void {
@@ -234,6 +234,19 @@ export function putList(state: CacheState, query: QueryNode, given: GivenAnswer)
   if (!query.isStale) watchTypes(state, query);
 }
 
+export function beginFetch(state: CacheState, key: QueryKey): void {
+  const query = queryOf(state, key);
+  query.isFetching = true;
+  markDirty(state, query);
+}
+
+export function failQuery(state: CacheState, key: QueryKey, problem: unknown): void {
+  const query = queryOf(state, key);
+  query.problem = problem;
+  query.isFetching = query.isOutrun = false;
+  markDirty(state, query);
+}
+
 /** Makes the snapshot of a query again when it has to; tells whether it is another one. */
 export function refresh(state: CacheState, query: QueryNode): boolean {
   if (!query.isDirty) return false;
@@ -241,15 +254,6 @@ export function refresh(state: CacheState, query: QueryNode): boolean {
   const { snapshot: old, isStale, isFetching, problem, sequence, isAnswered } = query;
   const data = dataOf(state, query);
   const status = isAnswered ? "ready" : problem === null ? "loading" : "error";
-  if (
-    old.data === data &&
-    old.status === status &&
-    old.isStale === isStale &&
-    old.isFetching === isFetching &&
-    old.problem === problem &&
-    old.sequence === sequence
-  )
-    return false;
-  query.snapshot = { data, status, isStale, isFetching, problem, sequence };
-  return true;
+  query.snapshot = keep(old, { data, status, isStale, isFetching, problem, sequence });
+  return query.snapshot !== old;
 }

@@ -1,4 +1,4 @@
-import { bytesIn, extraOf, nodeOf, typeOf } from "./nodes.ts";
+import { bytesIn, extraOf, nodeOf, typeOf, unknownSnapshot } from "./nodes.ts";
 import { dropIfEmpty } from "./overlay.ts";
 import { loadingSnapshot, markStale, queryOf, refresh } from "./queries.ts";
 import { snapshotOf } from "./step.ts";
@@ -7,17 +7,10 @@ import type { QueryKey } from "./query-key.ts";
 import type { RecordRef } from "./record.ts";
 import type { CacheStats, QuerySnapshot, Reader, RecordSnapshot } from "./snapshot.ts";
 
-const unknownSnapshot: RecordSnapshot = Object.freeze({
-  data: null,
-  isPending: false,
-  isKnown: false,
-});
-
 export function readRecord(state: CacheState, type: string, id: string): RecordSnapshot {
   const node = state.types.get(type)?.nodes.get(id);
   if (node === undefined) return unknownSnapshot;
   node.used = state.tick + 1;
-  extraOf(node);
   return snapshotOf(node);
 }
 

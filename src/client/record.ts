@@ -31,6 +31,11 @@ export interface ChangeEvent {
   readonly deleted: readonly (RecordRef & { readonly version: number })[];
   /** Records whose content could not travel: what holds them is stale. */
   readonly touched: readonly RecordRef[];
-  /** A bulk operation over a type: its queries are stale, or only those of the scopes if there are any. */
-  readonly bulk?: { readonly type: string; readonly scopes: readonly string[] } | undefined;
+  readonly bulk?: Bulk | undefined;
+}
+
+/** A bulk operation over a type: its queries are stale, or only those of the scopes if there are any. */
+export interface Bulk {
+  readonly type: string;
+  readonly scopes: readonly string[];
 }

@@ -4,7 +4,7 @@ import { extraOf, isWatched, owns, ownersOf, touch, typeOf, weigh } from "./node
 import { markStale, placeIn } from "./queries.ts";
 import type { BaseChange } from "./lists.ts";
 import type { CacheState, RecordNode, TypeStore } from "./nodes.ts";
-import type { ClientRecord, RecordRef } from "./record.ts";
+import type { Bulk, ClientRecord, RecordRef } from "./record.ts";
 
 /** What is said of records that come together: made once for all of them. */
 export interface Arrival {
@@ -76,7 +76,7 @@ function replaceBase(at: Arrival, node: RecordNode, { base, version }: NewBase):
   node.version = version;
   node.sequence = Math.max(node.sequence, sequence);
   state.step.isBaseDirty = true;
-  if (state.onDirty !== null) state.step.dirtyNodes.push(node);
+  state.step.dirtyNodes.push(node);
   if (state.pending.length > 0) state.rebased.add(node);
   type.learnedAt = Math.max(type.learnedAt, sequence);
   if (isChange) type.changedAt = Math.max(type.changedAt, sequence);
@@ -111,39 +111,36 @@ export function deleteBase(at: Arrival, node: RecordNode, version: number): void
   else if (at.isEvent) announce(at, node);
 }
 
-/** A record changed in a way that did not travel: whatever may show it is stale. */
-export function touchBase(state: CacheState, ref: RecordRef, sequence: number): void {
-  const type = typeOf(state, ref.type);
-  type.forgottenAt = Math.max(type.forgottenAt, sequence);
+/** Changes of a type came without content, perhaps only within some scopes: older answers are stale. */
+function doubtAnswers(state: CacheState, { type, scopes }: Bulk, sequence: number): void {
+  const store = typeOf(state, type);
+  store.forgottenAt = Math.max(store.forgottenAt, sequence);
   for (const query of state.queries.values()) {
-    if (query.types.includes(ref.type) && query.sequence < sequence)
+    const isElsewhere =
+      scopes.length > 0 &&
+      query.scopes.length > 0 &&
+      !query.scopes.some((scope) => scopes.includes(scope));
+    if (query.types.includes(type) && query.sequence < sequence && !isElsewhere)
       markStale(state, query, sequence);
   }
-  const node = type.nodes.get(ref.id);
+}
+
+/** A record changed in a way that did not travel: whatever may show it is stale. */
+export function touchBase(state: CacheState, { type, id }: RecordRef, sequence: number): void {
+  doubtAnswers(state, { type, scopes: [] }, sequence);
+  const node = typeOf(state, type).nodes.get(id);
   if (node === undefined || node.sequence >= sequence) return;
   touch(state, node);
   extraOf(node).doubtedBefore = sequence;
-  if (state.onDirty !== null) state.step.dirtyNodes.push(node);
+  state.step.dirtyNodes.push(node);
   if (isWatched(node)) state.step.unknown.push(node);
 }
 
-/** A bulk operation changed any number of records of a type, perhaps only within some scopes. */
-export function doubtType(
-  state: CacheState,
-  bulk: { readonly type: string; readonly scopes: readonly string[] },
-  sequence: number,
-): void {
+/** A bulk operation changed any number of records. */
+export function doubtType(state: CacheState, bulk: Bulk, sequence: number): void {
+  doubtAnswers(state, bulk, sequence);
   const type = typeOf(state, bulk.type);
-  type.forgottenAt = Math.max(type.forgottenAt, sequence);
   type.doubtedBefore = Math.max(type.doubtedBefore, sequence);
-  for (const query of state.queries.values()) {
-    if (!query.types.includes(bulk.type) || query.sequence >= sequence) continue;
-    const isElsewhere =
-      bulk.scopes.length > 0 &&
-      query.scopes.length > 0 &&
-      !query.scopes.some((scope) => bulk.scopes.includes(scope));
-    if (!isElsewhere) markStale(state, query, sequence);
-  }
   for (const node of type.nodes.values()) {
     if (!isWatched(node)) continue;
     touch(state, node);

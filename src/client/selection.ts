@@ -23,17 +23,12 @@ function isSelected(state: CacheState, query: QueryNode, selector: QuerySelector
   return node !== undefined && owns(query, node);
 }
 
-export function expire(state: CacheState, now: number): number | null {
-  let next = Infinity;
-  for (const query of state.queries.values()) {
-    if (query.isStale) continue;
-    if (query.expiresAt <= now) markStale(state, query, 0);
-    else next = Math.min(next, query.expiresAt);
-  }
-  return next === Infinity ? null : next;
+export function expire(state: CacheState, now: number): void {
+  for (const query of state.queries.values())
+    if (!query.isStale && query.expiresAt <= now) markStale(state, query, 0);
 }
 
-export function invalidate(state: CacheState, selector: QuerySelector): void {
+export function invalidate(state: CacheState, selector: QuerySelector = {}): void {
   for (const query of state.queries.values()) {
     if (isSelected(state, query, selector)) invalidateQuery(state, query);
   }

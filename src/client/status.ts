@@ -1,4 +1,5 @@
 import type { Store, SyncStatus } from "./api.ts";
+import { keep } from "./equality.ts";
 import { createStore } from "./store.ts";
 import { problemOf, toError } from "./transport.ts";
 import type { ClientProblem } from "./transport.ts";
@@ -19,10 +20,9 @@ export function createStatus(read: () => SyncStatus, life: { readonly isClosed: 
     getSnapshot,
     subscribe,
     refresh: () => {
-      const next = read();
       const now = getSnapshot();
-      const names = Object.keys(next) as (keyof SyncStatus)[];
-      if (names.some((name) => next[name] !== now[name])) set(next);
+      const next = keep(now, read());
+      if (next !== now) set(next);
     },
     until: (isReached) =>
       new Promise((resolve, reject) => {

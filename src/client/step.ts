@@ -1,25 +1,20 @@
-import { isEqual } from "./equality.ts";
+import { isEqual, keep } from "./equality.ts";
 import { evictQueries, evictRecords } from "./eviction.ts";
 import { markLists, markOwners } from "./lists.ts";
-import { isKnown, isWatched, markDirty, newStep, viewOf } from "./nodes.ts";
+import { extraOf, isKnown, isWatched, markDirty, newStep, viewOf } from "./nodes.ts";
 import { dropIfEmpty, keepIdentity, replay } from "./overlay.ts";
 import { refresh } from "./queries.ts";
 import type { CacheState, Listener, RecordNode, Step } from "./nodes.ts";
 import type { QueryKey } from "./query-key.ts";
+import type { RecordRef } from "./record.ts";
 import type { RecordSnapshot } from "./snapshot.ts";
 
 /** The snapshot of a record; the old one when nothing changed. */
 export function snapshotOf(node: RecordNode): RecordSnapshot {
-  const { extra } = node;
-  const data = viewOf(node);
-  const isPending = extra !== null && extra.layers.length > 0;
-  const known = isKnown(node);
-  const old = extra?.snapshot;
-  if (old != null && old.data === data && old.isPending === isPending && old.isKnown === known)
-    return old;
-  const snapshot = { data, isPending, isKnown: known };
-  if (extra !== null) extra.snapshot = snapshot;
-  return snapshot;
+  const extra = extraOf(node);
+  const isPending = extra.layers.length > 0;
+  extra.snapshot = keep(extra.snapshot, { data: viewOf(node), isPending, isKnown: isKnown(node) });
+  return extra.snapshot;
 }
 
 /** Finds out which views really changed and marks the lists that show them. */
@@ -87,12 +82,13 @@ function notify(state: CacheState, listeners: ReadonlySet<Listener>): void {
   if (errors.length > 0) throw errors[0];
 }
 
+const refOf = ({ type, id }: RecordNode): RecordRef => ({ type: type.name, id });
+
 function tellDirty(state: CacheState, step: Step): void {
-  if (!step.isBaseDirty || state.onDirty === null) return;
-  const records = new Set(step.dirtyNodes);
-  state.onDirty({
-    records: Array.from(records, ({ type, id }) => ({ type: type.name, id })),
-    queries: Array.from(new Set(step.dirtyQueries), ({ key }) => key),
+  if (!step.isBaseDirty) return;
+  state.hooks.onDirty?.({
+    records: step.dirtyNodes.map(refOf),
+    queries: step.dirtyQueries.map(({ key }) => key),
     cursor: state.cursor,
   });
 }
@@ -107,16 +103,13 @@ function end(state: CacheState): void {
   const keys = takeStale(state, step);
   const listeners = collect(state, step, watched);
   // What exists only here the service cannot know yet.
-  const unknown = step.unknown
-    .filter((node) => viewOf(node)?.version !== 0)
-    .map(({ type, id }) => ({ type: type.name, id }));
+  const unknown = step.unknown.filter((node) => viewOf(node)?.version !== 0).map(refOf);
   state.step = newStep();
-  if (listeners.size + keys.length + unknown.length === 0 && state.onDirty === null) return;
   try {
     notify(state, listeners);
   } finally {
     tellDirty(state, step);
-    if (keys.length + unknown.length > 0) state.onStale(keys, unknown);
+    if (keys.length + unknown.length > 0) state.hooks.onStale(keys, unknown);
   }
 }
 
