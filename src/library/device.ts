@@ -47,21 +47,29 @@ export async function readDevice(database: Database, id: string): Promise<Device
   throw new SyncError("not_found", { what: `device ${id}` }, { detail });
 }
 
-/** Registers a device, or renames it; one that was revoked is let in again (SETUP-12). */
+/** Who is in goes on; who comes takes a place that is left. */
+const REGISTER = `INSERT INTO devices (id, name, public_key, created_at, seen_at)
+  SELECT ?1, ?2, ?3, ?4, ?4
+  WHERE EXISTS (SELECT 1 FROM devices WHERE id = ?1 AND revoked_at IS NULL)
+    OR (SELECT count(*) FROM devices WHERE revoked_at IS NULL) < ?5
+  ON CONFLICT (id) DO UPDATE SET name = excluded.name, seen_at = excluded.seen_at, revoked_at = NULL,
+    public_key = coalesce(excluded.public_key, public_key) RETURNING id`;
+
+/**
+ * Registers a device, or renames it; one that was revoked is let in again (SETUP-12).
+ *
+ * @throws forbidden when there are as many as may be
+ */
 export async function registerDevice(
   database: Database,
   device: { readonly id: string; readonly name: string; readonly publicKey?: string | null },
-  now: number,
+  { now, devicesMax }: { readonly now: number; readonly devicesMax: number },
 ): Promise<Device> {
-  await database.write([
-    {
-      sql: `INSERT INTO devices (id, name, public_key, created_at, seen_at) VALUES (?, ?, ?, ?, ?)
-        ON CONFLICT (id) DO UPDATE SET name = excluded.name, seen_at = excluded.seen_at, revoked_at = NULL,
-        public_key = coalesce(excluded.public_key, public_key)`,
-      args: [device.id, device.name, device.publicKey ?? null, now, now],
-    },
-  ]);
-  return readDevice(database, device.id);
+  const args = [device.id, device.name, device.publicKey ?? null, now, devicesMax];
+  const [registered = []] = await database.write([{ sql: REGISTER, args }]);
+  if (registered.length > 0) return readDevice(database, device.id);
+  const detail = `${devicesMax} devices are registered, and no more may be; revoke one that is no longer used.`;
+  throw new SyncError("forbidden", { reason: "device_limit" }, { detail });
 }
 
 /** Marks a device as out; its position no longer holds the log back. @throws not_found */

@@ -96,14 +96,15 @@ export async function register(
   options: SetupOptions,
   request: SetupRequest,
 ): Promise<string | null> {
-  const { catalog, clock, fetch, lease } = options;
+  const { catalog, clock, fetch, lease, limits } = options;
   const { remoteUrl: url, remoteToken: token, remoteLibraryId: libraryId } = request;
   const remote = await discoverRemote(fetch, { url, token });
   assertLeader(request, lease.deviceId, remote?.deviceId ?? null);
   if (remote === null) return null;
   const { deviceId: id, deviceName: name } = remote;
   const { database, roll } = await catalog.open(request.localLibraryId);
-  await registerDevice(database, { id, name }, clock.now());
+  const bounds = { now: clock.now(), devicesMax: limits.devicesPerLibrary };
+  await registerDevice(database, { id, name }, bounds);
   roll.changed();
   const own = { id: lease.deviceId, name: lease.nodeUrl ?? lease.deviceId };
   const upstream = createUpstream({ url, libraryId, token, fetch, clock });

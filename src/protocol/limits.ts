@@ -50,6 +50,8 @@ export interface Limits {
   readonly slowReaderMs: number;
   /** Milliseconds after which a stream is asked to come back, so that load can move. */
   readonly streamMaxAgeMs: number;
+  /** Devices that a library lets in; those that were revoked leave their place (SEC-07). */
+  readonly devicesPerLibrary: number;
   readonly openLibraries: number;
   /** Milliseconds after which an unused library is closed. */
   readonly libraryIdleMs: number;
@@ -101,6 +103,7 @@ export const defaultLimits: Limits = {
   heartbeatMs: 15 * second,
   slowReaderMs: 60 * second,
   streamMaxAgeMs: day,
+  devicesPerLibrary: 10_000,
   openLibraries: 200,
   libraryIdleMs: 60 * second,
   minSequenceWaitMs: 5 * second,

@@ -88,3 +88,31 @@ test("SETUP-04: a service shows another address the token that was named for it,
   reply = () => new Response("<html>");
   expect((await discover(given)).body.detail).toContain("is not a service like this one");
 });
+
+test("SEC-07: a library lets in as many devices as may be; one that is put out leaves its place", async () => {
+  await using world = await createWorld({ limits: { devicesPerLibrary: 3 } });
+  const register = async (id: string, name = id) => {
+    const { status, body } = await world.send("POST", `${world.at}/devices`, { id, name });
+    return [status, body.reason ?? body.name];
+  };
+  const comers = ["a", "b", "c", "d", "e", "f"];
+  const answers = await Promise.all(comers.map((id) => register(id)));
+  expect(answers.filter(([status]) => status === 201).length).toBe(3);
+  expect(answers.filter(([, why]) => why === "device_limit").length).toBe(3);
+  const { body } = await world.send("GET", `${world.at}/devices`);
+  const [first, second] = body.devices.map(({ id }: { id: string }) => id);
+  // Who is in may be renamed and comes again.
+  expect(await register(first, "New name")).toEqual([201, "New name"]);
+  expect(await register("late")).toEqual([403, "device_limit"]);
+  await world.send("DELETE", `${world.at}/devices/${first}`);
+  expect(await register("late")).toEqual([201, "late"]);
+  expect(await register(first)).toEqual([403, "device_limit"]);
+  await world.send("DELETE", `${world.at}/devices/${second}`);
+  expect(await register(first)).toEqual([201, first]);
+  const refused = await world.send("POST", `${world.at}/devices`, { id: "x" });
+  expect(refused.body.detail).toContain("3 devices are registered");
+  for (const id of ["", "x".repeat(100_000), "'; DROP TABLE devices; --", null, 1, {}, ["a"]]) {
+    expect((await world.send("POST", `${world.at}/devices`, { id })).status).toBeOneOf([400, 403]);
+  }
+  expect(await world.count("SELECT count(*) FROM devices WHERE revoked_at IS NULL")).toBe(3);
+});

@@ -55,7 +55,7 @@ async function assertNotRevoked(database: Database, id: string): Promise<void> {
 
 /** The devices of a library: who they are, who comes in, who is put out. */
 function registrationRoutes(service: Service): Hono<AppEnv> {
-  const { clock } = service;
+  const { clock, limits } = service;
   const body = bodyLimits(service);
 
   const register = async (c: AppContext): Promise<Response> => {
@@ -71,7 +71,10 @@ function registrationRoutes(service: Service): Hono<AppEnv> {
     const isOwner = allows(capability, { library: state.id, role: "owner" });
     if (!isOwner) await assertNotRevoked(database, id);
     const device = { id, name: name ?? id, publicKey: public_key ?? null };
-    const registered = await registerDevice(database, device, clock.now());
+    const registered = await registerDevice(database, device, {
+      now: clock.now(),
+      devicesMax: limits.devicesPerLibrary,
+    });
     roll.changed();
     const about = { library_id: state.id, device_id: id, by: capability.subject };
     service.telemetry.log("info", "A device was registered.", about);

@@ -43,7 +43,7 @@ function remoteToken(c: AppContext, named?: string): string {
 }
 
 function pairingRoutes(service: Service): Hono<AppEnv> {
-  const { clock, catalog, mint } = service;
+  const { clock, catalog, limits, mint } = service;
   const small = bodyLimits(service);
   const pairing = createPairing({ clock });
   return new Hono<AppEnv>()
@@ -68,13 +68,14 @@ function pairingRoutes(service: Service): Hono<AppEnv> {
     .post("/v1/pairing/confirm", async (c) => {
       const { device_id, signature } = parse(confirmSchema, await readBody(c.req.raw, small));
       const { device, grants } = await pairing.confirm(device_id, signature);
-      await registerDevice(catalog.database, device, clock.now());
+      const bounds = { now: clock.now(), devicesMax: limits.devicesPerLibrary };
       for (const { library } of grants) {
         if (library === SERVICE_WIDE) continue;
         const { database, roll } = await catalog.open(library);
-        await registerDevice(database, device, clock.now());
+        await registerDevice(database, device, bounds);
         roll.changed();
       }
+      await registerDevice(catalog.database, device, bounds);
       const token = await mint?.({
         subject: device.id,
         grants: [...grants],
