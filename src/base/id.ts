@@ -9,9 +9,9 @@ let last = 0;
 export function createId(): string {
   last = Math.max(last + 1, Date.now() * ticks);
   const time = hex(Math.floor(last / ticks), 12);
-  const [a = 0, b = 0, c = 0, d = 0] = crypto.getRandomValues(new Uint16Array(4));
-  const tail = [(a & 0x3fff) | 0x8000, b, c, d].map((part) => hex(part, 4));
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${hex(last % ticks, 3)}-${tail[0]}-${tail.slice(1).join("")}`;
+  const [a = 0, b = 0] = crypto.getRandomValues(new Uint32Array(2));
+  const tail = hex((a % 2 ** 30) + 2 ** 31, 8) + hex(b, 8);
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${hex(last % ticks, 3)}-${tail.slice(0, 4)}-${tail.slice(4)}`;
 }
 
 /** Steps of a millisecond; with more the time would soon be no safe integer. */
