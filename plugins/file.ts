@@ -15,7 +15,7 @@ import {
   SyncError,
 } from "../src/index.ts";
 import type { ActionTx, Reader } from "../src/index.ts";
-import { extensionOf, fileRules } from "./rules/file.ts";
+import { extensionOf, fileRules, mergeUserMetadata } from "./rules/file.ts";
 
 export const files = resourceTable(
   "files",
@@ -80,7 +80,7 @@ export const userMetadatum = defineResource({
     notes: v.nullish(v.pipe(v.string(), v.maxLength(100_000))),
     custom: v.nullish(v.record(v.string(), v.unknown())),
   }),
-  sync: { domain: "metadata", after: ["file"], conflict: "merge" },
+  sync: { domain: "metadata", after: ["file"], conflict: { merge: mergeUserMetadata } },
 });
 
 async function childIds({ db }: Reader, parentId: string, after: string): Promise<string[]> {

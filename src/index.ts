@@ -10,6 +10,7 @@ export type {
   InputOf,
   Plugin,
   Reader,
+  RecordMerge,
   RowOf,
   SyncRules,
 } from "./resource/define.ts";

@@ -114,3 +114,46 @@ export const fileRules = {
     },
   },
 } satisfies ClientRules;
+
+/** What people say of a file, as far as both may have changed it in ways that can be joined. */
+interface Said {
+  readonly notes: string | null;
+  readonly custom: unknown;
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+const ownValue = (value: unknown, key: string): unknown =>
+  isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined;
+
+const isSame = (left: unknown, right: unknown): boolean =>
+  JSON.stringify(left ?? null) === JSON.stringify(right ?? null);
+
+/** Both texts one below the other, unless one has the other in it: so twice is the same as once. */
+function joinNotes(current: string | null, late: string | null): string | null {
+  if (current === null || current === "") return late;
+  if (late === null || late === "" || current.includes(late)) return current;
+  return late.includes(current) ? late : `${current}\n\n${late}`;
+}
+
+/** Key by key: what only one changed is as that one left it; where both did, the late one's stands. */
+function joinValues(base: unknown, current: unknown, late: unknown): unknown {
+  if (isSame(late, base)) return current;
+  if (isSame(current, base) || !isObject(current) || !isObject(late)) return late;
+  const keys = new Set([...Object.keys(current), ...Object.keys(late)]);
+  const joined = [...keys].map((key) => {
+    const [was, is, made] = [base, current, late].map((side) => ownValue(side, key));
+    return [key, joinValues(was, is, made)] as const;
+  });
+  return Object.fromEntries(joined.filter(([, value]) => value !== undefined));
+}
+
+/** Notes that both wrote stand one below the other, `custom` is joined key by key (CONF-11). */
+export function mergeUserMetadata(base: Said, current: Said, late: Said): Partial<Said> {
+  const isDivided = ![current, late].some((side) => isSame(side.notes, base.notes));
+  return {
+    ...(isDivided ? { notes: joinNotes(current.notes, late.notes) } : {}),
+    custom: joinValues(base.custom, current.custom, late.custom) ?? null,
+  };
+}

@@ -11,8 +11,10 @@ import type { RowsStatement, Statement } from "../store/database.ts";
 import type { Receipt, Submission } from "./change.ts";
 import type { Known } from "./load.ts";
 import { rememberMutation, rememberRefusal } from "./mutation.ts";
-import { absent, ManualConflict, applyChange, slotKey } from "./plan.ts";
-import type { Effect, Slot, StoredConflict } from "./plan.ts";
+import { ManualConflict } from "./late.ts";
+import type { StoredConflict } from "./late.ts";
+import { absent, applyChange, slotKey } from "./plan.ts";
+import type { Effect, Slot } from "./plan.ts";
 import { storeConflicts, writeRows } from "./write.ts";
 
 /** One submission of a group and what the plan says of it. */
@@ -22,7 +24,7 @@ export type Planned =
   /** The same mutation id stands earlier in this group: its answer is this one's too. */
   | { readonly kind: "same"; readonly as: number }
   | { readonly kind: "replay" }
-  | { readonly kind: "fail"; readonly error: SyncError };
+  | { readonly kind: "fail"; readonly error: unknown };
 
 /** A committed entry and the record it left, as clients see it (null for deletes). */
 export interface CommittedEntry {
@@ -213,7 +215,8 @@ export function planGroup(
       if (mutationId !== null) seen.set(mutationId, index);
       return planned;
     } catch (error) {
-      if (!isSyncError(error)) throw error;
+      // A plugin's function that fails, fails its caller, not everybody in the group.
+      if (!isSyncError(error)) return { kind: "fail", error };
       const { planned, isKept } = planRefusal(group, submission, { error, now });
       if (isKept && mutationId !== null) seen.set(mutationId, index);
       return planned;

@@ -1,10 +1,9 @@
-import { createId } from "../base/id.ts";
 import { SyncError } from "../protocol/errors.ts";
-import type { WireResource } from "../protocol/errors.ts";
 import { toFields, toWireResource } from "../resource/compile.ts";
 import type { CompiledResource, Row } from "../resource/compile.ts";
-import { isEqualJson, mergeFields } from "../resource/conflict.ts";
+import { isEqualJson } from "../resource/conflict.ts";
 import type { Author, Change } from "./change.ts";
+import { conflictOf, resolveLate } from "./late.ts";
 import { completeRow, validateRecord } from "./validate.ts";
 
 /** A record as a transaction sees it: its row, or the version at which it was deleted (0: never was). */
@@ -24,27 +23,6 @@ export interface Effect {
   readonly version: number;
 }
 
-/** A late change of a `manual` resource: stored, so that a person can decide. */
-export interface StoredConflict {
-  readonly id: string;
-  readonly change: Change;
-  readonly currentVersion: number;
-  readonly author: Author;
-}
-
-/** Raised through a plan when a change must wait for a person; the caller sees a version conflict. */
-export class ManualConflict extends SyncError<"version_conflict"> {
-  readonly stored: StoredConflict;
-  constructor(stored: StoredConflict, current: WireResource | null) {
-    super("version_conflict", {
-      current,
-      expectedVersion: stored.change.expectedVersion ?? 0,
-      conflictId: stored.id,
-    });
-    this.stored = stored;
-  }
-}
-
 /** A record that is not there and never was. */
 export function absent(resource: CompiledResource, id: string): Slot {
   return { resource, id, row: null, tombstone: 0 };
@@ -60,31 +38,6 @@ function notFound(change: Change): SyncError {
     { what: `${change.resource.type} ${change.id}` },
     { detail: `There is no ${change.resource.type} with id ${change.id}.` },
   );
-}
-
-function conflictOf(change: Change, row: Row | null): SyncError {
-  return new SyncError("version_conflict", {
-    current: row === null ? null : toWireResource(change.resource, row),
-    expectedVersion: change.expectedVersion ?? 0,
-  });
-}
-
-/** Applies the resource's conflict rule to a change that was made against an older version. */
-function resolveLate(change: Change, row: Row, author: Author): Change {
-  const { resource, base, fields } = change;
-  const rule = resource.conflict;
-  if (rule === "last-write-wins") return change;
-  if (rule === "merge") {
-    if (base === null || change.operation === "delete") return change;
-    return {
-      ...change,
-      operation: "update",
-      fields: mergeFields(row, { base, fields }, resource.fieldMerges),
-    };
-  }
-  if (rule === "reject") throw conflictOf(change, row);
-  const stored = { id: createId(), change, currentVersion: row["version"] as number, author };
-  throw new ManualConflict(stored, toWireResource(resource, row));
 }
 
 function assertOwner(change: Change, row: Row, author: Author): void {

@@ -3,7 +3,8 @@ import { insertValues } from "../resource/insert.ts";
 import type { RowsStatement, Statement } from "../store/database.ts";
 import { encodeRow, toFields } from "../resource/compile.ts";
 import type { CompiledResource, Row } from "../resource/compile.ts";
-import type { Slot, StoredConflict } from "./plan.ts";
+import type { StoredConflict } from "./late.ts";
+import type { Slot } from "./plan.ts";
 
 /** The before and after of one record in one transaction. */
 export interface Transition {

@@ -2,7 +2,7 @@ import { getTableColumns, getTableName } from "drizzle-orm";
 import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 import { renameKeys, toSnakeCase } from "../base/case.ts";
 import type { WireResource } from "../protocol/errors.ts";
-import type { AnyResource, ConflictRule, Domain, FieldMerge } from "./define.ts";
+import type { AnyResource, ConflictRule, Domain, FieldMerge, RecordMerge } from "./define.ts";
 import { insertValues } from "./insert.ts";
 import { localColumns } from "./table.ts";
 
@@ -38,6 +38,8 @@ export interface CompiledResource {
   readonly synced: readonly Column[];
   readonly conflict: "reject" | "last-write-wins" | "manual" | "merge";
   readonly fieldMerges: Readonly<Record<string, FieldMerge>>;
+  /** The resource's own rule for whole records, before the others. */
+  readonly mergeRecords: RecordMerge<Row>["merge"] | null;
   /** True when clients see exactly the synced columns, so that the log holds all they need. */
   readonly isPlain: boolean;
   readonly sql: {
@@ -102,8 +104,11 @@ function writeSql(tableName: string, columns: readonly Column[]): CompiledResour
 }
 
 function resolveConflict(rule: ConflictRule | undefined) {
-  if (typeof rule === "object") return { conflict: "merge" as const, fieldMerges: rule.merge };
-  return { conflict: rule ?? ("last-write-wins" as const), fieldMerges: {} };
+  const plain = { fieldMerges: {}, mergeRecords: null };
+  if (typeof rule !== "object") return { ...plain, conflict: rule ?? "last-write-wins" } as const;
+  const { merge } = rule;
+  const own = typeof merge === "function" ? { mergeRecords: merge } : { fieldMerges: merge };
+  return { ...plain, ...own, conflict: "merge" } as const;
 }
 
 /** Prepares a declaration for work. @throws Error for a column that cannot be stored or named */
@@ -138,7 +143,6 @@ export function compileResource(definition: AnyResource): CompiledResource {
       (sync.include === undefined || sync.include.includes(column.key)) &&
       sync.exclude?.includes(column.key) !== true,
   );
-  const { conflict, fieldMerges } = resolveConflict(sync.conflict);
   return {
     type,
     definition,
@@ -146,8 +150,7 @@ export function compileResource(definition: AnyResource): CompiledResource {
     tableName: getTableName(definition.table),
     columns,
     synced,
-    conflict,
-    fieldMerges,
+    ...resolveConflict(sync.conflict),
     isPlain,
     sql: writeSql(getTableName(definition.table), columns),
   };

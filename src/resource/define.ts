@@ -10,13 +10,24 @@ export type Domain = "index" | "metadata" | "content" | "state";
 /** How a field of a `merge` resource joins two concurrent values. */
 export type FieldMerge = "last-write-wins" | "set" | "counter";
 
+/**
+ * Joins a late change into the record as it is now (CONF-15): `base` is the record as the author saw
+ * it, `late` as the author left it, each whole and valid, with the fields that travel. Pure, and the
+ * same when it is done twice. The fields that it does not answer follow the rule "merge".
+ */
+export interface RecordMerge<Whole extends object> {
+  readonly merge: (base: Whole, current: Whole, late: Whole) => Partial<Whole>;
+}
+
 /** What decides when `expected_version` is older than the current version. */
-export type ConflictRule =
+// oxlint-disable-next-line typescript/no-explicit-any -- Records are contravariant in `merge`.
+export type ConflictRule<Whole extends object = any> =
   | "reject"
   | "last-write-wins"
   | "manual"
   | "merge"
-  | { readonly merge: Readonly<Record<string, FieldMerge>> };
+  | { readonly merge: Readonly<Record<string, FieldMerge>> }
+  | RecordMerge<Whole>;
 
 export type RowOf<Table extends AnySQLiteTable> = Table["$inferSelect"];
 export type InputOf<Resource extends AnyResource> = StandardSchemaV1.InferOutput<Resource["input"]>;
@@ -43,7 +54,8 @@ export interface BulkContext extends Reader {
 }
 
 /** How one resource travels and how its conflicts end. */
-export interface SyncRules<Field extends string = string> {
+// oxlint-disable-next-line typescript/no-explicit-any -- As for `ConflictRule`.
+export interface SyncRules<Field extends string = string, Whole extends object = any> {
   readonly domain: Domain;
   /** Types that must be applied before this one. */
   readonly after?: readonly string[];
@@ -52,7 +64,7 @@ export interface SyncRules<Field extends string = string> {
   /** These fields never leave the node (I8). */
   readonly exclude?: readonly Field[];
   /** `last-write-wins` by default. */
-  readonly conflict?: ConflictRule;
+  readonly conflict?: ConflictRule<Whole>;
   /** A nullable reference that may be filled in second, so that a cycle of `after` can be applied. */
   readonly breakCycle?: Field;
 }
@@ -75,7 +87,10 @@ export type SyncedFields<Table extends AnySQLiteTable, Sync> = Readonly<
   >
 >;
 
-type RulesFor<Table extends AnySQLiteTable> = SyncRules<Extract<keyof RowOf<Table>, string>>;
+type RulesFor<Table extends AnySQLiteTable> = SyncRules<
+  Extract<keyof RowOf<Table>, string>,
+  SyncedFields<Table, object>
+>;
 
 export interface ResourceDefinition<
   Type extends string,
@@ -118,8 +133,8 @@ export function defineResource<
   Table extends AnySQLiteTable,
   Input extends StandardSchemaV1,
   const Sync extends RulesFor<Table>,
-  Promised extends StandardSchemaV1<unknown, object> = StandardSchemaV1<unknown, object>,
-  View extends Made<Promised> = Made<Promised> & SyncedFields<Table, Sync>,
+  Promised extends StandardSchemaV1 = StandardSchemaV1,
+  View extends Made<Promised> & object = Made<Promised> & SyncedFields<Table, Sync>,
 >(
   definition: ResourceDefinition<Type, Table, Input, Sync, View> & { readonly view?: Promised },
 ): ResourceDefinition<Type, Table, Input, Sync, View> {
