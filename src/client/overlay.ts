@@ -13,8 +13,10 @@ import type { Draft, Mutation } from "./rules.ts";
  *     b'    name: b   size: 2      the view
  */
 
+const layersOf = ({ extra }: RecordNode): readonly Layer[] => extra?.layers ?? [];
+
 function viewBelow(node: RecordNode, order: number): ClientRecord | null {
-  const layers = node.extra?.layers ?? [];
+  const layers = layersOf(node);
   for (let index = layers.length - 1; index >= 0; index -= 1) {
     const layer = layers[index];
     if (layer !== undefined && layer.pending.order <= order) return layer.record;
@@ -29,31 +31,20 @@ function setLayers(state: CacheState, node: RecordNode, layers: readonly Layer[]
   else node.type.overlaid.delete(node);
 }
 
-function write(
-  state: CacheState,
-  pending: Pending,
-  at: { node: RecordNode; record: ClientRecord | null },
-): void {
-  const { node, record } = at;
-  pending.nodes.add(node);
+function write(state: CacheState, node: RecordNode, layer: Layer): void {
+  const { pending } = layer;
   if (pending.settled.has(node)) return;
-  const layers = node.extra?.layers ?? [];
-  const own = layers.find((layer) => layer.pending === pending);
-  if (own !== undefined) {
-    touch(state, node);
-    own.record = record;
-    return;
-  }
-  const below = layers.filter((layer) => layer.pending.order < pending.order);
-  const above = layers.slice(below.length);
-  setLayers(state, node, [...below, { pending, record }, ...above]);
+  const layers = layersOf(node);
+  const below = layers.filter((other) => other.pending.order < pending.order);
+  const above = layers.filter((other) => other.pending.order > pending.order);
+  setLayers(state, node, [...below, layer, ...above]);
 }
 
 /** Takes the layers of a mutation away; answers the records that had one. */
 function strip(state: CacheState, pending: Pending): RecordNode[] {
   const stripped: RecordNode[] = [];
   for (const node of pending.nodes) {
-    const layers = node.extra?.layers ?? [];
+    const layers = layersOf(node);
     const rest = layers.filter((layer) => layer.pending !== pending);
     if (rest.length === layers.length) continue;
     setLayers(state, node, rest);
@@ -68,25 +59,25 @@ function draftOf(state: CacheState, pending: Pending): Draft {
     pending.nodes.add(node);
     return node;
   };
+  const change = (
+    type: string,
+    id: string,
+    make: (below: ClientRecord | null) => ClientRecord | null,
+  ): void => {
+    const node = find(type, id);
+    const below = viewBelow(node, pending.order);
+    const record = make(below);
+    if (record !== below) write(state, node, { pending, record });
+  };
   return {
     get: (type, id) => viewBelow(find(type, id), pending.order),
-    insert: (type, record) => {
-      const node = find(type, record.id);
-      const version = viewBelow(node, pending.order)?.version ?? 0;
-      const absent = state.rules.absent?.[type];
-      write(state, pending, { node, record: { ...absent, ...record, version } });
-    },
-    update: (type, id, fields) => {
-      const node = find(type, id);
-      const below = viewBelow(node, pending.order);
-      if (below === null) return;
-      const record = { ...below, ...fields, id, version: below.version };
-      write(state, pending, { node, record });
-    },
-    delete: (type, id) => {
-      const node = find(type, id);
-      if (viewBelow(node, pending.order) !== null) write(state, pending, { node, record: null });
-    },
+    insert: (type, record) =>
+      change(type, record.id, (below) => {
+        return { ...state.rules.absent?.[type], ...record, version: below?.version ?? 0 };
+      }),
+    update: (type, id, fields) =>
+      change(type, id, (below) => below && { ...below, ...fields, id, version: below.version }),
+    delete: (type, id) => change(type, id, () => null),
     *all(type) {
       const store = typeOf(state, type);
       pending.types.add(store);
@@ -148,10 +139,8 @@ export function dropIfEmpty(state: CacheState, node: RecordNode): void {
   dropNode(state, node);
 }
 
-function dependsOn(pending: Pending, rebased: ReadonlySet<RecordNode>): boolean {
-  for (const node of rebased) {
-    if (pending.nodes.has(node) || pending.types.has(node.type)) return true;
-  }
+function dependsOn({ nodes, types }: Pending, rebased: ReadonlySet<RecordNode>): boolean {
+  for (const node of rebased) if (nodes.has(node) || types.has(node.type)) return true;
   return false;
 }
 
@@ -172,7 +161,8 @@ export function replay(state: CacheState): void {
       // Its ground is gone; it shows nothing until the server decides.
       strip(state, pending);
     }
-    for (const node of pending.nodes) if (hasLayer(node, pending)) rebased.add(node);
+    for (const node of pending.nodes)
+      if (layersOf(node).some((layer) => layer.pending === pending)) rebased.add(node);
     for (const node of read) dropIfEmpty(state, node);
     if (isSettled(pending)) dropPending(state, pending);
   }
@@ -181,13 +171,8 @@ export function replay(state: CacheState): void {
 
 /** Whether the base has all that an answered mutation did. */
 function isSettled({ sequence, transactionId, nodes, settled }: Pending): boolean {
-  if (sequence === null && transactionId === null) return false;
-  for (const node of nodes) if (!settled.has(node)) return false;
-  return true;
-}
-
-function hasLayer(node: RecordNode, pending: Pending): boolean {
-  return node.extra?.layers.some((layer) => layer.pending === pending) ?? false;
+  const isAnswered = sequence !== null || transactionId !== null;
+  return isAnswered && [...nodes].every((node) => settled.has(node));
 }
 
 /** The base of these records has what a mutation did to them. */
@@ -197,7 +182,6 @@ export function settle(pending: Pending, nodes: Iterable<RecordNode>): void {
 }
 
 export function pendingOf(state: CacheState, mutationId: string | undefined): Pending | undefined {
-  if (mutationId === undefined) return undefined;
   return state.pending.find(({ mutation }) => mutation.id === mutationId);
 }
 
@@ -208,7 +192,7 @@ export function reject(state: CacheState, mutationId: string): void {
 
 /** An equal view keeps its identity, whether it comes from the base or from a layer. */
 export function keepIdentity(node: RecordNode, before: ClientRecord): void {
-  const top = node.extra?.layers.at(-1);
+  const top = layersOf(node).at(-1);
   if (top === undefined) node.base = before;
   else top.record = before;
 }

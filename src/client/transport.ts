@@ -97,9 +97,8 @@ export function createTransport(options: TransportOptions): Transport {
   let known: Promise<string> | null = null;
 
   const attempt = async (path: string, request: TransportRequest): Promise<Response> => {
-    known ??= Promise.resolve(typeof token === "string" ? token : token());
-    // A source that failed is asked again.
-    const given = await known.catch((error: unknown) => {
+    known ??= Promise.resolve(typeof token === "string" ? token : token()).catch((error) => {
+      // A source that failed is asked again.
       known = null;
       throw error;
     });
@@ -110,7 +109,7 @@ export function createTransport(options: TransportOptions): Transport {
       method: body === undefined ? "GET" : "POST",
       headers: {
         accept,
-        authorization: `Bearer ${given}`,
+        authorization: `Bearer ${await known}`,
         "content-type": "application/json",
         ...device,
       },
@@ -140,14 +139,10 @@ export function createTransport(options: TransportOptions): Transport {
     json: async (path, request) => {
       const reply = await send(path, request);
       if (!reply.isOk) return reply;
-      try {
-        const body: unknown = await reply.response.json();
-        if (isFields(body)) return { isOk: true, body };
-      } catch (error) {
-        // Cut in the middle: nobody knows whether it happened, so it is asked again.
-        return { isOk: false, problem: unreachable(error) };
-      }
-      const detail = "The answer is not what this version expects.";
+      const body: unknown = await reply.response.json().catch(reasonOf);
+      if (isFields(body)) return { isOk: true, body };
+      // Cut in the middle, perhaps: nobody knows whether it happened, so it is asked again.
+      const detail = `The answer is not what this version expects (${String(body)}).`;
       return { isOk: false, problem: problemOf("unreadable", detail) };
     },
     setToken: (next) => {

@@ -122,6 +122,7 @@ function contentOf(kind: string, data: Fields): { content: Content; complaint: s
         else if (typeof id === "string") touched.push({ type, id });
         else complaint = `A ${type || "resource"} without id and version was left out.`;
       }
+      for (const id of strings(data["resource_ids"])) touched.push({ type, id });
       deleted = strings(data["deleted_ids"]).map((id) => ({ type, id, version: 0 }));
       break;
     case "ResourceDeleted":
@@ -166,13 +167,11 @@ function toControl(value: Fields): StreamFrame | null {
 
 /** What one decoded frame means. Never throws: what it does not understand is said, not dropped. */
 export function toFrame(value: unknown): StreamFrame {
-  if (!isFields(value)) return unreadable("A frame that is no map.");
-  const { envelope, kind } = value;
+  const frame = fieldsOf(value);
+  const { envelope, kind } = frame;
   if (isFields(envelope) && isFields(kind)) return toEventFrame(envelope, kind);
-  return (
-    toControl(value) ??
-    unreadable(`A frame with ${Object.keys(value).slice(0, 3).join(", ")} is not understood.`)
-  );
+  const names = Object.keys(frame).slice(0, 3).join(", ");
+  return toControl(frame) ?? unreadable(`A frame is not understood: ${names || "no map"}.`);
 }
 
 /** The answer of a query. @throws when it is none */
@@ -191,7 +190,7 @@ export function toAnswer(body: unknown): Answer {
     sequence,
     ttlMs: (typeof ttl_seconds === "number" ? ttl_seconds : 300) * 1_000,
     scopes: strings(scopes),
-    types: [...new Set([...changes, ...Object.keys(fieldsOf(resources))])],
+    types: [...changes, ...Object.keys(fieldsOf(resources))],
   };
 }
 

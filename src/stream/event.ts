@@ -73,15 +73,18 @@ function kindOf(run: readonly RenderedEntry[]): WireEvent["kind"] {
   }
   // What is left of each record: one that was made and deleted again is deleted, and the other way round.
   const last = [...new Map(run.map((one) => [one.entry.recordId, one])).values()];
+  const idsOf = (isWanted: (one: RenderedEntry) => boolean): string[] =>
+    last.filter(isWanted).map((one) => one.entry.recordId);
+  const unbuilt = idsOf((one) => one.resource === null && one.entry.changeType !== "delete");
   return {
     type: "ResourceBatchChanged",
     data: {
       resource_type,
       resources: last.flatMap((one) => one.resource ?? []),
-      deleted_ids: last.flatMap((one) =>
-        one.entry.changeType === "delete" ? one.entry.recordId : [],
-      ),
+      deleted_ids: idsOf((one) => one.entry.changeType === "delete"),
       operation: entry.operation ?? "Update",
+      // As `resource_id` of one record: they changed, and have to be asked for.
+      ...(unbuilt.length > 0 ? { resource_ids: unbuilt } : {}),
     },
   };
 }
