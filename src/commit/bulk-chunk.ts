@@ -137,10 +137,13 @@ export async function writeChunk(
 ): Promise<SyncError | null> {
   const { database, registry, state, clock, telemetry } = options;
   const { operation, chunk, isCareful = false } = work;
+  const timing = telemetry.time("commit.bulk_chunk");
   // Inserts are written as if every id were free; the database says when one is not.
   const areNew = !isCareful && request.mode === "insert" && (await isFresh(options, request));
   const before = areNew ? new Map<string, Slot>() : await loadChunk(options, request, chunk);
+  timing?.mark("read");
   const { next, transitions, stopped } = draftChunk(options, request, { ...work, before });
+  timing?.mark("plan");
   const context = { ordered: registry.resources, sequence: state.head, now: clock.now(), areNew };
   try {
     await database.write([
@@ -154,6 +157,14 @@ export async function writeChunk(
     if (areNew) return writeChunk(options, request, { ...work, isCareful: true });
     return splitChunk(options, request, work);
   }
+  timing?.mark("write");
+  timing?.end({
+    library_id: state.id,
+    token: operation.token,
+    resource_type: request.resource.type,
+    records: chunk.length,
+    written: transitions.length,
+  });
   Object.assign(operation, next);
   telemetry.count("bulk_records", transitions.length);
   return stopped;

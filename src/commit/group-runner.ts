@@ -8,8 +8,11 @@ import type { Database } from "../store/database.ts";
 import type { Span, Telemetry } from "../telemetry/telemetry.ts";
 import { planGroup } from "./group.ts";
 import type { GroupPlan } from "./group.ts";
+import type { Change } from "./change.ts";
 import { loadSlots } from "./load.ts";
+import type { Known } from "./load.ts";
 import { isAnsweredElsewhere, rememberRefusal } from "./mutation.ts";
+import { slotKey } from "./plan.ts";
 import type { Waiting } from "./queue.ts";
 import { toRefusal } from "./refusal.ts";
 import { isDurable, settle } from "./settle.ts";
@@ -48,6 +51,14 @@ async function askEpoch({ database, state, onFenced }: GroupOptions): Promise<Sy
   return new SyncError("stale_epoch", { epoch, currentEpoch });
 }
 
+/** Changes that were made against an older version than stands: what the conflict rules decide. */
+function countLate({ slots }: Known, changes: readonly Change[]): number {
+  const isLate = ({ resource, id, expectedVersion }: Change): boolean =>
+    Number(slots.get(slotKey(resource.type, id))?.row?.["version"] ?? 0) >
+    (expectedVersion ?? Infinity);
+  return changes.filter(isLate).length;
+}
+
 /** Reads, plans and writes one group. Throws when it is not durable. */
 async function commitPlan(options: GroupOptions, waiting: readonly Waiting[]): Promise<GroupPlan> {
   const { database, state, clock, telemetry, ordered } = options;
@@ -56,14 +67,28 @@ async function commitPlan(options: GroupOptions, waiting: readonly Waiting[]): P
   // A group is one transaction of many requests: a child of the first, linked to the others.
   const [parent, ...links] = submissions.flatMap(({ author }) => author.span ?? []);
   const span = telemetry.span("commit.group", { size: waiting.length }, { parent, links });
+  const timing = telemetry.time("commit.group");
   let plan: GroupPlan | null = null;
   try {
     const changes = submissions.flatMap((submission) => submission.changes);
     const known = await loadSlots(database.readPrimary, changes, mutationIds);
+    timing?.mark("read");
     plan = planGroup(submissions, known, { state, ordered, now: clock.now() });
+    timing?.mark("plan");
     assertLeading(state, clock);
     if (plan.statements.length > 0) await database.write(plan.statements);
     span.end();
+    timing?.mark("write");
+    timing?.end({
+      library_id: state.id,
+      epoch: state.epoch,
+      commits: waiting.length,
+      changes: changes.length,
+      late: countLate(known, changes),
+      conflicts: plan.conflicts.length,
+      refused: plan.members.filter(({ kind }) => kind === "fail").length,
+      entries: plan.entries.length,
+    });
   } catch (error) {
     span.end(error);
     if (plan === null || !(await isDurable(plan, database).catch(() => false))) throw error;

@@ -78,6 +78,15 @@ export function createManager(options: ManagerOptions): TransactionManager {
       }),
     withTx: (author, run) => committer.exclusive(() => runRaw(options, author, run)),
     applyRemote: (page) => applyRemote(options, page),
-    applySnapshot: (page) => applySnapshotPage(database, page, options.now()),
+    applySnapshot: async (page) => {
+      const timing = options.telemetry.time("follower.snapshot");
+      await applySnapshotPage(database, page, options.now());
+      timing?.end({
+        library_id: options.state.id,
+        resource_type: page.resource.type,
+        records: page.rows.length,
+        tombstones: page.tombstones.length,
+      });
+    },
   };
 }

@@ -9,7 +9,7 @@ import type { CompiledResource, Row } from "../resource/compile.ts";
 import type { Registry } from "../resource/registry.ts";
 import { toStatement } from "../store/database.ts";
 import type { Database, Rows, RowsStatement, Statement } from "../store/database.ts";
-import type { Span } from "../telemetry/telemetry.ts";
+import type { Span, Telemetry } from "../telemetry/telemetry.ts";
 import type { Author } from "./change.ts";
 import type { CommittedEntry } from "./group.ts";
 import { loadSlots } from "./load.ts";
@@ -30,6 +30,7 @@ export interface RawOptions {
   readonly registry: Registry;
   readonly state: LibraryState;
   readonly now: () => number;
+  readonly telemetry: Telemetry;
   readonly onCommitted: (committed: readonly CommittedEntry[], span?: Span) => void;
 }
 

@@ -232,11 +232,20 @@ export async function applyRemote(options: RawOptions, page: RemotePage): Promis
     state.epoch = page.epoch;
     options.onCommitted(committed);
   };
+  const timing = options.telemetry.time("follower.apply");
   let planned: RemotePlan | null = null;
   try {
     planned = await plan(options, { ...page, entries });
+    timing?.mark("plan");
     await options.database.write(planned.statements);
+    timing?.mark("write");
     advance(planned.committed);
+    timing?.end({
+      library_id: state.id,
+      epoch: state.epoch,
+      head: state.head,
+      entries: entries.length,
+    });
   } catch (error) {
     const unknownCount = planned === null ? 0 : await countUnknown(options, error);
     if (planned !== null && unknownCount > 0) {

@@ -200,6 +200,7 @@ function createTenure(options: LeadershipOptions, observer: Observer) {
       state.leaseEndsAt = clock.monotonic();
     });
     telemetry.count("lease_changes", 1, { to: "released" });
+    telemetry.log("debug", "This node gave the lease back.", { library_id: state.id, epoch });
     relay.resume();
   };
   const renew = async (): Promise<void> => {

@@ -16,6 +16,7 @@ import type { SnapshotLine } from "../follower/upstream.ts";
 import { SyncError } from "../protocol/errors.ts";
 import { isEqualJson } from "../resource/conflict.ts";
 import type { Registry } from "../resource/registry.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Library } from "./library.ts";
 
 /** A record of the other library; without `fields` it was deleted there. */
@@ -62,10 +63,11 @@ const keyOf = (line: SnapshotLine): string =>
  * from and in the order given, because a record may refer to one before it.
  */
 export async function mergeLines(
-  { database, manager }: Pick<Library, "database" | "manager">,
-  registry: Registry,
+  { database, manager, state }: Pick<Library, "database" | "manager" | "state">,
+  { registry, telemetry }: { readonly registry: Registry; readonly telemetry: Telemetry },
   given: readonly SnapshotLine[],
 ): Promise<MergeReceipt> {
+  const timing = telemetry.time("merge.page");
   // Of a record that changed more than once, the last counts.
   const lines = [...new Map(given.map((line) => [keyOf(line), line])).values()];
   const wanted = lines.map((line) => ({
@@ -73,6 +75,7 @@ export async function mergeLines(
     id: line.resource?.id ?? line.deleted ?? "",
   }));
   const { slots } = await loadSlots(database.read, wanted);
+  timing?.mark("read");
   const runs: { deviceId: string; changes: ChangeRequest[] }[] = [];
   lines.forEach((line, index) => {
     const { resource, id } = wanted[index] ?? {};
@@ -91,6 +94,7 @@ export async function mergeLines(
     if (last?.deviceId === deviceId) last.changes.push(change);
     else runs.push({ deviceId, changes: [change] });
   });
+  timing?.mark("decide");
   let mergedCount = 0;
   const refused: string[] = [];
   for (const { deviceId, changes } of runs) {
@@ -107,5 +111,11 @@ export async function mergeLines(
       refused.push(`${resource_type ?? ""} ${id ?? ""}: ${problem.detail}`);
     }
   }
+  timing?.end({
+    library_id: state.id,
+    records: lines.length,
+    merged: mergedCount,
+    refused: refused.length,
+  });
   return { mergedCount, refused };
 }

@@ -5,6 +5,7 @@ import type { LibraryState } from "../lease/lease.ts";
 import type { Registry } from "../resource/registry.ts";
 import type { Database } from "../store/database.ts";
 import { migrate } from "../store/migrate.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
 import { coreMigrations } from "../store/migrations.ts";
 
 /** What makes a database one library's: written when the database is new. */
@@ -31,10 +32,13 @@ export async function prepareLibrary(options: {
   readonly registry: Registry;
   readonly lease: { readonly deviceId: string };
   readonly clock: Clock;
+  readonly telemetry: Telemetry;
   readonly identity: LibraryIdentity;
 }): Promise<LibraryState> {
   const { database, identity, clock, lease, registry } = options;
-  await migrate(database, allMigrations(registry), clock.now());
+  const timing = options.telemetry.time("library.prepare");
+  const migrations = await migrate(database, allMigrations(registry), clock.now());
+  if (migrations.length > 0) timing?.end({ library_id: identity.id, migrations });
   const who = { deviceId: lease.deviceId, clock };
   const known = await readState(database.read, who);
   if (known !== null) return known;

@@ -30,9 +30,6 @@ export interface SetupRequest {
 export interface SetupOptions extends SideOptions {
   readonly clock: Clock;
   readonly fetch: Fetch;
-  readonly telemetry: {
-    log(level: "error" | "info", message: string, facts: Record<string, unknown>): void;
-  };
   readonly lease: { readonly deviceId: string; readonly nodeUrl: string | null };
   /** A token for a service that is to follow a library here; null when another issuer makes them. */
   readonly invite: ((deviceId: string, libraryId: string) => Promise<string>) | null;

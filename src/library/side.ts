@@ -3,6 +3,7 @@ import { decodeEntries, selectExtent, selectRange } from "../log/sync-log.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Registry } from "../resource/registry.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Following } from "./following.ts";
 import { handOver } from "./hand-over.ts";
@@ -29,6 +30,7 @@ export interface SideOptions {
   readonly following: Following;
   readonly registry: Registry;
   readonly limits: Limits;
+  readonly telemetry: Telemetry;
 }
 
 /** This service. */
@@ -60,7 +62,7 @@ export function createLocalSide(options: SideOptions): Side {
     merge: async (libraryId, lines) => {
       const library = await catalog.open(libraryId);
       await assertLeading(library);
-      return mergeLines(library, registry, lines);
+      return mergeLines(library, options, lines);
     },
     create: async (id, name) => {
       if (catalog.resolve(id) !== id) return;

@@ -1,7 +1,8 @@
 import { SpanStatusCode, context, propagation, trace } from "@opentelemetry/api";
 import type { Span as OtelSpan, TextMapGetter } from "@opentelemetry/api";
-import { counters, gauges, histograms } from "../telemetry/names.ts";
-import type { Attributes, LogLevel, Span, Telemetry } from "../telemetry/telemetry.ts";
+import { counters, gauges, histograms, phases } from "../telemetry/names.ts";
+import type { PhaseName } from "../telemetry/names.ts";
+import type { Attributes, LogLevel, Span, Telemetry, Timing } from "../telemetry/telemetry.ts";
 
 const BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 50, 100, 500, 1_000];
 const SECRET = /token|secret|authorization/i;
@@ -108,6 +109,25 @@ function printable(key: string, value: unknown): unknown {
   return typeof value === "bigint" ? value.toString() : value;
 }
 
+/** Times a phase and its parts, for one line of the log. */
+function startTiming(phase: PhaseName, tell: (facts: object) => void): Timing {
+  const startedAt = performance.now();
+  let markedAt = startedAt;
+  const parts: Record<string, number> = {};
+  const round = (ms: number): number => Math.round(ms * 100) / 100;
+  return {
+    mark: (part) => {
+      const now = performance.now();
+      parts[`${part}_ms`] = round(now - markedAt);
+      markedAt = now;
+    },
+    end: (facts) => {
+      const ms = round(performance.now() - startedAt);
+      tell({ phase, ...facts, ...parts, ms });
+    },
+  };
+}
+
 /** The telemetry of a process: metrics in memory, spans by OpenTelemetry, logs as lines. */
 export function openTelemetry(options: {
   readonly level: LogLevel;
@@ -163,6 +183,10 @@ export function openTelemetry(options: {
         ? `${time} ${level.padEnd(5)} ${message}${text === "{}" ? "" : ` ${text}`}`
         : JSON.stringify({ time, level, message, ...facts }, printable);
       options.write(line);
+    },
+    time: (phase) => {
+      if (options.level !== "debug") return null;
+      return startTiming(phase, (facts) => telemetry.log("debug", phases[phase], { ...facts }));
     },
   };
   return { telemetry, metrics: metrics.render };

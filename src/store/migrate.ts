@@ -5,18 +5,19 @@ const MIGRATIONS_TABLE =
 
 /**
  * Applies what is missing, in the order of the tags. Each migration is one batch that begins by
- * inserting its unique tag, so that nodes that race apply it once.
+ * inserting its unique tag, so that nodes that race apply it once. Resolves to what was applied here.
  */
 export async function migrate(
   database: Database,
   migrations: Readonly<Record<string, string>>,
   now: number,
-): Promise<void> {
+): Promise<readonly string[]> {
   await database.write([{ sql: MIGRATIONS_TABLE, args: [] }]);
   const applied = async () => {
     const [rows = []] = await database.read([{ sql: "SELECT tag FROM migrations", args: [] }]);
     return new Set(rows.map((row) => row[0]));
   };
+  const own: string[] = [];
   let done = await applied();
   for (const tag of Object.keys(migrations).toSorted()) {
     if (done.has(tag)) continue;
@@ -26,9 +27,11 @@ export async function migrate(
         { sql: "INSERT INTO migrations (tag, applied_at) VALUES (?, ?)", args: [tag, now] },
         ...statements.filter((sql) => sql.trim() !== "").map((sql) => ({ sql, args: [] })),
       ]);
+      own.push(tag);
     } catch (error) {
       done = await applied();
       if (!done.has(tag)) throw new Error(`Migration ${tag} failed.`, { cause: error });
     }
   }
+  return own;
 }

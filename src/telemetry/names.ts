@@ -50,6 +50,17 @@ export const spans = {
   "stream.catch_up": "One page read from the sync log for subscribers behind the ring.",
 } as const;
 
+/** What the log tells at the level `debug`, with the milliseconds each took and what it handled (OBS-02). */
+export const phases = {
+  "commit.group": "A group was committed.",
+  "commit.bulk_chunk": "A chunk of a bulk was written.",
+  "follower.apply": "Entries of the leader were applied.",
+  "follower.snapshot": "Records of the leader were taken over.",
+  "library.prepare": "A library's database was brought up to date.",
+  "merge.page": "Records of another library were merged.",
+} as const;
+
+export type PhaseName = keyof typeof phases;
 export type CounterName = keyof typeof counters;
 export type GaugeName = keyof typeof gauges;
 export type HistogramName = keyof typeof histograms;

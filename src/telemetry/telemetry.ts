@@ -1,7 +1,8 @@
-import type { CounterName, GaugeName, HistogramName, SpanName } from "./names.ts";
+import type { CounterName, GaugeName, HistogramName, PhaseName, SpanName } from "./names.ts";
 
 export type Attributes = Readonly<Record<string, string | number | boolean>>;
 export type LogLevel = "error" | "info" | "debug";
+type Facts = Readonly<Record<string, unknown>>;
 
 /** A running span; `end` closes it, with the error that ended it if there was one. */
 export interface Span {
@@ -29,6 +30,14 @@ export async function during<Result>(span: Span, work: () => Promise<Result>): P
   }
 }
 
+/** A phase that is being timed for the log. */
+export interface Timing {
+  /** Notes the milliseconds since the last mark, or the start, as `PART_ms`. */
+  mark(part: string): void;
+  /** Writes the line: the phase, its parts, the whole as `ms`, and what it handled. */
+  end(facts: Facts): void;
+}
+
 /** What the service tells the outside about itself. Every part receives it; `runtime/` decides where it goes. */
 export interface Telemetry {
   /** Starts a span: a child of `parent`, else of the one active where it is called. */
@@ -40,7 +49,9 @@ export interface Telemetry {
   /** Records one observation of a histogram, in the unit its name ends with. */
   observe(name: HistogramName, value: number, labels?: Attributes): void;
   /** `error`: someone must look. `info`: the state changed. `debug`: for the author. */
-  log(level: LogLevel, message: string, facts?: Readonly<Record<string, unknown>>): void;
+  log(level: LogLevel, message: string, facts?: Facts): void;
+  /** Times a phase; null unless `debug` is shown, so that nothing is measured or built for nobody. */
+  time(phase: PhaseName): Timing | null;
 }
 
 const silentSpan: Span = { set: () => {}, end: () => {} };
@@ -53,4 +64,5 @@ export const silentTelemetry: Telemetry = {
   gauge: () => {},
   observe: () => {},
   log: () => {},
+  time: () => null,
 };

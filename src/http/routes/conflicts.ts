@@ -48,7 +48,7 @@ export function conflictRoutes(service: Service): Hono<AppEnv> {
       return answer(c.req.raw, { conflicts: conflicts.map(describe), next_cursor: nextCursor });
     })
     .post("/v1/libraries/:library/conflicts/:id/resolve", async (c) => {
-      await authenticate(c, service);
+      const { subject: by } = await authenticate(c, service);
       const library = await openFor(c, service, { role: "writer" });
       const id = c.req.param("id").toLowerCase();
       const resolution = parse(resolveSchema, await readBody(c.req.raw, body));
@@ -56,9 +56,18 @@ export function conflictRoutes(service: Service): Hono<AppEnv> {
       requireGrant(c.get("capability"), { library: library.state.id, role: "writer", type });
       const author = await authorOf(c, library);
       const receipt = await library.manager.resolveConflict(id, resolution, author);
+      const { choice } = resolution;
+      const about = {
+        library_id: library.state.id,
+        conflict_id: id,
+        resource_type: type,
+        choice,
+        by,
+      };
+      service.telemetry.log("info", "A conflict was resolved.", about);
       return answer(c.req.raw, {
         id,
-        choice: resolution.choice,
+        choice,
         sequence: receipt.lastSequence,
         epoch: receipt.epoch,
         transaction_id: receipt.transactionId,

@@ -173,7 +173,7 @@ function mergeRoutes(service: Service): Hono<AppEnv> {
         throw new SyncError("forbidden", { reason: "follows" }, { detail: FOLLOWS });
       }
       const { lines } = parse(mergeSchema, await readBody(c.req.raw, large));
-      const receipt = await mergeLines(library, service.registry, lines as SnapshotLine[]);
+      const receipt = await mergeLines(library, service, lines as SnapshotLine[]);
       return answer(c.req.raw, { merged_count: receipt.mergedCount, refused: receipt.refused });
     })
     .post("/v1/libraries/:library/hand-over", async (c) => {
