@@ -85,13 +85,12 @@ interface Standings {
 
 function statusOf({ life, cache, feed, outbox, session }: Standings): SyncStatus {
   const { state, isPaused } = session.standing;
-  const { cursor } = cache;
   const { pendingCount, rejected } = outbox;
   return {
     connection: life.isClosed ? "closed" : publicStates[state],
     isPaused,
-    cursor,
-    head: Math.max(feed.head, cursor),
+    cursor: cache.cursor,
+    head: feed.head,
     pendingCount,
     rejected,
     problem: life.problem,
