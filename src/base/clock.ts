@@ -24,7 +24,6 @@ export const systemClock: Clock = {
     return () => clearInterval(timer);
   },
   defer: (callback) => {
-    if (typeof setImmediate === "function") setImmediate(callback);
-    else setTimeout(callback, 0);
+    (typeof setImmediate === "function" ? setImmediate : setTimeout)(callback);
   },
 };

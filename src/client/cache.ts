@@ -81,7 +81,7 @@ function newState({ rules, limits }: CacheOptions, hooks: CacheHooks): CacheStat
     tick: 0,
     depth: 0,
     order: 0,
-    step: newStep(),
+    step: newStep(-1),
     evictAbove: bounds.records,
     hits: 0,
     misses: 0,

@@ -29,15 +29,14 @@ function idleQueries(state: CacheState): QueryNode[] {
   return idle.sort(byUse);
 }
 
+function drop(state: CacheState, queries: readonly QueryNode[]): void {
+  for (const query of queries) dropQuery(state, query);
+  state.evictions += queries.length;
+}
+
 export function evictQueries(state: CacheState): void {
-  let excess = state.queries.size - state.limits.queries;
-  if (excess <= 0) return;
-  for (const query of idleQueries(state)) {
-    if (excess <= 0) return;
-    dropQuery(state, query);
-    state.evictions += 1;
-    excess -= 1;
-  }
+  const excess = state.queries.size - state.limits.queries;
+  if (excess > 0) drop(state, idleQueries(state).slice(0, excess));
 }
 
 function evict(state: CacheState, node: RecordNode): void {
@@ -77,10 +76,7 @@ export function evictRecords(state: CacheState): void {
   const idle = idleQueries(state);
   while (!isRoomy(state) && idle.length > 0) {
     // A tenth at a time, because each round looks at every record.
-    for (const query of idle.splice(0, Math.ceil(idle.length / 10))) {
-      dropQuery(state, query);
-      state.evictions += 1;
-    }
+    drop(state, idle.splice(0, Math.ceil(idle.length / 10)));
     evictFree(state);
   }
   state.evictAbove = Math.max(records, Math.ceil(state.recordCount / AFTER));

@@ -35,12 +35,10 @@ function forgetVersions(state: CacheState): void {
 export function start(state: CacheState, cursor: number): void {
   if (state.cursor >= 0 || state.recordCount > 0) forgetVersions(state);
   state.cursor = state.floor = cursor;
-  state.step.isBaseDirty = true;
 }
 
 export function advance(state: CacheState, sequence: number): void {
   if (sequence < state.cursor || state.cursor < 0) return;
-  if (sequence > state.cursor) state.step.isBaseDirty = true;
   state.cursor = sequence;
   // The stream is past the transactions it showed before.
   for (const pending of state.pending) {
@@ -53,7 +51,6 @@ export function applyEvent(state: CacheState, event: ChangeEvent): "applied" | "
   if (state.cursor < 0 || sequence - event.span > state.cursor) return "gap";
   if (sequence <= state.cursor) return "duplicate";
   state.cursor = sequence;
-  state.step.isBaseDirty = true;
   for (const pending of state.pending) {
     const seen = pending.transactionId;
     if (seen !== null && seen !== transactionId) dropPending(state, pending);

@@ -6,24 +6,18 @@ import { recordKey } from "./record.ts";
 const layout = 1;
 const base = ["meta", "records", "queries"];
 
-/** What a request answers. Awaited alone, it leaves its transaction open for the next request. */
-function answerOf<Value>(request: IDBRequest<Value>): Promise<Value> {
+/** Resolves when a request is answered or a transaction is stored, fails when nothing of it is. */
+function until(one: IDBRequest | IDBTransaction, done: "success" | "complete"): Promise<void> {
   return new Promise((resolve, reject) => {
-    request.addEventListener("success", () => resolve(request.result));
-    request.addEventListener("error", () =>
-      reject(request.error ?? new Error("The request failed.")),
-    );
+    one.addEventListener(done, () => resolve());
+    for (const failed of ["error", "abort"])
+      one.addEventListener(failed, () => reject(one.error ?? new Error("It was aborted.")));
   });
 }
 
-/** Resolves when all of a transaction is stored, fails when nothing of it is. */
-function commit(tx: IDBTransaction): Promise<void> {
-  return new Promise((resolve, reject) => {
-    tx.addEventListener("complete", () => resolve());
-    tx.addEventListener("abort", () =>
-      reject(tx.error ?? new Error("The transaction was aborted.")),
-    );
-  });
+async function answerOf<Value>(request: IDBRequest<Value>): Promise<Value> {
+  await until(request, "success");
+  return request.result;
 }
 
 function layOut(db: IDBDatabase): void {
@@ -61,7 +55,7 @@ export function openIndexedDb(options: { readonly name: string }): Persistence {
     work: (queue: IDBObjectStore, one: One, order: IDBValidKey | undefined) => void,
   ): Promise<void> => {
     const tx = (await opening).transaction("queue", "readwrite", { durability: "strict" });
-    const stored = commit(tx);
+    const stored = until(tx, "complete");
     const queue = tx.objectStore("queue");
     for (const one of ones) {
       const lookup = queue.index("id").getKey(idOf(one));
@@ -85,7 +79,7 @@ export function openIndexedDb(options: { readonly name: string }): Persistence {
       answerOf<unknown[]>((await opening).transaction("queue").objectStore("queue").getAll()),
     save: async (step) => {
       const tx = (await opening).transaction(base, "readwrite", { durability: "relaxed" });
-      const stored = commit(tx);
+      const stored = until(tx, "complete");
       const records = tx.objectStore("records");
       const queries = tx.objectStore("queries");
       if (step.isFresh) for (const store of [records, queries]) store.clear();

@@ -17,24 +17,6 @@ export type Journal = Pick<Keeper, "startFresh" | "setWriting" | "flush"> & {
 
 type Rows = Omit<PersistedStep, "meta" | "isFresh">;
 
-/** All that the cache holds, within the bound. */
-function allRows(cache: Cache, ledger: Ledger): Rows {
-  const { records, queries } = dump(cache.state);
-  const kept = new Map<string, StoredRecord>();
-  ledger.clear();
-  for (const record of records) {
-    ledger.put(record);
-    kept.set(recordKey(record), record);
-  }
-  for (const ref of ledger.takeSurplus()) kept.delete(recordKey(ref));
-  return {
-    records: [...kept.values()],
-    queries: [...queries],
-    droppedRecords: [],
-    droppedQueries: [],
-  };
-}
-
 /** What changed. A query that misses a row beyond the bound is asked for again when it is loaded. */
 function changedRows(cache: Cache, ledger: Ledger, changes: Changes): Rows {
   const records: StoredRecord[] = [];
@@ -62,7 +44,16 @@ function changedRows(cache: Cache, ledger: Ledger, changes: Changes): Rows {
 
 /** What is to be written, by key. */
 function createChanges() {
-  return { records: new Map<string, RecordRef>(), queries: new Map<string, QueryKey>() };
+  const records = new Map<string, RecordRef>();
+  const queries = new Map<string, QueryKey>();
+  return {
+    records,
+    queries,
+    add: (refs: Iterable<RecordRef>, keys: Iterable<QueryKey>): void => {
+      for (const ref of refs) records.set(recordKey(ref), ref);
+      for (const key of keys) queries.set(key.text, key);
+    },
+  };
 }
 type Changes = ReturnType<typeof createChanges>;
 
@@ -80,8 +71,15 @@ export function createJournal(disk: Persistence, options: KeeperParts): Journal 
     const identity = options.identity();
     if (!isWriting || !isDirty || identity === null || cache.cursor < 0) return;
     const meta = { ...identity, cursor: cache.cursor, doubts: doubtsOf(cache.state) };
-    const rows = isFresh ? allRows(cache, ledger) : changedRows(cache, ledger, changes);
-    const step = { meta, isFresh, ...rows };
+    if (isFresh) {
+      const all = dump(cache.state);
+      ledger.clear();
+      changes.add(
+        all.records,
+        all.queries.map(({ key }) => key),
+      );
+    }
+    const step = { meta, isFresh, ...changedRows(cache, ledger, changes) };
     changes = createChanges();
     isDirty = isFresh = false;
     try {
@@ -113,10 +111,7 @@ export function createJournal(disk: Persistence, options: KeeperParts): Journal 
   return {
     note: (dirty) => {
       // Who does not write replaces everything once it does.
-      if (isWriting && !isFresh) {
-        for (const ref of dirty.records) changes.records.set(recordKey(ref), ref);
-        for (const key of dirty.queries) changes.queries.set(key.text, key);
-      }
+      if (isWriting && !isFresh) changes.add(dirty.records, dirty.queries);
       plan();
     },
     startFresh,

@@ -130,7 +130,9 @@ export interface Step {
   unknown: RecordNode[];
   /** Mutations were pending before or during it: lists may show what their base does not hold. */
   hadPending: boolean;
-  isBaseDirty: boolean;
+  /** Where it began. */
+  readonly cursor: number;
+  /** What of the base it changed. */
   dirtyNodes: RecordNode[];
   dirtyQueries: QueryNode[];
 }
@@ -203,7 +205,7 @@ export function extraOf(node: RecordNode): RecordExtra {
   return node.extra;
 }
 
-export function newStep(): Step {
+export function newStep(cursor: number): Step {
   return {
     nodes: [],
     views: [],
@@ -211,7 +213,7 @@ export function newStep(): Step {
     stale: [],
     unknown: [],
     hadPending: false,
-    isBaseDirty: false,
+    cursor,
     dirtyNodes: [],
     dirtyQueries: [],
   };

@@ -75,15 +75,17 @@ export interface Keeper extends Pick<
   flush(): Promise<void>;
 }
 
+const nothing = async (): Promise<void> => {};
+
 /** Of a client without a disk: what waits lives as long as it does. */
 export const nowhere: Keeper = {
   load: async () => null,
   loadQueue: async () => [],
-  putMutations: async () => {},
-  dropMutations: async () => {},
+  putMutations: nothing,
+  dropMutations: nothing,
   startFresh: () => {},
   setWriting: () => {},
-  flush: async () => {},
-  close: async () => {},
-  destroy: async () => {},
+  flush: nothing,
+  close: nothing,
+  destroy: nothing,
 };

@@ -79,7 +79,6 @@ export function dropQuery(state: CacheState, query: QueryNode): void {
 }
 
 export function markStored(state: CacheState, query: QueryNode): void {
-  state.step.isBaseDirty = true;
   state.step.dirtyQueries.push(query);
 }
 

@@ -69,6 +69,15 @@ export function stats(state: CacheState): CacheStats {
   const bytes = bytesIn(state);
   const isOverBounds =
     recordCount > limits.records || queries.size > limits.queries || bytes > limits.bytes;
-  const counts = { records: recordCount, queries: queries.size, pending: pending.length };
-  return { ...counts, bytes, hits, misses, evictions, isOverBounds, work: { ...work } };
+  return {
+    records: recordCount,
+    queries: queries.size,
+    pending: pending.length,
+    bytes,
+    hits,
+    misses,
+    evictions,
+    isOverBounds,
+    work: { ...work },
+  };
 }

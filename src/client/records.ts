@@ -75,7 +75,6 @@ function replaceBase(at: Arrival, node: RecordNode, { base, version }: NewBase):
   node.base = base;
   node.version = version;
   node.sequence = Math.max(node.sequence, sequence);
-  state.step.isBaseDirty = true;
   state.step.dirtyNodes.push(node);
   if (state.pending.length > 0) state.rebased.add(node);
   type.learnedAt = Math.max(type.learnedAt, sequence);

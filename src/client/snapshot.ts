@@ -80,8 +80,8 @@ export type Doubts = Readonly<Record<string, number>>;
 export interface StoredCache {
   readonly cursor: number;
   readonly doubts: Doubts;
-  readonly records: Iterable<StoredRecord>;
-  readonly queries: Iterable<StoredQuery>;
+  readonly records: readonly StoredRecord[];
+  readonly queries: readonly StoredQuery[];
 }
 
 export interface CacheStats {

@@ -85,10 +85,11 @@ function notify(state: CacheState, listeners: ReadonlySet<Listener>): void {
 const refOf = ({ type, id }: RecordNode): RecordRef => ({ type: type.name, id });
 
 function tellDirty(state: CacheState, step: Step): void {
-  if (!step.isBaseDirty) return;
+  const { cursor, dirtyNodes, dirtyQueries } = step;
+  if (dirtyNodes.length + dirtyQueries.length === 0 && cursor === state.cursor) return;
   state.hooks.onDirty?.({
-    records: step.dirtyNodes.map(refOf),
-    queries: step.dirtyQueries.map(({ key }) => key),
+    records: dirtyNodes.map(refOf),
+    queries: dirtyQueries.map(({ key }) => key),
     cursor: state.cursor,
   });
 }
@@ -104,7 +105,7 @@ function end(state: CacheState): void {
   const listeners = collect(state, step, watched);
   // What exists only here the service cannot know yet.
   const unknown = step.unknown.filter((node) => viewOf(node)?.version !== 0).map(refOf);
-  state.step = newStep();
+  state.step = newStep(state.cursor);
   try {
     notify(state, listeners);
   } finally {
