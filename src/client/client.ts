@@ -106,11 +106,7 @@ export function createClient<Source extends AnyRegistry = AnyRegistry>(
     invalidate: cache.invalidate,
     status: status as Store<SyncStatus>,
     onEvent: events.on,
-    request: async (path: string, request?: TransportRequest) => {
-      const reply = await transport.json(path, request);
-      if (reply.isOk) return reply.body;
-      throw toError(reply.problem);
-    },
+    request: transport.json,
     synced: () =>
       status.until(
         ({ connection, pendingCount, cursor, head }) =>

@@ -1,6 +1,6 @@
 import type { ClientRecord, TypedRecord } from "./record.ts";
 import type { ClientRules, Draft, Mutation } from "./rules.ts";
-import type { ClientProblem, JsonReply, Transport } from "./transport.ts";
+import type { ClientError, ClientProblem, Transport } from "./transport.ts";
 import { isFields, toRecords, toWireNames } from "./wire.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -90,7 +90,7 @@ function toWireChange({ operation, type, id, data, expectedVersion }: ClientChan
   };
 }
 
-function post(transport: Transport, { id, request }: QueuedMutation): Promise<JsonReply> {
+function post(transport: Transport, { id, request }: QueuedMutation): Promise<Fields> {
   const mutation_id = id;
   if (request.kind === "commit")
     return transport.json("commit", { body: { ...toWireChange(request.change), mutation_id } });
@@ -202,23 +202,26 @@ export async function sendMutations(
   if (first === undefined) return { kind: "ended", ends: [] };
   const mutation_id = groupId(first.group);
   const isAlone = mutation_id === null;
-  const reply = await (isAlone
+  const sent = isAlone
     ? post(transport, first)
     : transport.json("batch", {
         body: {
           changes: group.flatMap(({ request }) => changesOf(request)).map(toWireChange),
           mutation_id,
         },
-      }));
-  if (reply.isOk) {
-    if (!isAlone) return { kind: "ended", ends: divide(reply.body, group) };
-    const settlement = toSettlement(reply.body, first.request);
-    return { kind: "ended", ends: [{ mutation: first, settlement }] };
+      });
+  let body: Fields;
+  try {
+    body = await sent;
+  } catch (error) {
+    const { problem } = error as ClientError;
+    const isLater = problem.retry !== "never" || problem.status === 401 || problem.status === 426;
+    if (isLater) return { kind: "later", problem };
+    return { kind: "ended", ends: refusedOf(problem, group) };
   }
-  const { problem } = reply;
-  const isLater = problem.retry !== "never" || problem.status === 401 || problem.status === 426;
-  if (isLater) return { kind: "later", problem };
-  return { kind: "ended", ends: refusedOf(problem, group) };
+  if (!isAlone) return { kind: "ended", ends: divide(body, group) };
+  const settlement = toSettlement(body, first.request);
+  return { kind: "ended", ends: [{ mutation: first, settlement }] };
 }
 
 export function isQueuedMutation(value: unknown): value is QueuedMutation {

@@ -3,8 +3,8 @@ import type { Clock } from "../base/clock.ts";
 import type { Cache } from "./cache.ts";
 import type { QueryKey } from "./query-key.ts";
 import type { RecordRef } from "./record.ts";
-import { problemOf, toError } from "./transport.ts";
-import type { ClientProblem, JsonReply, Transport } from "./transport.ts";
+import { problemIn, problemOf, reasonOf, toError } from "./transport.ts";
+import type { ClientProblem, Transport } from "./transport.ts";
 import { toAnswer, toRecord, toWireNames } from "./wire.ts";
 
 /** How often a read is asked again before its reader is told. */
@@ -34,7 +34,7 @@ interface Ask {
   /** Equal names share one request. */
   readonly name: string;
   readonly begin?: () => void;
-  readonly send: () => Promise<JsonReply>;
+  readonly send: () => ReturnType<Transport["json"]>;
   readonly apply: (body: Readonly<Record<string, unknown>>) => void;
   readonly fail: (problem: ClientProblem) => void;
 }
@@ -47,31 +47,27 @@ function createAsker({ clock, random }: RequestsOptions) {
   let isOpen = false;
   let opened = Promise.withResolvers<void>();
 
-  const take = (reply: JsonReply, { apply }: Ask): ClientProblem | null => {
-    if (!reply.isOk) return reply.problem;
-    try {
-      apply(reply.body);
-      return null;
-    } catch (error) {
-      return problemOf("unreadable", String(error), "never");
-    }
-  };
   const attempt = async (one: Ask): Promise<void> => {
     for (let count = 1; ; count += 1) {
       await opened.promise;
       const mine = era;
-      const reply = await one.send();
-      if (mine !== era) continue;
-      // An answer may turn out too old while it is taken, and is then asked for again at once.
-      if (reply.isOk) underWay.delete(one.name);
-      const problem = take(reply, one);
-      if (problem === null) return;
-      if (problem.retry === "never" || count >= attemptsMax) {
+      try {
+        const body = await one.send();
+        if (mine !== era) continue;
+        // An answer may turn out too old while it is taken, and is then asked for again at once.
         underWay.delete(one.name);
-        one.fail(problem);
-        throw toError(problem);
+        one.apply(body);
+        return;
+      } catch (error) {
+        if (mine !== era) continue;
+        const problem = problemIn(error, problemOf("unreadable", reasonOf(error), "never"));
+        if (problem.retry === "never" || count >= attemptsMax) {
+          underWay.delete(one.name);
+          one.fail(problem);
+          throw toError(problem);
+        }
+        await clock.sleep(Math.max(problem.retryAfterMs ?? 0, backoffMs(count - 1, random())));
       }
-      await clock.sleep(Math.max(problem.retryAfterMs ?? 0, backoffMs(count - 1, random())));
     }
   };
   const ask = (one: Ask): Promise<void> => {

@@ -1,6 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { createFrameReader } from "./frames.ts";
-import { problemOf, reasonOf } from "./transport.ts";
+import { problemIn, problemOf, reasonOf } from "./transport.ts";
 import type { ClientProblem, Transport } from "./transport.ts";
 import { createDecoder } from "./wire.ts";
 import type { StreamFrame } from "./wire.ts";
@@ -23,11 +23,8 @@ export interface StreamOptions {
 const EVENTS_MSGPACK = "application/vnd.syncline.events+msgpack";
 
 /** "unreadable": the bytes are not what they should be, and to resume here again may not help. */
-function faultOf(
-  error: unknown,
-  code: "unreachable" | "unreadable" = "unreachable",
-): ClientProblem {
-  return problemOf(code, `The stream was lost: ${reasonOf(error)}`);
+function faultOf(error: unknown, code: "unreachable" | "unreadable"): ClientProblem {
+  return problemIn(error, problemOf(code, `The stream was lost: ${reasonOf(error)}`));
 }
 
 /** Bytes to frames. `hello` says how those after it are to be read. */
@@ -70,14 +67,13 @@ export async function followStream(
   const { cutter, push } = createReader(options);
   const from = after === null ? {} : { after, history_id: historyId ?? undefined };
   try {
-    const reply = await transport.send("events", {
+    const { body } = await transport.send("events", {
       query: { records: 1, ...from },
       accept: EVENTS_MSGPACK,
       signal: request.signal,
     });
-    if (!reply.isOk) return reply.problem;
-    const reader = reply.response.body?.getReader();
-    if (reader === undefined) throw new Error("no body");
+    if (body === null) throw new Error("no body");
+    const reader = body.getReader();
     const cancel = (): void => void reader.cancel().catch(() => {});
     request.signal.addEventListener("abort", cancel);
     if (request.signal.aborted) cancel();
@@ -93,7 +89,7 @@ export async function followStream(
       }
     }
   } catch (error) {
-    return faultOf(error);
+    return faultOf(error, "unreachable");
   } finally {
     unwatch();
     request.abort();

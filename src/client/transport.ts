@@ -22,24 +22,24 @@ export function toError(problem: ClientProblem): ClientError {
   return Object.assign(new Error(problem.detail), { name: "ClientError", problem });
 }
 
-export type Reply =
-  | { readonly isOk: true; readonly response: Response }
-  | { readonly isOk: false; readonly problem: ClientProblem };
+/** What a rejection carries, else `otherwise`. */
+export function problemIn(error: unknown, otherwise: ClientProblem): ClientProblem {
+  return (Object(error) as Partial<ClientError>).problem ?? otherwise;
+}
 
 /** A token, or where to get one; asked again when the service refuses it. */
 export type TokenSource = string | (() => string | Promise<string>);
 
+/** One request below the library's path. Fails with a `ClientError`; a refused token is renewed once. */
 export interface Transport {
-  /** One request below the library's path. Never throws; a refused token is renewed once. */
-  send(path: string, request?: TransportRequest): Promise<Reply>;
+  readonly send: (path: string, request?: TransportRequest) => Promise<Response>;
   /** The same, read as JSON. */
-  json(path: string, request?: TransportRequest): Promise<JsonReply>;
+  readonly json: (
+    path: string,
+    request?: TransportRequest,
+  ) => Promise<Readonly<Record<string, unknown>>>;
   setToken(token: TokenSource): void;
 }
-
-export type JsonReply =
-  | { readonly isOk: true; readonly body: Readonly<Record<string, unknown>> }
-  | { readonly isOk: false; readonly problem: ClientProblem };
 
 export interface TransportRequest {
   readonly body?: unknown;
@@ -69,9 +69,6 @@ export function problemOf(
 ): ClientProblem {
   return { code, status: 0, detail, retry };
 }
-
-const unreachable = (error: unknown): ClientProblem =>
-  problemOf("unreachable", `The service cannot be reached (${reasonOf(error)}).`);
 
 async function toProblem(response: Response): Promise<ClientProblem> {
   const { status } = response;
@@ -119,31 +116,32 @@ export function createTransport(options: TransportOptions): Transport {
     });
   };
 
-  const send = async (path: string, request: TransportRequest = {}): Promise<Reply> => {
-    try {
-      let response = await attempt(path, request);
-      if (response.status === 401 && typeof token !== "string") {
-        known = null;
-        void response.body?.cancel();
-        response = await attempt(path, request);
-      }
-      if (response.ok) return { isOk: true, response };
-      return { isOk: false, problem: await toProblem(response) };
-    } catch (error) {
-      return { isOk: false, problem: unreachable(error) };
-    }
+  const renewed = async (path: string, request: TransportRequest): Promise<Response> => {
+    const response = await attempt(path, request);
+    if (response.status !== 401 || typeof token === "string") return response;
+    known = null;
+    void response.body?.cancel();
+    return attempt(path, request);
+  };
+
+  const send: Transport["send"] = async (path, request = {}) => {
+    const response = await renewed(path, request).catch((error: unknown) => {
+      const detail = `The service cannot be reached (${reasonOf(error)}).`;
+      throw toError(problemOf("unreachable", detail));
+    });
+    if (response.ok) return response;
+    throw toError(await toProblem(response));
   };
 
   return {
     send,
     json: async (path, request) => {
-      const reply = await send(path, request);
-      if (!reply.isOk) return reply;
-      const body: unknown = await reply.response.json().catch(reasonOf);
-      if (isFields(body)) return { isOk: true, body };
+      const response = await send(path, request);
+      const body: unknown = await response.json().catch(reasonOf);
+      if (isFields(body)) return body;
       // Cut in the middle, perhaps: nobody knows whether it happened, so it is asked again.
       const detail = `The answer is not what this version expects (${String(body)}).`;
-      return { isOk: false, problem: problemOf("unreadable", detail) };
+      throw toError(problemOf("unreadable", detail));
     },
     setToken: (next) => {
       token = next;
