@@ -89,6 +89,8 @@ export async function openFor(
   const id = (c.req.param("library") ?? "").toLowerCase();
   requireGrant(c.get("capability"), { library: id, ...need });
   const library = await service.catalog.open(id);
+  // Another node may have merged it since the token was read.
+  if (library.state.id !== id) c.set("capability", widen(c.get("capability"), service.catalog));
   await library.leadership.refresh();
   const wanted = c.req.query("min_sequence");
   if (wanted !== undefined) await library.reached(readInteger(wanted, "min_sequence"));

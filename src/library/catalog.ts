@@ -2,7 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import { createId } from "../base/id.ts";
 import { readState } from "../lease/lease.ts";
 import type { LeaseOptions, LibraryState } from "../lease/lease.ts";
-import { SyncError } from "../protocol/errors.ts";
+import { SyncError, isSyncError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Registry } from "../resource/registry.ts";
 import type { Database } from "../store/database.ts";
@@ -11,7 +11,7 @@ import type { OpenUpstream } from "../stream/relay.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { openLibrary } from "./library.ts";
 import type { Library } from "./library.ts";
-import { addListing, findListing, readListings, readMerged } from "./listing.ts";
+import { addListing, findListing, findMerged, readListings, readMerged } from "./listing.ts";
 import type { LibraryListing } from "./listing.ts";
 import { createSummaries } from "./summary.ts";
 import type { LibrarySummary, Summaries } from "./summary.ts";
@@ -59,13 +59,13 @@ export interface CatalogOptions {
   readonly dropDatabase: (name: string) => Promise<void>;
 }
 
-/** How often a node learns which libraries another node deleted. */
+/** How often a node learns which libraries another node deleted or merged. */
 const LOOK_EVERY_MS = 1_000;
 
-/** Leaves libraries that are no more, deleted here or on another node. */
+/** Leaves libraries that are no more, deleted or merged here or on another node. */
 function createDeparture(
   { clock, telemetry }: OpenCatalogOptions,
-  { database, pool }: { readonly database: Database; readonly pool: Pool },
+  { database, pool, names }: Ground & { readonly names: Names },
 ) {
   const leave = async (id: string, name: string): Promise<void> => {
     const opened = await pool.get(id);
@@ -74,22 +74,42 @@ function createDeparture(
   };
   const look = async (): Promise<void> => {
     if (pool.ids.length === 0) return;
-    const sql = `SELECT id, name FROM libraries
-      WHERE state = 'deleted' AND id IN (SELECT value FROM json_each(?))`;
+    const sql = `SELECT id, name, CASE state WHEN 'merged' THEN merged_into END FROM libraries
+      WHERE state <> 'active' AND id IN (SELECT value FROM json_each(?))`;
     const [rows = []] = await database.read([{ sql, args: [JSON.stringify(pool.ids)] }]);
-    for (const [id, name] of rows as [string, string][]) await leave(id, name);
+    for (const [id, name, into] of rows as [string, string, string | null][]) {
+      if (into === null) await leave(id, name);
+      else {
+        names.learn(id, into);
+        // Whoever listens comes back, and to the library it went into.
+        await pool.close(id);
+      }
+    }
   };
   const stop = clock.every(LOOK_EVERY_MS, () => {
     look().catch((error: unknown) =>
-      telemetry.log("error", "Deleted libraries could not be left.", { error }),
+      telemetry.log("error", "Libraries that are no more could not be left.", { error }),
     );
   });
   return { leave, stop };
 }
 
+/** What the parts of a catalog share. */
+interface Ground {
+  readonly database: Database;
+  readonly pool: Pool;
+}
+
+type Names = Awaited<ReturnType<typeof openNames>>;
+
 /** The ids that libraries had before they were merged, beside the library each of them means now. */
 async function openNames(database: Database) {
   const merged = await readMerged(database);
+  const learn = (id: string, into: string): void => {
+    // A library that comes back under its first name is that one again.
+    merged.delete(into);
+    merged.set(id, into);
+  };
   const resolve = (id: string): string => {
     const into = merged.get(id);
     return into === undefined ? id : resolve(into);
@@ -97,17 +117,22 @@ async function openNames(database: Database) {
   const rename = async (id: string, into: string): Promise<void> => {
     const sql = "UPDATE libraries SET state = 'merged', merged_into = ? WHERE id = ?";
     await database.write([{ sql, args: [into, id] }]);
-    // A library that comes back under its first name is that one again.
-    merged.delete(into);
-    merged.set(id, into);
+    learn(id, into);
   };
-  return { resolve, rename };
+  /** Asks the catalog whether another node merged a library. Resolves to whether that is news. */
+  const ask = async (id: string): Promise<boolean> => {
+    const into = await findMerged(database, id);
+    if (into === null || merged.get(id) === into) return false;
+    learn(id, into);
+    return true;
+  };
+  return { resolve, rename, learn, ask };
 }
 
 /** Opens libraries into the pool; who asks for one that is being opened waits for the same. */
 function createOpening(
   options: OpenCatalogOptions,
-  { database, pool }: { readonly database: Database; readonly pool: Pool },
+  { database, pool, names }: Ground & { readonly names: Names },
 ) {
   const pending = new Map<string, Promise<Library>>();
   const start = async (identity: LibraryListing): Promise<Library> => {
@@ -120,7 +145,7 @@ function createOpening(
     const database = options.openDatabase(identity.id);
     return pool.add(identity.id, openLibrary({ ...options, database, identity }));
   };
-  const open = (id: string): Promise<Library> => {
+  const openNow = (id: string): Promise<Library> => {
     const opened = pool.get(id);
     if (opened !== undefined) return opened;
     const opening =
@@ -130,6 +155,13 @@ function createOpening(
         .finally(() => pending.delete(id));
     pending.set(id, opening);
     return opening;
+  };
+  const open = (asked: string): Promise<Library> => {
+    const id = names.resolve(asked);
+    return openNow(id).catch(async (error: unknown) => {
+      if (isSyncError(error, "not_found") && (await names.ask(id))) return open(asked);
+      throw error;
+    });
   };
   return open;
 }
@@ -183,8 +215,8 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
   const pool = createPool({ ...options, onClosed: ({ state }) => summaries.tell([state]) });
   const stopTelling = summaries.watch(pool);
   const names = await openNames(database);
-  const open = createOpening(options, { database, pool });
-  const departure = createDeparture(options, { database, pool });
+  const open = createOpening(options, { database, pool, names });
+  const departure = createDeparture(options, { database, pool, names });
 
   return {
     database,
@@ -195,7 +227,7 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
       return open(listing.id);
     },
     list: createList(options, { database, pool, summaries, open }),
-    open: (asked) => open(names.resolve(asked)),
+    open,
     remove: async (id) => {
       const { name } = await findListing(database, id);
       const sql = "UPDATE libraries SET state = 'deleted' WHERE id = ?";

@@ -70,6 +70,13 @@ export async function readListings(
   return rows.map(toListing);
 }
 
+/** The library that another went into; null when it went into none. */
+export async function findMerged(database: Database, id: string): Promise<string | null> {
+  const sql = "SELECT merged_into FROM libraries WHERE state = 'merged' AND id = ?";
+  const [[row] = []] = await database.read([{ sql, args: [id] }]);
+  return (row?.[0] as string | undefined) ?? null;
+}
+
 /** Reads which libraries were merged, each with the one it went into. */
 export async function readMerged(database: Database): Promise<Map<string, string>> {
   const sql = "SELECT id, merged_into FROM libraries WHERE state = 'merged'";

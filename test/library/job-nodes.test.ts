@@ -3,9 +3,11 @@
  * goes on with it. Two nodes of one service share the phone's folder; the leader is the other service.
  */
 import { expect, test } from "bun:test";
+import { createId } from "../../src/base/id.ts";
+import { readFrames } from "../support/events.ts";
 import { createPair, setupRequest, tokensKept } from "../support/pair.ts";
 import type { Pair } from "../support/pair.ts";
-import { createWorld } from "../support/world.ts";
+import { createWorld, tokenFor } from "../support/world.ts";
 import type { World } from "../support/world.ts";
 
 const names = async (world: World, at: string): Promise<string[]> => {
@@ -127,6 +129,35 @@ test("a merge whose node let its lease go takes it again when nobody else has it
   gate.open();
   await phone.service.setup.settled();
   expect((await phone.send("GET", job)).body).toMatchObject({ status: "complete", progress: 1 });
+});
+
+test("a node learns that another merged a library: old ids, tokens and streams reach the shared one", async () => {
+  await using pair = await createPair();
+  const { leader, phone } = pair;
+  await phone.insertAlbum("a");
+  await leader.insertAlbum("b");
+  const { id } = phone.library.state;
+  await using second = await secondNode(pair);
+  await using third = await secondNode(pair);
+  // One has it open and a listener, the other has never heard of it.
+  const token = await tokenFor([{ library: id, role: "reader" }]);
+  const headers = { authorization: `Bearer ${token}` };
+  const listening = await second.app.request(`${phone.at}/events?encoding=json`, { headers });
+  await begin(pair, "CreateShared", "phone");
+  await phone.service.setup.settled();
+  const ends: (string | null)[] = [];
+  for await (const { event } of readFrames(listening)) ends.push(event);
+  expect(ends.at(-1)).toBe("goodbye");
+  const { id: shared } = (await phone.send("GET", phone.at)).body;
+  expect(shared).not.toBe(id);
+  for (const node of [second, third]) {
+    const read = await node.app.request(`${phone.at}/log`, { headers });
+    const { entries } = (await read.json()) as { entries?: unknown[] };
+    expect([read.status, entries?.length]).toEqual([200, 2]);
+    expect((await node.send("GET", phone.at)).body.id).toBe(shared);
+    expect(await names(node, phone.at)).toEqual(["a", "b"]);
+  }
+  expect((await third.send("GET", `/v1/libraries/${createId()}`)).status).toBe(404);
 });
 
 for (const [type, chief, pattern] of [
