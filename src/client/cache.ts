@@ -82,7 +82,7 @@ function newState({ rules, limits }: CacheOptions, hooks: CacheHooks): CacheStat
     depth: 0,
     order: 0,
     step: newStep(-1),
-    evictAbove: bounds.records,
+    evictAbove: 1,
     hits: 0,
     misses: 0,
     evictions: 0,

@@ -48,9 +48,10 @@ function evict(state: CacheState, node: RecordNode): void {
   state.step.dirtyNodes.push(node);
 }
 
-function isRoomy(state: CacheState): boolean {
+/** How much of its bounds a cache takes; above 1 it is beyond one. */
+export function fullness(state: CacheState): number {
   const { records, bytes } = state.limits;
-  return state.recordCount <= records * AFTER && bytesIn(state) <= bytes * AFTER;
+  return Math.max(state.recordCount / records, bytesIn(state) / bytes);
 }
 
 function evictFree(state: CacheState): void {
@@ -60,7 +61,7 @@ function evictFree(state: CacheState): void {
     for (const node of nodes.values()) if (!isHeld(node) && !kept.has(node)) free.push(node);
   }
   for (const node of free.sort(byUse)) {
-    if (isRoomy(state)) return;
+    if (fullness(state) <= AFTER) return;
     evict(state, node);
   }
 }
@@ -70,14 +71,13 @@ function evictFree(state: CacheState): void {
  * subscribers and what only they hold. What has subscribers always stays (X-23).
  */
 export function evictRecords(state: CacheState): void {
-  const { records, bytes } = state.limits;
-  if (state.recordCount <= state.evictAbove && bytesIn(state) <= bytes) return;
+  if (fullness(state) <= state.evictAbove) return;
   evictFree(state);
   const idle = idleQueries(state);
-  while (!isRoomy(state) && idle.length > 0) {
+  while (fullness(state) > AFTER && idle.length > 0) {
     // A tenth at a time, because each round looks at every record.
     drop(state, idle.splice(0, Math.ceil(idle.length / 10)));
     evictFree(state);
   }
-  state.evictAbove = Math.max(records, Math.ceil(state.recordCount / AFTER));
+  state.evictAbove = Math.max(1, fullness(state) / AFTER);
 }

@@ -172,7 +172,7 @@ export interface CacheState {
   depth: number;
   order: number;
   step: Step;
-  /** Above this an eviction is tried; more than the limit when all that is left is in use. */
+  /** At this fullness an eviction is tried; more than 1 when all that is left is in use. */
   evictAbove: number;
   hits: number;
   misses: number;

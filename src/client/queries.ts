@@ -146,8 +146,9 @@ function catchUp(state: CacheState, query: QueryNode, overtaken: ReadonlySet<Rec
     if (type.forgottenAt > sequence) markStale(state, query, type.forgottenAt);
   }
   for (const name of plainTypesOf(query)) {
-    const changedAt = Math.max(typeOf(state, name).changedAt, typeOf(state, name).forgottenAt);
-    if (changedAt > sequence) markStale(state, query, changedAt);
+    const { changedAt, forgottenAt } = typeOf(state, name);
+    const needed = Math.max(changedAt, forgottenAt);
+    if (needed > sequence) markStale(state, query, needed);
   }
 }
 

@@ -1,4 +1,5 @@
 import { bytesIn, extraOf, nodeOf, typeOf, unknownSnapshot } from "./nodes.ts";
+import { fullness } from "./eviction.ts";
 import { dropIfEmpty } from "./overlay.ts";
 import { loadingSnapshot, markStale, queryOf, refresh } from "./queries.ts";
 import { snapshotOf } from "./step.ts";
@@ -66,18 +67,15 @@ export function subscribeQuery(
 
 export function stats(state: CacheState): CacheStats {
   const { recordCount, queries, pending, hits, misses, evictions, limits, work } = state;
-  const bytes = bytesIn(state);
-  const isOverBounds =
-    recordCount > limits.records || queries.size > limits.queries || bytes > limits.bytes;
   return {
     records: recordCount,
     queries: queries.size,
     pending: pending.length,
-    bytes,
+    bytes: bytesIn(state),
     hits,
     misses,
     evictions,
-    isOverBounds,
+    isOverBounds: fullness(state) > 1 || queries.size > limits.queries,
     work: { ...work },
   };
 }

@@ -20,9 +20,8 @@ export interface Arrival {
  * the answer that brings it. Equal versions can differ in what was joined to them.
  */
 function isNewer(node: RecordNode, version: number, sequence: number): boolean {
-  if (node.sequence < 0) return true;
-  if (node.base === null) return version > node.version || sequence > node.sequence;
-  return version > node.version || (version === node.version && sequence > node.sequence);
+  const isLater = sequence > node.sequence && (node.base === null || version === node.version);
+  return version > node.version || isLater;
 }
 
 /** Every list of the type finds the place of a changed record, unless its answer already knew. */

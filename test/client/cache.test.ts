@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
 import { createCache } from "../../src/client/cache.ts";
 import { dump, load } from "../../src/client/stored.ts";
 import { toQueryKey } from "../../src/client/query-key.ts";
@@ -199,6 +199,26 @@ test("20,000 records shrink to 9,000 of the bound, and what is watched stays (CA
   expect(cache.stats().records).toBeGreaterThanOrEqual(9_000);
   expect(cache.record("file", "a").isKnown).toBe(true);
   expect(cache.record("file", "r0-0").isKnown).toBe(false);
+});
+
+test("large records shrink to nine tenths of the bytes; what is watched stays, and is not looked through at each step (CACHE-16)", () => {
+  const limits = { bytes: 1_000_000 };
+  const { cache } = createWorld(5, { limits });
+  const large = (id: string) => file(id, { text: "x".repeat(5_000) });
+  const put = (id: string) => cache.putRecords([{ type: "file", record: large(id) }], 5);
+  for (let n = 0; n < 300; n += 1) put(`r${n}`);
+  expect(cache.stats().bytes).toBeLessThanOrEqual(limits.bytes);
+  expect(cache.stats().bytes).toBeGreaterThan(limits.bytes * 0.8);
+  const shown = Array.from({ length: 300 }, (_, index) => large(`s${index}`));
+  const key = toQueryKey("search", {});
+  watch(cache, key);
+  cache.putAnswer(key, answer(shown, 5), 0);
+  expect(cache.stats()).toMatchObject({ records: 300, isOverBounds: true });
+  const nodes = cache.state.types.get("file")?.nodes ?? new Map();
+  const look = spyOn(nodes, "values");
+  for (const { id } of shown)
+    cache.applyEvent(changed(cache.cursor + 1, { ...large(id), version: 2 }));
+  expect(look).toHaveBeenCalledTimes(0);
 });
 
 test("beyond 100 queries the least used without subscribers go (CACHE-14)", () => {
