@@ -4,6 +4,8 @@ export interface BoundedMap<Key, Value> {
   set(key: Key, value: Value): void;
   delete(key: Key): void;
   clear(): void;
+  /** Those it holds, the one used longest ago first. */
+  values(): Iterable<Value>;
   readonly size: number;
 }
 
@@ -30,6 +32,7 @@ export function createBoundedMap<Key, Value>(limit: number): BoundedMap<Key, Val
     },
     delete: (key) => void values.delete(key),
     clear: () => values.clear(),
+    values: () => values.values(),
     get size() {
       return values.size;
     },

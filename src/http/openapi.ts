@@ -13,6 +13,7 @@ import {
 import { errorTable } from "../protocol/errors.ts";
 import {
   confirmSchema,
+  decideSchema,
   deviceSchema,
   followSchema,
   handOverSchema,
@@ -97,6 +98,8 @@ const summaries: Readonly<Record<string, string>> = {
   "post /v1/pairing/join": "Name a device and its key with a code, and get a challenge",
   "post /v1/pairing/confirm": "Send the signed challenge, and get a token",
   "get /v1/sync-setup/discover": "See the libraries of this or another service",
+  "get /v1/pairing/requests": "List devices that wait for an owner",
+  "post /v1/pairing/requests/{request}": "Let a device in that waits, or send it away",
   "post /v1/sync-setup": "Register two devices with each other, or merge libraries",
   "post /v1/libraries/{library}/merge": "Take records of another library, for its merge",
   "post /v1/libraries/{library}/hand-over":
@@ -119,6 +122,7 @@ const bodies: Readonly<Record<string, GenericSchema>> = {
   "post /v1/pairing/codes": pairSchema,
   "post /v1/pairing/join": joinSchema,
   "post /v1/pairing/confirm": confirmSchema,
+  "post /v1/pairing/requests/{request}": decideSchema,
   "post /v1/sync-setup": setupSchema,
   "post /v1/libraries/{library}/merge": mergeSchema,
   "post /v1/libraries/{library}/hand-over": handOverSchema,

@@ -3,11 +3,14 @@
  * proves that it holds the key it names.
  *
  *   owner ──codes──▶ code (5 minutes, one use) ──join──▶ challenge ──signed by the device──confirm──▶ token
+ *                                                                                         │   ▲
+ *                                       with `needs_approval`, within the five minutes:   └─ owner looks and lets it in
  *
  * Codes and challenges live in this process: the node that made a code must see its join.
  */
 import { createBoundedMap } from "../base/bounded-map.ts";
 import type { Clock } from "../base/clock.ts";
+import { createId } from "../base/id.ts";
 import type { Grant } from "../auth/capability.ts";
 import { SyncError } from "../protocol/errors.ts";
 
@@ -19,15 +22,32 @@ export interface PairingDevice {
 }
 
 export interface Pairing {
-  /** Makes a code for whoever is to get these grants. */
-  createCode(grants: readonly Grant[]): { readonly code: string; readonly expiresIn: number };
+  /** Makes a code for whoever is to get these grants; an owner may want to see who that is (SEC-06). */
+  createCode(
+    grants: readonly Grant[],
+    needsApproval: boolean,
+  ): { readonly code: string; readonly expiresIn: number };
   /** Uses a code up. @throws rate_limited, unauthorized, invalid_body */
   join(code: string, device: PairingDevice): Promise<{ readonly challenge: string }>;
-  /** The device and what it was invited to, when it signed the challenge. @throws unauthorized */
-  confirm(
-    deviceId: string,
-    signature: string,
-  ): Promise<{ readonly device: PairingDevice; readonly grants: readonly Grant[] }>;
+  /**
+   * The device and what it was invited to, when it signed the challenge; null while it waits for an
+   * owner, and may ask again. @throws unauthorized
+   */
+  confirm(deviceId: string, signature: string): Promise<Paired | null>;
+  /** Devices that have proven who they are and wait for an owner. */
+  waiting(): readonly WaitingDevice[];
+  /** Lets a device in that waits, or sends it away. @throws not_found */
+  decide(requestId: string, isLetIn: boolean): void;
+}
+
+export interface Paired {
+  readonly device: PairingDevice;
+  readonly grants: readonly Grant[];
+}
+
+export interface WaitingDevice extends Paired {
+  readonly requestId: string;
+  readonly expiresIn: number;
 }
 
 const CODE_SECONDS = 300;
@@ -65,25 +85,37 @@ function refuse(detail: string): SyncError {
   return new SyncError("unauthorized", { reason: "pairing" }, { detail });
 }
 
-interface Challenge {
-  readonly device: PairingDevice;
-  readonly key: CryptoKey;
-  readonly challenge: string;
+interface Invitation {
   readonly grants: readonly Grant[];
+  readonly needsApproval: boolean;
   readonly deadlineMs: number;
 }
 
-export function createPairing(options: { readonly clock: Clock }): Pairing {
-  const { clock } = options;
-  const codes = createBoundedMap<
-    string,
-    { readonly grants: readonly Grant[]; readonly deadlineMs: number }
-  >(OPEN_MAX);
-  const challenges = createBoundedMap<string, Challenge>(OPEN_MAX);
-  let attempts: number[] = [];
+interface Challenge extends Paired, Invitation {
+  /** One join: an owner lets in this one, not whoever joins under the same name later. */
+  readonly requestId: string;
+  readonly key: CryptoKey;
+  readonly challenge: string;
+  readonly isProven: boolean;
+  readonly isApproved: boolean;
+}
 
-  /** Guessing is what a short code must be kept from, so every join counts, whoever asks. */
-  const countAttempt = (): void => {
+const NO_CHALLENGE = "There is no challenge for this device; join with a code first.";
+
+/** True when the device's key signed the challenge. */
+async function isSigned({ key, challenge }: Challenge, signature: Uint8Array<ArrayBuffer>) {
+  // Some sign the bytes, some the text they were given; both prove the same.
+  for (const text of [toBytes(challenge), new TextEncoder().encode(challenge)]) {
+    if (text === null) continue;
+    if (await crypto.subtle.verify({ name: "Ed25519" }, key, signature, text)) return true;
+  }
+  return false;
+}
+
+/** Guessing is what a short code must be kept from, so every join counts, whoever asks. */
+function createAttempts(clock: Clock): () => void {
+  let attempts: number[] = [];
+  return () => {
     const now = clock.monotonic();
     attempts = attempts.filter((at) => now - at < ATTEMPTS_MS);
     const [first = now] = attempts;
@@ -94,43 +126,72 @@ export function createPairing(options: { readonly clock: Clock }): Pairing {
     }
     attempts.push(now);
   };
+}
+
+export function createPairing({ clock }: { readonly clock: Clock }): Pairing {
+  const codes = createBoundedMap<string, Invitation>(OPEN_MAX);
+  const challenges = createBoundedMap<string, Challenge>(OPEN_MAX);
+  const countAttempt = createAttempts(clock);
+  const isOpen = ({ deadlineMs }: Invitation): boolean => clock.monotonic() < deadlineMs;
+  const findWaiting = (): Challenge[] =>
+    [...challenges.values()].filter((one) => one.isProven && !one.isApproved && isOpen(one));
 
   return {
-    createCode: (grants) => {
+    createCode: (grants, needsApproval) => {
       const random = crypto.getRandomValues(new Uint8Array(8));
       const code = Array.from(random, (byte) => ALPHABET[byte % ALPHABET.length]).join("");
-      codes.set(code, { grants, deadlineMs: clock.monotonic() + CODE_SECONDS * 1_000 });
+      const deadlineMs = clock.monotonic() + CODE_SECONDS * 1_000;
+      codes.set(code, { grants, needsApproval, deadlineMs });
       return { code, expiresIn: CODE_SECONDS };
     },
     join: async (code, device) => {
       countAttempt();
       const invited = codes.get(code.toUpperCase());
-      if (invited === undefined || invited.deadlineMs <= clock.monotonic()) {
+      if (invited === undefined || !isOpen(invited)) {
         throw refuse("The code is unknown, used or older than five minutes; ask for another.");
       }
       const key = await importKey(device.publicKey);
       codes.delete(code.toUpperCase());
       const challenge = btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))));
-      const { grants, deadlineMs } = invited;
-      challenges.set(device.id, { device, key, challenge, grants, deadlineMs });
+      const state = { requestId: createId(), isProven: false, isApproved: false };
+      challenges.set(device.id, { ...invited, ...state, device, key, challenge });
       return { challenge };
     },
     confirm: async (deviceId, signature) => {
       const open = challenges.get(deviceId);
-      challenges.delete(deviceId);
+      // There is one try; who has proven itself may ask again while it waits.
+      if (open?.isProven !== true) challenges.delete(deviceId);
       const bytes = toBytes(signature);
-      if (open === undefined || bytes === null || open.deadlineMs <= clock.monotonic()) {
-        throw refuse("There is no challenge for this device; join with a code first.");
+      if (open === undefined || bytes === null || !isOpen(open)) throw refuse(NO_CHALLENGE);
+      if (!(await isSigned(open, bytes))) {
+        throw refuse("The signature is not that of the device's key over the challenge.");
       }
-      // Some sign the bytes, some the text they were given; both prove the same.
-      const texts = [toBytes(open.challenge), new TextEncoder().encode(open.challenge)];
-      for (const text of texts) {
-        if (text === null) continue;
-        if (await crypto.subtle.verify({ name: "Ed25519" }, open.key, bytes, text)) {
-          return { device: open.device, grants: open.grants };
-        }
+      // Meanwhile an owner may have decided, or the device have joined anew.
+      const now =
+        challenges.get(deviceId) ?? (open.isProven ? undefined : { ...open, isProven: true });
+      if (now?.requestId !== open.requestId) throw refuse(NO_CHALLENGE);
+      if (now.needsApproval && !now.isApproved) {
+        challenges.set(deviceId, now);
+        return null;
       }
-      throw refuse("The signature is not that of the device's key over the challenge.");
+      challenges.delete(deviceId);
+      return { device: now.device, grants: now.grants };
+    },
+    waiting: () =>
+      findWaiting().map(({ requestId, device, grants, deadlineMs }) => ({
+        requestId,
+        device,
+        grants,
+        expiresIn: Math.ceil((deadlineMs - clock.monotonic()) / 1_000),
+      })),
+    decide: (requestId, isLetIn) => {
+      const found = findWaiting().find((one) => one.requestId === requestId);
+      if (found === undefined) {
+        const detail = "No device waits under this id: it came too late, or has been decided on.";
+        throw new SyncError("not_found", { what: `pairing request ${requestId}` }, { detail });
+      }
+      if (isLetIn) challenges.set(found.device.id, { ...found, isApproved: true });
+      else challenges.delete(found.device.id);
     },
   };
 }

@@ -1,24 +1,8 @@
 import { expect, test } from "bun:test";
 import { createId } from "../../src/base/id.ts";
+import { createKey } from "../support/key.ts";
 import { createPair, recordsOf } from "../support/pair.ts";
 import { createWorld } from "../support/world.ts";
-
-const encode = (bytes: ArrayBuffer | Uint8Array) =>
-  Buffer.from(bytes as Uint8Array).toString("base64");
-
-async function createKey() {
-  const pair = (await crypto.subtle.generateKey("Ed25519", true, [
-    "sign",
-    "verify",
-  ])) as CryptoKeyPair;
-  return {
-    publicKey: encode(await crypto.subtle.exportKey("raw", pair.publicKey)),
-    sign: async (challenge: string) =>
-      encode(
-        await crypto.subtle.sign("Ed25519", pair.privateKey, Buffer.from(challenge, "base64")),
-      ),
-  };
-}
 
 test("DEV-05: a code and the device's signature give a token for what it was invited to", async () => {
   await using world = await createWorld();

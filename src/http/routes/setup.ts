@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { allows, requireGrant, SERVICE_WIDE } from "../../auth/capability.ts";
-import type { Role } from "../../auth/capability.ts";
+import type { Grant, Role } from "../../auth/capability.ts";
 import { renameKeys, toSnakeCase } from "../../base/case.ts";
 import type { SnapshotLine } from "../../follower/upstream.ts";
 import { registerDevice } from "../../library/device.ts";
@@ -10,9 +10,11 @@ import type { Job } from "../../library/job.ts";
 import { assertLeading } from "../../library/leadership.ts";
 import { mergeLines } from "../../library/merge.ts";
 import { createPairing } from "../../library/pairing.ts";
+import type { Pairing } from "../../library/pairing.ts";
 import { SyncError } from "../../protocol/errors.ts";
 import {
   confirmSchema,
+  decideSchema,
   handOverSchema,
   joinSchema,
   mergeSchema,
@@ -42,6 +44,39 @@ function remoteToken(c: AppContext, named?: string): string {
   );
 }
 
+/** Devices that have proven themselves, for an owner to let in. */
+function approvalRoutes(service: Service, pairing: Pairing): Hono<AppEnv> {
+  const small = bodyLimits(service);
+  return new Hono<AppEnv>()
+    .get("/v1/pairing/requests", async (c) => {
+      const capability = await authenticate(c, service);
+      const isOwner = ({ library }: Grant) => allows(capability, { library, role: "owner" });
+      const requests = pairing
+        .waiting()
+        .filter(({ grants }) => grants.every(isOwner))
+        .map(({ requestId: id, device, grants, expiresIn }) => ({
+          id,
+          device: renameKeys({ ...device }, toSnakeCase),
+          grants,
+          expires_in: expiresIn,
+        }));
+      return answer(c.req.raw, { requests });
+    })
+    .post("/v1/pairing/requests/:request", async (c) => {
+      const capability = await authenticate(c, service);
+      const { approve } = parse(decideSchema, await readBody(c.req.raw, small));
+      const id = c.req.param("request").toLowerCase();
+      const asked = pairing.waiting().find(({ requestId }) => requestId === id);
+      for (const { library } of asked?.grants ?? []) {
+        requireGrant(capability, { library, role: "owner" });
+      }
+      pairing.decide(id, approve);
+      const about = { device_id: asked?.device.id, approve, by: capability.subject };
+      service.telemetry.log("info", "An owner decided on a device.", about);
+      return answer(c.req.raw, { id, approved: approve });
+    });
+}
+
 function pairingRoutes(service: Service): Hono<AppEnv> {
   const { clock, catalog, limits, mint } = service;
   const small = bodyLimits(service);
@@ -50,14 +85,14 @@ function pairingRoutes(service: Service): Hono<AppEnv> {
     .post("/v1/pairing/codes", async (c) => {
       const capability = await authenticate(c, service);
       const given = c.req.raw.body === null ? {} : await readBody(c.req.raw, small);
-      const { library_id, role } = parse(pairSchema, given);
+      const { library_id, role, needs_approval } = parse(pairSchema, given);
       const library = library_id?.toLowerCase() ?? SERVICE_WIDE;
       requireGrant(capability, { library, role: "owner" });
       if (mint === null) {
         const detail = "This service checks tokens of another issuer and cannot make any.";
         throw new SyncError("forbidden", { reason: "no_secret" }, { detail });
       }
-      const { code, expiresIn } = pairing.createCode([{ library, role }]);
+      const { code, expiresIn } = pairing.createCode([{ library, role }], needs_approval);
       return answer(c.req.raw, { code, expires_in: expiresIn });
     })
     .post("/v1/pairing/join", async (c) => {
@@ -67,7 +102,12 @@ function pairingRoutes(service: Service): Hono<AppEnv> {
     })
     .post("/v1/pairing/confirm", async (c) => {
       const { device_id, signature } = parse(confirmSchema, await readBody(c.req.raw, small));
-      const { device, grants } = await pairing.confirm(device_id, signature);
+      const paired = await pairing.confirm(device_id, signature);
+      if (paired === null) {
+        const headers = { "retry-after": "2" };
+        return answer(c.req.raw, { status: "waiting" }, { status: 202, headers });
+      }
+      const { device, grants } = paired;
       const bounds = { now: clock.now(), devicesMax: limits.devicesPerLibrary };
       for (const { library } of grants) {
         if (library === SERVICE_WIDE) continue;
@@ -81,8 +121,10 @@ function pairingRoutes(service: Service): Hono<AppEnv> {
         grants: [...grants],
         ttlSeconds: TOKEN_SECONDS,
       });
+      service.telemetry.log("info", "A device was paired.", { device_id: device.id, grants });
       return answer(c.req.raw, { token: token ?? null });
-    });
+    })
+    .route("/", approvalRoutes(service, pairing));
 }
 
 /** Discovering another service, joining a library of ours with one of its own, and how that goes. */
