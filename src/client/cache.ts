@@ -10,7 +10,7 @@ import {
 import { newStep } from "./nodes.ts";
 import { addPending, reject } from "./overlay.ts";
 import { beginFetch, failQuery } from "./queries.ts";
-import { readQuery, readRecord, stats, subscribeQuery, subscribeRecord } from "./reads.ts";
+import { readQuery, readRecord, subscribeQuery, subscribeRecord } from "./reads.ts";
 import { expire, invalidate } from "./selection.ts";
 import { run } from "./step.ts";
 import type { CacheHooks, CacheLimits, CacheState } from "./nodes.ts";
@@ -18,10 +18,15 @@ import type { QuerySelector } from "./selection.ts";
 import type { ChangeEvent, RecordRef, TypedRecord } from "./record.ts";
 import type { QueryKey } from "./query-key.ts";
 import type { ClientRules, Mutation } from "./rules.ts";
-import type { Answer, CacheStats, QuerySnapshot, Reader, RecordSnapshot } from "./snapshot.ts";
+import type { Answer, QuerySnapshot, Reader, RecordSnapshot } from "./snapshot.ts";
+
+/** What functions beside the cache need of it, which not every page loads. */
+export interface CacheHandle {
+  readonly state: CacheState;
+}
 
 /** The normalized cache of one library: synchronous, no clock, no timers, no I/O. */
-export interface Cache extends CacheHooks {
+export interface Cache extends CacheHooks, CacheHandle {
   /** The base is complete up to here; -1 before `start` or `load`. */
   readonly cursor: number;
   /** The first head; later: a reset. What was known is then shown as stale until it is answered anew. */
@@ -54,9 +59,6 @@ export interface Cache extends CacheHooks {
   subscribeRecord(type: string, id: string, listener: () => void): () => void;
   /** Subscribed queries and their records are never evicted, and asked for again when stale. */
   subscribeQuery(key: QueryKey, listener: () => void, reader?: Reader): () => void;
-  /** For `stored.ts`, which a client without a disk does not load. */
-  readonly state: CacheState;
-  stats(): CacheStats;
 }
 
 export interface CacheOptions {
@@ -131,6 +133,5 @@ export function createCache(options: CacheOptions): Cache {
     subscribeQuery: (key: QueryKey, listener: () => void, reader?: Reader) =>
       step(() => subscribeQuery(state, key, { listener, ...reader })),
     state,
-    stats: () => stats(state),
   });
 }

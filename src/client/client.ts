@@ -8,13 +8,14 @@ import type {
   SyncStatus,
   TypedClient,
 } from "./api.ts";
+import type { CacheHandle } from "./cache.ts";
 import { createEngine } from "./engine.ts";
 import type { ClientOptions, Engine } from "./engine.ts";
 import { startEngine } from "./life.ts";
 import type { ClientChange, MutationRequest } from "./mutation.ts";
 import { toQueryKey } from "./query-key.ts";
 import type { QuerySelector } from "./selection.ts";
-import type { CacheStats, QueryPolicy } from "./snapshot.ts";
+import type { QueryPolicy } from "./snapshot.ts";
 import { closed } from "./status.ts";
 import { toError } from "./transport.ts";
 import type { TokenSource, TransportRequest } from "./transport.ts";
@@ -41,7 +42,8 @@ export interface Client<Source extends AnyRegistry = AnyRegistry> extends TypedC
   readonly invalidate: (selector?: QuerySelector) => void;
   setOffline(isOffline: boolean): void;
   setToken(token: TokenSource): void;
-  stats(): CacheStats;
+  /** For `statsOf`. */
+  readonly cache: CacheHandle;
   /** Stores what is not stored yet and stops. The queue is sent when the client is opened again. */
   close(): Promise<void>;
   /** Closes, in every tab, and deletes what is on disk, the queue included. */
@@ -121,7 +123,7 @@ export function createClient<Source extends AnyRegistry = AnyRegistry>(
       status.refresh();
     },
     setToken: (token: TokenSource) => session.setToken(token),
-    stats: () => cache.stats(),
+    cache,
     close: () => stop(),
     signOut: () => {
       session.post({ kind: "signedOut" });

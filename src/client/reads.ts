@@ -1,12 +1,11 @@
-import { bytesIn, extraOf, nodeOf, typeOf, unknownSnapshot } from "./nodes.ts";
-import { fullness } from "./eviction.ts";
+import { extraOf, nodeOf, typeOf, unknownSnapshot } from "./nodes.ts";
 import { dropIfEmpty } from "./overlay.ts";
 import { loadingSnapshot, markStale, queryOf, refresh } from "./queries.ts";
 import { snapshotOf } from "./step.ts";
 import type { CacheState, Listener } from "./nodes.ts";
 import type { QueryKey } from "./query-key.ts";
 import type { RecordRef } from "./record.ts";
-import type { CacheStats, QuerySnapshot, Reader, RecordSnapshot } from "./snapshot.ts";
+import type { QuerySnapshot, Reader, RecordSnapshot } from "./snapshot.ts";
 
 export function readRecord(state: CacheState, type: string, id: string): RecordSnapshot {
   const node = state.types.get(type)?.nodes.get(id);
@@ -63,19 +62,4 @@ export function subscribeQuery(
   return listen(query, listener, () => {
     query.askers -= asks;
   });
-}
-
-export function stats(state: CacheState): CacheStats {
-  const { recordCount, queries, pending, hits, misses, evictions, limits, work } = state;
-  return {
-    records: recordCount,
-    queries: queries.size,
-    pending: pending.length,
-    bytes: bytesIn(state),
-    hits,
-    misses,
-    evictions,
-    isOverBounds: fullness(state) > 1 || queries.size > limits.queries,
-    work: { ...work },
-  };
 }

@@ -1,4 +1,5 @@
 import { expect, spyOn, test } from "bun:test";
+import { statsOf } from "../../src/client/stats.ts";
 import { createCache } from "../../src/client/cache.ts";
 import { dump, load } from "../../src/client/stored.ts";
 import { toQueryKey } from "../../src/client/query-key.ts";
@@ -104,7 +105,7 @@ test("an optimistic change turns into the confirmed one without a flash, reply o
     for (const step of isReplyFirst ? steps : steps.toReversed()) step();
     expect(new Set(seen)).toEqual(new Set(["b,c"]));
     expect(cache.record("file", "a")).toMatchObject({ data: { version: 2 }, isPending: false });
-    expect(cache.stats().pending).toBe(0);
+    expect(statsOf(cache).pending).toBe(0);
   }
 });
 
@@ -194,9 +195,9 @@ test("20,000 records shrink to 9,000 of the bound, and what is watched stays (CA
       records.map((record) => ({ type: "file", record })),
       5,
     );
-    expect(cache.stats().records).toBeLessThanOrEqual(10_000);
+    expect(statsOf(cache).records).toBeLessThanOrEqual(10_000);
   }
-  expect(cache.stats().records).toBeGreaterThanOrEqual(9_000);
+  expect(statsOf(cache).records).toBeGreaterThanOrEqual(9_000);
   expect(cache.record("file", "a").isKnown).toBe(true);
   expect(cache.record("file", "r0-0").isKnown).toBe(false);
 });
@@ -207,13 +208,13 @@ test("large records shrink to nine tenths of the bytes; what is watched stays, a
   const large = (id: string) => file(id, { text: "x".repeat(5_000) });
   const put = (id: string) => cache.putRecords([{ type: "file", record: large(id) }], 5);
   for (let n = 0; n < 300; n += 1) put(`r${n}`);
-  expect(cache.stats().bytes).toBeLessThanOrEqual(limits.bytes);
-  expect(cache.stats().bytes).toBeGreaterThan(limits.bytes * 0.8);
+  expect(statsOf(cache).bytes).toBeLessThanOrEqual(limits.bytes);
+  expect(statsOf(cache).bytes).toBeGreaterThan(limits.bytes * 0.8);
   const shown = Array.from({ length: 300 }, (_, index) => large(`s${index}`));
   const key = toQueryKey("search", {});
   watch(cache, key);
   cache.putAnswer(key, answer(shown, 5), 0);
-  expect(cache.stats()).toMatchObject({ records: 300, isOverBounds: true });
+  expect(statsOf(cache)).toMatchObject({ records: 300, isOverBounds: true });
   const nodes = cache.state.types.get("file")?.nodes ?? new Map();
   const look = spyOn(nodes, "values");
   for (const { id } of shown)
@@ -225,7 +226,7 @@ test("beyond 100 queries the least used without subscribers go (CACHE-14)", () =
   const { cache, list } = createWorld();
   const first = list("search", { n: -1 }, []);
   for (let n = 0; n < 150; n += 1) cache.putAnswer(toQueryKey("search", { n }), answer([], 5), 0);
-  expect(cache.stats().queries).toBe(100);
+  expect(statsOf(cache).queries).toBe(100);
   expect(first.snapshot().status).toBe("ready");
 });
 
@@ -237,9 +238,9 @@ test("an event costs only what it touches, with ten live lists or a thousand", (
       cache.putAnswer(key, answer([file(`f${n}`, { parentId: `p${n}` })], 5), 0);
       watch(cache, key);
     }
-    const before = cache.stats().work;
+    const before = statsOf(cache).work;
     cache.applyEvent(changed(6, file("f3", { parentId: "p3", version: 2 })));
-    const { matched, rebuilt, notified } = cache.stats().work;
+    const { matched, rebuilt, notified } = statsOf(cache).work;
     return [matched - before.matched, rebuilt - before.rebuilt, notified - before.notified];
   };
   expect(workFor(10)).toEqual([1, 1, 1]);

@@ -4,6 +4,7 @@
  * pages under pending mutations. What is fresh must be exact at every step, and all of it at the end.
  */
 import { expect, test } from "bun:test";
+import { statsOf } from "../../src/client/stats.ts";
 import * as fc from "fast-check";
 import { createCache } from "../../src/client/cache.ts";
 import { dump, load } from "../../src/client/stored.ts";
@@ -148,7 +149,7 @@ function step(model: Model, work: () => void): void {
   }
   for (const list of lists) checkList(model, list);
   checkViews(model);
-  const { records, queries, isOverBounds } = model.cache.stats();
+  const { records, queries, isOverBounds } = statsOf(model.cache);
   expect(isOverBounds || (records <= limits.records && queries <= limits.queries)).toBe(true);
 }
 
@@ -296,7 +297,7 @@ function finish(model: Model): void {
   }
   const { isKnown, data } = cache.record("file", "a");
   expect({ isKnown, data }).toEqual({ isKnown: true, data: state.get("file:a")?.record ?? null });
-  expect(cache.stats().pending).toBe(0);
+  expect(statsOf(cache).pending).toBe(0);
 }
 
 test("through bulks, resets, evictions and restarts what is fresh is exact (I7, CACHE-08, CACHE-11, CACHE-17, OPT-03)", () => {

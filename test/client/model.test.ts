@@ -5,6 +5,7 @@
  * at most once and never without a change.
  */
 import { expect, test } from "bun:test";
+import { statsOf } from "../../src/client/stats.ts";
 import * as fc from "fast-check";
 import { changed, deleted, answer, watch } from "./world.ts";
 import { createCache } from "../../src/client/cache.ts";
@@ -207,7 +208,7 @@ function step(model: Model, work: () => void): void {
     checkList(model, watched);
   });
   expect(model.cache.cursor).toBe(model.oracle.cursor());
-  expect(model.cache.stats().pending <= model.oracle.pending().length).toBe(true);
+  expect(statsOf(model.cache).pending <= model.oracle.pending().length).toBe(true);
 }
 
 type Command = fc.Command<Record<string, never>, { model: Model }>;
@@ -360,5 +361,5 @@ function finish(model: Model): void {
   }
   const state = [...server.at(server.head()).values()].map(({ record }) => record);
   for (const { list, shape } of model.watched) expect(list.data()).toEqual(select(state, shape));
-  expect(cache.stats().pending).toBe(0);
+  expect(statsOf(cache).pending).toBe(0);
 }

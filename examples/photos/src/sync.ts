@@ -6,7 +6,7 @@
  */
 import type { bundledPlugins } from "../../../plugins/index.ts";
 import { clientRules } from "../../../plugins/rules/index.ts";
-import { createClient, openIndexedDb, openTabs } from "../../../src/client/index.ts";
+import { createClient, openIndexedDb, openTabs, statsOf } from "../../../src/client/index.ts";
 import { createHooks } from "../../../src/client/react.ts";
 import type { RecordOf } from "../../../src/index.ts";
 import { device } from "./session.ts";
@@ -32,8 +32,8 @@ export function openClient(library: string, token: string) {
     persistence: openIndexedDb({ name }),
     tabs: openTabs(name),
   });
-  // For the console of the browser: `await syncline.synced()`, `syncline.stats()`.
-  return Object.assign(globalThis, { syncline: client }).syncline;
+  // For the console of the browser: `await syncline.synced()`, `statsOf(syncline.cache)`.
+  return Object.assign(globalThis, { syncline: client, statsOf }).syncline;
 }
 
 export const DIRECTORY_MIME = "inode/directory";
