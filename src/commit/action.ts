@@ -106,7 +106,8 @@ export async function runAction(
   const action = findAction(options.registry, name);
   const valid: unknown = validateInput(action.input, input ?? {});
   const submission = toSubmission([], { name, input }, { ...context, operation: "Update" });
-  return options.committer.exclusive(() =>
-    runStaged(options, submission, (tx) => action.run(tx, valid)),
+  return options.committer.exclusive(
+    () => runStaged(options, submission, (tx) => action.run(tx, valid)),
+    context.place,
   );
 }

@@ -2,6 +2,7 @@ import type { WireResource } from "../protocol/errors.ts";
 import type { Span } from "../telemetry/telemetry.ts";
 import type { CompiledResource } from "../resource/compile.ts";
 import type { Statement } from "../store/database.ts";
+import type { Place } from "./line.ts";
 
 export type Operation = "insert" | "update" | "upsert" | "delete";
 export type BatchOperation = "Index" | "Update" | "WatcherBatch";
@@ -53,6 +54,8 @@ export interface Submission {
   readonly keepsRefusal: boolean;
   /** What an action answers beside its records. */
   readonly output?: unknown;
+  /** Where it stands in the line it was sent in. */
+  readonly place?: Place | undefined;
   /** What else must be true once it is committed, in the same transaction. */
   readonly also?: readonly Statement[];
   /** Approximate bytes, for the bounds of queue and group. */

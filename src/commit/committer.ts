@@ -3,6 +3,7 @@ import { guardOf } from "../store/failure.ts";
 import type { Receipt, Submission } from "./change.ts";
 import { assertLeading, createGroupRunner } from "./group-runner.ts";
 import type { GroupOptions } from "./group-runner.ts";
+import type { Place } from "./line.ts";
 import { createQueue } from "./queue.ts";
 
 /** The one writer of a library: what waits together commits together. */
@@ -10,7 +11,7 @@ export interface Committer {
   /** Resolves once the transaction is durable. @throws what the plan or the database refuses */
   submit(submission: Submission): Promise<Receipt>;
   /** Runs something that must be alone with the database. */
-  exclusive<Result>(run: () => Promise<Result>): Promise<Result>;
+  exclusive<Result>(run: () => Promise<Result>, place?: Place): Promise<Result>;
   /** Commits one submission from inside `exclusive`. */
   commitNow(submission: Submission): Promise<Receipt>;
   /** Resolves when everything that waits has been answered. */
@@ -20,6 +21,25 @@ export interface Committer {
 
 export interface CommitterOptions extends GroupOptions {
   readonly limits: Limits;
+}
+
+/** Calls back with how to resolve and to reject, which its line hears too. */
+function inLine<Result>(
+  place: Place | undefined,
+  begin: (resolve: (result: Result) => void, reject: (error: unknown) => void) => void,
+): Promise<Result> {
+  return new Promise((resolve, fail) => {
+    const reject = (error: unknown): void => {
+      place?.failed(error);
+      // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- It passes on what it got.
+      fail(error);
+    };
+    try {
+      begin(resolve, reject);
+    } catch (error) {
+      reject(error);
+    }
+  });
 }
 
 export function createCommitter(options: CommitterOptions): Committer {
@@ -41,37 +61,34 @@ export function createCommitter(options: CommitterOptions): Committer {
     idle?.resolve();
     idle = null;
   };
-  const enqueue = (one: Parameters<typeof queue.push>[0]): void => {
+  const enqueue = (one: Parameters<typeof queue.push>[0], place: Place | undefined): void => {
+    place?.assertGoesOn();
+    assertLeading(state, clock);
+    queue.assertRoom("submission" in one ? one.submission.bytes : 0);
     queue.push(one);
     if (isRunning) return;
     isRunning = true;
     clock.defer(() => void run());
   };
-  const assertRoom = (bytes: number): void => {
-    assertLeading(state, clock);
-    queue.assertRoom(bytes);
-  };
-
   return {
     submit: (submission) =>
-      new Promise((resolve, reject) => {
-        assertRoom(submission.bytes);
-        enqueue({ submission, since: clock.monotonic(), resolve, reject });
-      }),
-    exclusive: (work) =>
-      new Promise((resolve, reject) => {
-        assertRoom(0);
+      inLine(submission.place, (resolve, reject) =>
+        enqueue({ submission, since: clock.monotonic(), resolve, reject }, submission.place),
+      ),
+    exclusive: (work, place) =>
+      inLine(place, (resolve, reject) => {
         const refuse = async (error: unknown): Promise<void> =>
           reject(guardOf(error) === "epoch" ? await groups.fenced() : error);
         const run = async (): Promise<void> => {
           try {
+            place?.assertGoesOn();
             assertLeading(state, clock);
             resolve(await work());
           } catch (error) {
             await refuse(error).catch(reject);
           }
         };
-        enqueue({ run });
+        enqueue({ run }, place);
       }),
     commitNow: (submission) =>
       new Promise((resolve, reject) => {

@@ -3,11 +3,13 @@ import { SyncError, isSyncError, withIndex } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Registry } from "../resource/registry.ts";
 import type { Author, BatchOperation, Change, ChangeRequest, Submission } from "./change.ts";
+import type { Place } from "./line.ts";
 import { validateRecord } from "./validate.ts";
 
 export interface CommitContext {
   readonly author: Author;
   readonly mutationId?: string | null;
+  readonly place?: Place;
 }
 
 /** Who asks for a batch, and what kind of batch it is. */
@@ -86,6 +88,7 @@ export function toSubmission(
     fingerprint: text === null ? "" : `${hash48(text).toString(16)}-${text.length}`,
     operation: context.operation ?? null,
     keepsRefusal: true,
+    place: context.place,
     bytes: changes.reduce((sum, { bytes }) => sum + bytes, 256),
   };
 }

@@ -4,17 +4,18 @@ import { requireGrant, SERVICE_WIDE } from "../auth/capability.ts";
 import { HOP_HEADER } from "../auth/node-credential.ts";
 import { createId } from "../base/id.ts";
 import { isHalted } from "../follower/state.ts";
-import { SyncError, errorTable, isSyncError, toProblem } from "../protocol/errors.ts";
+import { SyncError, errorTable, toProblem } from "../protocol/errors.ts";
 import { PROTOCOL_FLOOR } from "../protocol/version.ts";
 import type { Service } from "../service.ts";
 import { answer } from "./body.ts";
-import { authenticate, readInteger } from "./context.ts";
+import { authenticate, readInteger, toKnown } from "./context.ts";
 import type { AppContext, AppEnv } from "./context.ts";
 import { toLeader } from "./forward.ts";
 import { deviceRoutes } from "./routes/devices.ts";
 import { conflictRoutes } from "./routes/conflicts.ts";
 import { docsRoutes } from "./routes/docs.ts";
 import { libraryRoutes } from "./routes/libraries.ts";
+import { mutationRoutes } from "./routes/mutations.ts";
 import { readRoutes } from "./routes/reads.ts";
 import { replicaRoutes } from "./routes/replica.ts";
 import { setupRoutes } from "./routes/setup.ts";
@@ -25,14 +26,8 @@ import { writeRoutes } from "./routes/writes.ts";
 /** The only place that turns errors into responses. */
 function toResponse(error: unknown, c: AppContext, service: Service): Response {
   const request = c.req.raw;
-  const requestId = c.get("requestId");
   const path = new URL(request.url).pathname;
-  let known: SyncError;
-  if (isSyncError(error)) known = error;
-  else {
-    service.telemetry.log("error", "A request failed.", { request_id: requestId, path, error });
-    known = new SyncError("internal", { requestId });
-  }
+  const known = toKnown(c, service, error);
   const { status } = errorTable[known.code];
   service.telemetry.count("problems", 1, { code: known.code });
   const wait = "retryAfterSeconds" in known.facts ? known.facts.retryAfterSeconds : null;
@@ -138,6 +133,7 @@ export function createApp(service: Service): Hono<AppEnv> {
   app.route("/", replicaRoutes(service));
   app.use("/v1/libraries/:library/*", toLeader(service, app));
   app.route("/", writeRoutes(service));
+  app.route("/", mutationRoutes(service));
   app.route("/", conflictRoutes(service));
   app.route("/", streamRoutes(service));
   app.route("/", readRoutes(service));

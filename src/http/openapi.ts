@@ -7,6 +7,7 @@ import {
   batchSchema,
   commitSchema,
   librarySchema,
+  mutationsSchema,
   querySchema,
   revocationSchema,
 } from "../protocol/commit.ts";
@@ -71,6 +72,8 @@ const summaries: Readonly<Record<string, string>> = {
   "delete /v1/libraries/{library}": "Delete a library",
   "post /v1/libraries/{library}/commit": "Commit one change",
   "post /v1/libraries/{library}/batch": "Commit 1 to 1,000 changes",
+  "post /v1/libraries/{library}/mutations":
+    "Commit a line of mutations in their order, each by itself",
   "post /v1/libraries/{library}/bulk": "Write a stream of records, with one log entry",
   "get /v1/libraries/{library}/bulk/{token}": "Read the state of a bulk operation",
   "post /v1/libraries/{library}/actions/{name}": "Run an action",
@@ -130,6 +133,7 @@ const bodies: Readonly<Record<string, GenericSchema>> = {
   "post /v1/libraries": librarySchema,
   "post /v1/libraries/{library}/commit": commitSchema,
   "post /v1/libraries/{library}/batch": batchSchema,
+  "post /v1/libraries/{library}/mutations": mutationsSchema,
   "post /v1/libraries/{library}/actions/{name}": actionSchema,
   "post /v1/libraries/{library}/query/{name}": querySchema,
   "post /v1/revocations": revocationSchema,

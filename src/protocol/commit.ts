@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { defaultLimits } from "./limits.ts";
 
 const uuid = v.pipe(v.string(), v.uuid());
 const fields = v.record(v.string(), v.unknown());
@@ -30,6 +31,45 @@ export const resilientBatchSchema = v.object({
 export const actionSchema = v.object({
   input: v.optional(v.unknown()),
   mutation_id: v.optional(uuid),
+});
+const one = { mutation_id: uuid };
+/** What a mutation of a line asks for, as the route of its kind takes it. */
+export const lineBatchSchema = v.object({
+  changes: batchSchema.entries.changes,
+  operation: batchSchema.entries.operation,
+  atomic: v.optional(v.literal(true)),
+});
+/** Body of `mutations`. */
+export const mutationsSchema = v.object({
+  mutations: v.array(
+    v.union([
+      v.object({ ...one, commit: changeSchema }),
+      v.object({ ...one, batch: lineBatchSchema }),
+      v.object({ ...one, action: v.string(), input: v.optional(v.unknown()) }),
+    ]),
+  ),
+});
+/** The same as a line is read first: what is wrong with one mutation is that one's answer. */
+export const lineSchema = v.object({
+  mutations: v.pipe(
+    v.array(
+      v.pipe(
+        v.object({
+          ...one,
+          commit: v.optional(v.unknown()),
+          batch: v.optional(v.unknown()),
+          action: v.optional(v.string()),
+          input: v.optional(v.unknown()),
+        }),
+        v.check(
+          (given) => ["commit", "batch", "action"].filter((kind) => kind in given).length === 1,
+          "One of commit, batch and action is needed.",
+        ),
+      ),
+    ),
+    v.minLength(1),
+    v.maxLength(defaultLimits.lineMutations),
+  ),
 });
 export const resolveSchema = v.object({
   choice: v.picklist(["local", "remote", "merged", "discard"]),

@@ -18,6 +18,8 @@ export interface Limits {
   /** Milliseconds a bulk body may send nothing before the operation is interrupted. */
   readonly bulkStallMs: number;
   readonly batchChanges: number;
+  /** Mutations of one line; `mutations` takes no more. */
+  readonly lineMutations: number;
   /** Changes a resilient batch writes in one transaction (TM-29). */
   readonly resilientChunk: number;
   /** Records a bulk operation writes in one transaction. */
@@ -83,6 +85,7 @@ export const defaultLimits: Limits = {
   bodyTimeoutMs: 30 * second,
   bulkStallMs: 30 * second,
   batchChanges: 1_000,
+  lineMutations: 100,
   resilientChunk: 100,
   bulkChunk: 2_000,
   bulkFailures: 100,

@@ -7,6 +7,7 @@ import {
   actionSchema,
   batchSchema,
   commitSchema,
+  mutationsSchema,
   resilientBatchSchema,
 } from "../../protocol/commit.ts";
 import { SyncError } from "../../protocol/errors.ts";
@@ -17,7 +18,7 @@ import { authenticate, bodyLimits, openFor, parse } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 
 const WRITE =
-  /^(?:resources\/([^/]+)\/)?(commit|batch|bulk|actions\/[^/]+|conflicts\/[^/]+\/resolve)$/;
+  /^(?:resources\/([^/]+)\/)?(commit|batch|bulk|mutations|actions\/[^/]+|conflicts\/[^/]+\/resolve)$/;
 
 interface Write {
   /** What follows the library in the path. */
@@ -37,6 +38,7 @@ function toRequest(write: Write, given: unknown): Record<string, unknown> {
   const withType = (one: unknown) =>
     write.type === undefined ? one : { ...(one as object), resource_type: write.type };
   if (write.kind === "commit") return parse(commitSchema, withType(given));
+  if (write.kind === "mutations") return parse(mutationsSchema, given);
   if (write.kind !== "batch") return parse(actionSchema, given);
   const body = given as { changes?: unknown; atomic?: unknown } | null;
   const changes = Array.isArray(body?.changes) ? body.changes.map(withType) : body?.changes;
@@ -45,6 +47,10 @@ function toRequest(write: Write, given: unknown): Record<string, unknown> {
 }
 
 function typesOf(request: Record<string, unknown>): string[] {
+  if (Array.isArray(request["mutations"]))
+    return request["mutations"].flatMap((one: { commit?: object; batch?: object }) =>
+      typesOf({ ...one.commit, ...one.batch }),
+    );
   const changes = Array.isArray(request["changes"]) ? request["changes"] : [request];
   return changes.flatMap((one: unknown) => {
     const type = (one as { resource_type?: unknown } | null)?.resource_type;
@@ -97,7 +103,8 @@ function createGate(service: Service) {
     const path = write.type === undefined ? write.path : write.kind;
     const deviceId = c.req.header("x-device-id") ?? service.lease.deviceId;
     const queued = { ...request, mutation_id: mutationId };
-    const mayWait = c.req.query("queue") === "1" && request["atomic"] !== false;
+    const mayWait =
+      c.req.query("queue") === "1" && request["atomic"] !== false && write.kind !== "mutations";
     try {
       // What waits goes first, so that writes reach the leader in the order they were made.
       await follower.outbox.drain();

@@ -1,10 +1,10 @@
 import { Hono } from "hono";
-import { requireGrant } from "../../auth/capability.ts";
 import type { BulkReceipt } from "../../commit/bulk-operation.ts";
-import type { ChangeRequest, Receipt } from "../../commit/change.ts";
+import type { ChangeRequest } from "../../commit/change.ts";
 import type { TransactionManager } from "../../commit/manager.ts";
 import type { ResilientReceipt } from "../../commit/resilient.ts";
 import { createId } from "../../base/id.ts";
+import type { Library } from "../../library/library.ts";
 import {
   actionSchema,
   batchSchema,
@@ -18,33 +18,9 @@ import type { Service } from "../../service.ts";
 import { answer, readBody } from "../body.ts";
 import { authenticate, authorOf, bodyLimits, mutationOf, openFor, parse } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
+import { act, batchAnswer, commitMany, commitOne, requireTypes } from "../mutation.ts";
+import type { Asking } from "../mutation.ts";
 import { readRecords } from "../records.ts";
-
-function commitAnswer(receipt: Receipt, mutationId: string | undefined) {
-  // Ids are the same whatever the case of their letters; the log and the events have small ones.
-  return {
-    ...(receipt.lastSequence === null ? { unchanged: true } : { sequence: receipt.lastSequence }),
-    epoch: receipt.epoch,
-    transaction_id: receipt.transactionId,
-    mutation_id: mutationId?.toLowerCase() ?? null,
-    replayed: receipt.replayed,
-    resource: receipt.resources[0] ?? null,
-  };
-}
-
-function batchAnswer(receipt: Receipt | ResilientReceipt) {
-  return {
-    first_sequence: receipt.firstSequence,
-    last_sequence: receipt.lastSequence,
-    epoch: receipt.epoch,
-    transaction_id: receipt.transactionId,
-    replayed: receipt.replayed,
-    resources: receipt.resources.filter((resource) => resource !== null),
-    ...(receipt.lastSequence === null ? { unchanged: true } : {}),
-    ...("failed" in receipt ? { failed: receipt.failed } : {}),
-    ...(receipt.output === undefined ? {} : { output: receipt.output }),
-  };
-}
 
 function bulkAnswer(receipt: BulkReceipt) {
   return {
@@ -98,8 +74,17 @@ async function commitEach(
 
 type Handler = (c: AppContext) => Promise<Response>;
 
+/** What each writing route begins with. */
+async function toAsking(
+  c: AppContext,
+  service: Service,
+  { library, mutationId }: { readonly library: Library; readonly mutationId: string | undefined },
+): Promise<Asking> {
+  const context = { author: await authorOf(c, library), mutationId: mutationOf(c, mutationId) };
+  return { service, library, capability: c.get("capability"), context };
+}
+
 function createCommit(service: Service): Handler {
-  const { registry, telemetry } = service;
   const small = bodyLimits(service);
   return async (c) => {
     await authenticate(c, service);
@@ -108,18 +93,13 @@ function createCommit(service: Service): Handler {
       commitSchema,
       withType(c, await readBody(c.req.raw, small)),
     );
-    const { type } = registry.resource(change.resource_type);
-    requireGrant(c.get("capability"), { library: library.state.id, role: "writer", type });
-    const context = { author: await authorOf(c, library), mutationId: mutationOf(c, mutation_id) };
-    const receipt = await library.manager.commit(change, context);
-    telemetry.count("commits", 1, { kind: "commit" });
-    if (receipt.lastSequence === null) telemetry.count("unchanged_commits");
-    return answer(c.req.raw, commitAnswer(receipt, mutation_id));
+    const asking = await toAsking(c, service, { library, mutationId: mutation_id });
+    return answer(c.req.raw, await commitOne(asking, change, mutation_id));
   };
 }
 
 function createBatch(service: Service): Handler {
-  const { limits, registry, telemetry } = service;
+  const { limits, telemetry } = service;
   const large = bodyLimits(service, limits.batchBodyBytes);
   return async (c) => {
     await authenticate(c, service);
@@ -128,25 +108,17 @@ function createBatch(service: Service): Handler {
     const changes = Array.isArray(body.changes)
       ? body.changes.map((one) => withType(c, one))
       : body.changes;
-    const { mutation_id, operation, ...rest } =
-      body.atomic === false
-        ? toEach(parse(resilientBatchSchema, { ...body, changes }))
-        : parse(batchSchema, { ...body, changes });
-    const requests: readonly ChangeRequest[] = rest.changes;
-    const types = new Set(requests.map((change) => change.resource_type));
-    for (const type of types) {
-      if (registry.find(type) === undefined) continue;
-      requireGrant(c.get("capability"), { library: library.state.id, role: "writer", type });
+    if (body.atomic !== false) {
+      const { mutation_id, operation, ...batch } = parse(batchSchema, { ...body, changes });
+      const asking = await toAsking(c, service, { library, mutationId: mutation_id });
+      return answer(c.req.raw, await commitMany(asking, batch.changes, operation));
     }
-    const context = {
-      author: await authorOf(c, library),
-      mutationId: mutationOf(c, mutation_id),
-      ...(operation === undefined ? {} : { operation }),
-    };
-    const receipt =
-      "unreadable" in rest
-        ? await commitEach(library.manager, rest, context)
-        : await library.manager.commitBatch(requests, context);
+    const each = toEach(parse(resilientBatchSchema, { ...body, changes }));
+    const asking = await toAsking(c, service, { library, mutationId: each.mutation_id });
+    requireTypes(asking, each.changes);
+    const { operation } = each;
+    const context = { ...asking.context, ...(operation === undefined ? {} : { operation }) };
+    const receipt = await commitEach(library.manager, each, context);
     telemetry.count("commits", 1, { kind: "batch" });
     return answer(c.req.raw, batchAnswer(receipt));
   };
@@ -183,8 +155,7 @@ function createBulkUpload(service: Service): Handler {
 
 /** Commit, batch, bulk and actions. */
 export function writeRoutes(service: Service): Hono<AppEnv> {
-  const { limits, telemetry } = service;
-  const large = bodyLimits(service, limits.batchBodyBytes);
+  const large = bodyLimits(service, service.limits.batchBodyBytes);
   const commit = createCommit(service);
   const batch = createBatch(service);
   const bulk = createBulkUpload(service);
@@ -207,12 +178,7 @@ export function writeRoutes(service: Service): Hono<AppEnv> {
       await authenticate(c, service);
       const library = await openFor(c, service, { role: "writer" });
       const { input, mutation_id } = parse(actionSchema, await readBody(c.req.raw, large));
-      const context = {
-        author: await authorOf(c, library),
-        mutationId: mutationOf(c, mutation_id),
-      };
-      const receipt = await library.manager.runAction(c.req.param("name"), input, context);
-      telemetry.count("commits", 1, { kind: "action" });
-      return answer(c.req.raw, batchAnswer(receipt));
+      const asking = await toAsking(c, service, { library, mutationId: mutation_id });
+      return answer(c.req.raw, await act(asking, c.req.param("name"), input));
     });
 }

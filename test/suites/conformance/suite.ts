@@ -9,6 +9,7 @@ import { documents } from "./documents.ts";
 import { errors } from "./errors.ts";
 import { libraries } from "./libraries.ts";
 import { log } from "./log.ts";
+import { mutations } from "./mutations.ts";
 import { queries } from "./queries.ts";
 import { reads } from "./reads.ts";
 import { listenToSilence, silence } from "./silence.ts";
@@ -28,6 +29,7 @@ const topics: Readonly<Record<string, Topic>> = {
   batch,
   bulk,
   actions,
+  mutations,
   reads,
   queries,
   log,
