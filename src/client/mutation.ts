@@ -1,6 +1,8 @@
+import { renameKeys, toCamelCase } from "../base/case.ts";
 import type { ClientRecord, TypedRecord } from "./record.ts";
 import type { ClientRules, Draft, Mutation } from "./rules.ts";
-import type { ClientError, ClientProblem, Transport } from "./transport.ts";
+import { problemIn, problemOf } from "./transport.ts";
+import type { ClientProblem, Transport } from "./transport.ts";
 import { isFields, toRecords, toWireNames } from "./wire.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -25,11 +27,6 @@ export interface QueuedMutation {
   readonly request: MutationRequest;
   /** Refused, and kept until decided on. */
   readonly problem?: ClientProblem;
-  /**
-   * How it is sent, once that is decided: by itself under its own id, or with others as one batch under
-   * the id of their group. It is on disk before the first attempt, so that a later one is the same (I5).
-   */
-  readonly group?: "alone" | { readonly id: string; readonly at: number };
 }
 
 /** What became of a mutation. `sequence` is null when it changed nothing. */
@@ -51,10 +48,11 @@ export interface Ended {
   readonly mutation: QueuedMutation;
   readonly settlement: Settlement;
 }
-/** "later": not yet, for want of the network, of a token or of a service that is not busy. */
-export type Outcome =
-  | { readonly kind: "ended"; readonly ends: readonly Ended[] }
-  | { readonly kind: "later"; readonly problem: ClientProblem };
+/** What became of the first of a line, and why the rest has no end yet; null when all have one. */
+export interface Outcome {
+  readonly ends: readonly Ended[];
+  readonly problem: ClientProblem | null;
+}
 
 function applyChange(draft: Draft, change: ClientChange): void {
   const { operation, type, id, data = {} } = change;
@@ -90,41 +88,12 @@ function toWireChange({ operation, type, id, data, expectedVersion }: ClientChan
   };
 }
 
-function post(transport: Transport, { id, request }: QueuedMutation): Promise<Fields> {
-  const mutation_id = id;
-  if (request.kind === "commit")
-    return transport.json("commit", { body: { ...toWireChange(request.change), mutation_id } });
+/** A mutation as one of a line. */
+function toWireMutation({ id: mutation_id, request }: QueuedMutation) {
+  if (request.kind === "commit") return { mutation_id, commit: toWireChange(request.change) };
   if (request.kind === "batch")
-    return transport.json("batch", {
-      body: { changes: request.changes.map(toWireChange), mutation_id },
-    });
-  return transport.json(`actions/${request.name}`, {
-    body: { input: toWireNames(request.input), mutation_id },
-  });
-}
-
-/** How many of a backlog go at once, and from how many on that is worth it. */
-const groupSize = { least: 10, most: 100 };
-
-const groupId = (group: QueuedMutation["group"]): string | null =>
-  typeof group === "object" ? group.id : null;
-const placeOf = ({ group }: QueuedMutation): number => (typeof group === "object" ? group.at : 0);
-
-/** The first that are to be sent together: as was decided before, or as many changes as stand in a row. */
-export function nextGroup(waiting: readonly QueuedMutation[]): readonly QueuedMutation[] {
-  const first = waiting.slice(0, 1);
-  const decided = first[0]?.group;
-  if (decided === "alone") return first;
-  if (decided !== undefined)
-    return waiting
-      .filter(({ group }) => groupId(group) === decided.id)
-      .sort((left, right) => placeOf(left) - placeOf(right));
-  const isFree = ({ request, group }: QueuedMutation): boolean =>
-    request.kind === "commit" && group === undefined;
-  const head = waiting.slice(0, groupSize.most);
-  const end = head.findIndex((one) => !isFree(one));
-  const row = end < 0 ? head : head.slice(0, end);
-  return row.length < groupSize.least ? first : row;
+    return { mutation_id, batch: { changes: request.changes.map(toWireChange) } };
+  return { mutation_id, action: request.name, input: toWireNames(request.input) };
 }
 
 const changesOf = (request: MutationRequest): readonly ClientChange[] =>
@@ -135,10 +104,10 @@ const changesOf = (request: MutationRequest): readonly ClientChange[] =>
  * of which types its records are; the stream does.
  */
 function lastRecords(
-  changes: readonly ClientChange[],
+  request: MutationRequest,
   resources: readonly ClientRecord[],
 ): readonly TypedRecord[] {
-  const last = new Map(changes.map((change) => [change.id.toLowerCase(), change]));
+  const last = new Map(changesOf(request).map((change) => [change.id.toLowerCase(), change]));
   const records = new Map<string, TypedRecord>();
   for (const record of resources) {
     const change = last.get(record.id);
@@ -148,80 +117,64 @@ function lastRecords(
   return [...records.values()];
 }
 
-const toSequence = (given: unknown): number | null => (typeof given === "number" ? given : null);
+const toProblem = (problem: Fields) => renameKeys(problem, toCamelCase) as ClientProblem;
 
-function toSettlement(body: Fields, request: MutationRequest): Settlement {
-  const isOne = request.kind === "commit";
-  const resources = toRecords(isOne ? [body["resource"]] : body["resources"]);
-  const sequence = toSequence(body[isOne ? "sequence" : "last_sequence"]);
+function toSettlement(answer: unknown, { request }: QueuedMutation): Settlement {
+  const body = isFields(answer) ? answer : {};
+  const { problem, resource, resources = [resource], last_sequence, output = null } = body;
+  if (isFields(problem)) return { kind: "rejected", problem: toProblem(problem) };
+  const { sequence = last_sequence } = body;
+  const known = toRecords(resources);
   return {
     kind: "committed",
-    receipt: { sequence, resources, output: body["output"] ?? null },
-    records: lastRecords(changesOf(request), resources),
+    receipt: {
+      sequence: typeof sequence === "number" ? sequence : null,
+      resources: known,
+      output,
+    },
+    records: lastRecords(request, known),
   };
 }
 
-/** What each of a group became: the answer lists their records in their order, and none for a deletion. */
-function divide(body: Fields, group: readonly QueuedMutation[]): readonly Ended[] {
-  const left = toRecords(body["resources"]);
-  const sequence = toSequence(body["last_sequence"]);
-  const changes = group.flatMap(({ request }) => changesOf(request));
-  const last = lastRecords(changes, left);
-  return group.map((mutation, index) => {
-    const { id, operation } = changes[index] ?? {};
-    const at =
-      operation === "delete" ? -1 : left.findIndex((record) => record.id === id?.toLowerCase());
-    const resources = at < 0 ? [] : left.splice(at, 1);
-    const receipt = { sequence, resources, output: null };
-    const records = last.filter(({ record }) => record === resources[0]);
-    return { mutation, settlement: { kind: "committed", receipt, records } };
-  });
+/** How many mutations and about how many bytes go at once. */
+const lineMax = { count: 100, bytes: 1_000_000 };
+
+/** The first that are sent together; one at least. */
+export function nextLine(waiting: readonly QueuedMutation[]): readonly QueuedMutation[] {
+  let bytes = 0;
+  const fits = (one: QueuedMutation): boolean =>
+    (bytes += JSON.stringify(one.request).length) <= lineMax.bytes;
+  const line = waiting.slice(0, lineMax.count);
+  const end = line.findIndex((one, at) => !fits(one) && at > 0);
+  return end < 0 ? line : line.slice(0, end);
 }
 
-/** Which of a group were refused: the one that the problem names. None: the others have to be asked for one by one. */
-export function refusedOf(
-  problem: ClientProblem,
-  group: readonly QueuedMutation[],
-): readonly Ended[] {
-  const { index, ...own } = problem;
-  const named = group.length > 1 ? group[Number(index)] : undefined;
-  if (named !== undefined)
-    return [{ mutation: named, settlement: { kind: "rejected", problem: own } }];
-  // Other content took effect under this id: what these are to do is for a person to say.
-  const isAll = group.length === 1 || problem.code === "mutation_reused";
-  if (!isAll) return [];
-  return group.map((mutation) => ({ mutation, settlement: { kind: "rejected", problem } }));
-}
+export const mayPass = ({ retry, status }: ClientProblem): boolean =>
+  retry !== "never" || status === 401 || status === 426;
 
-/** Sends one mutation, or a group as one batch. The same id takes effect once, however often it is sent (I5). Never throws. */
+/**
+ * Sends mutations in their order, in one request. Each goes under its own id, and the same id takes
+ * effect once, however often it is sent (I5). Never throws.
+ */
 export async function sendMutations(
   transport: Transport,
-  group: readonly QueuedMutation[],
+  line: readonly QueuedMutation[],
 ): Promise<Outcome> {
-  const [first] = group;
-  if (first === undefined) return { kind: "ended", ends: [] };
-  const mutation_id = groupId(first.group);
-  const isAlone = mutation_id === null;
-  const sent = isAlone
-    ? post(transport, first)
-    : transport.json("batch", {
-        body: {
-          changes: group.flatMap(({ request }) => changesOf(request)).map(toWireChange),
-          mutation_id,
-        },
-      });
-  let body: Fields;
+  const nothing = problemOf("unreadable", "Nothing was answered.");
   try {
-    body = await sent;
+    const { answers, stopped } = await transport.json("mutations", {
+      body: { mutations: line.map(toWireMutation) },
+    });
+    const known = Array.isArray(answers) ? answers : [];
+    const ends = line.slice(0, known.length).map((mutation, at) => ({
+      mutation,
+      settlement: toSettlement(known[at], mutation),
+    }));
+    const problem = isFields(stopped) ? toProblem(stopped) : ends.length === 0 ? nothing : null;
+    return { ends, problem };
   } catch (error) {
-    const { problem } = error as ClientError;
-    const isLater = problem.retry !== "never" || problem.status === 401 || problem.status === 426;
-    if (isLater) return { kind: "later", problem };
-    return { kind: "ended", ends: refusedOf(problem, group) };
+    return { ends: [], problem: problemIn(error, nothing) };
   }
-  if (!isAlone) return { kind: "ended", ends: divide(body, group) };
-  const settlement = toSettlement(body, first.request);
-  return { kind: "ended", ends: [{ mutation: first, settlement }] };
 }
 
 export function isQueuedMutation(value: unknown): value is QueuedMutation {

@@ -1,29 +1,24 @@
 import { backoffMs } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
-import { nextGroup, refusedOf } from "./mutation.ts";
+import { mayPass, nextLine } from "./mutation.ts";
 import type { Ended, Outcome, QueuedMutation } from "./mutation.ts";
 
 /** A mutation that fails this often for no reason the service can name is set aside. */
 const failuresMax = 5;
 
 export interface OfflineQueueOptions {
-  readonly send: (group: readonly QueuedMutation[]) => Promise<Outcome>;
+  readonly send: (line: readonly QueuedMutation[]) => Promise<Outcome>;
   readonly onSending: (id: string) => void;
-  /** Puts them on disk. Awaited before they are sent. */
-  readonly record: (mutations: readonly QueuedMutation[]) => Promise<void>;
-  /**
-   * Told once for each mutation, with those of its group that are sent again. Awaited before the next
-   * is sent, so that disk and order agree.
-   */
-  readonly onSettled: (ends: readonly Ended[], rest: readonly QueuedMutation[]) => Promise<void>;
-  readonly createId: () => string;
+  /** Told once for each mutation. Awaited before the next are sent, so that disk and order agree. */
+  readonly onSettled: (ends: readonly Ended[]) => Promise<void>;
   readonly clock: Clock;
   readonly random: () => number;
 }
 
 /**
- * Mutations in the order they were made, one under way at a time, or one group of a backlog: a later one
- * may rest on an earlier one. What the service refuses is set aside and the rest goes on; what it cannot answer now waits.
+ * Mutations in the order they were made, one line of them under way at a time: a later one may rest on
+ * an earlier one. What the service refuses is set aside and the rest goes on; what it cannot answer now
+ * waits, and all behind it.
  */
 export interface OfflineQueue {
   /** Adds at the end; a known id is not added again. */
@@ -34,98 +29,53 @@ export interface OfflineQueue {
   /** Only one tab sends, and only while the service can be asked. */
   readonly setActive: (isActive: boolean) => void;
   readonly waiting: readonly QueuedMutation[];
-  /** What is added now is sent at once. */
-  readonly isIdle: boolean;
 }
 
-/** The mutations that wait, in their order. */
-function createLine() {
+export function createOfflineQueue(options: OfflineQueueOptions): OfflineQueue {
+  const { clock, random } = options;
   const waiting: QueuedMutation[] = [];
-  return {
-    waiting,
-    remove: (id: string): void => {
-      const at = waiting.findIndex((one) => one.id === id);
-      if (at >= 0) waiting.splice(at, 1);
-    },
-    replace: (changed: readonly QueuedMutation[]): void => {
-      const known = new Map(changed.map((one) => [one.id, one]));
-      for (const [at, { id }] of waiting.entries()) {
-        const one = known.get(id);
-        if (one !== undefined) waiting[at] = one;
-      }
-    },
-  };
-}
-
-/** Sends while it may: `pace` says whether, and lets a wait end early. */
-function createSender({ clock, random, onSending, send }: OfflineQueueOptions) {
   const pace = { isActive: false, wake: (): void => {} };
+  let isRunning = false;
+
+  const remove = (id: string): void => {
+    const at = waiting.findIndex((one) => one.id === id);
+    if (at >= 0) waiting.splice(at, 1);
+  };
   /** Waits for its time, or until the connection comes or goes. */
   const rest = (ms: number): Promise<void> =>
     new Promise((resolve) => {
       pace.wake = resolve;
       void clock.sleep(ms).then(resolve);
     });
-  return {
-    pace,
-    /** Sends until there is an answer; null when it may send no more. */
-    settle: async (group: readonly QueuedMutation[]): Promise<readonly Ended[] | null> => {
-      let failureCount = 0;
-      for (let attempt = 0; pace.isActive; attempt += 1) {
-        for (const { id } of group) onSending(id);
-        const outcome = await send(group);
-        if (outcome.kind === "ended") return outcome.ends;
-        const { problem } = outcome;
-        if (problem.code === "internal") failureCount += 1;
-        // Of a group any may be at fault.
-        if (failureCount >= failuresMax) return refusedOf(problem, group);
-        await rest(Math.max(problem.retryAfterMs ?? 0, backoffMs(attempt, random())));
-      }
-      return null;
-    },
-  };
-}
-
-export function createOfflineQueue(options: OfflineQueueOptions): OfflineQueue {
-  const { waiting, remove, replace } = createLine();
-  const { pace, settle } = createSender(options);
-  let isRunning = false;
-
-  /** What goes out next, and how: on disk before the first attempt. */
-  const decide = async (): Promise<readonly QueuedMutation[]> => {
-    const next = nextGroup(waiting);
-    if (next.every(({ group }) => group !== undefined)) return next;
-    const id = options.createId();
-    const decided = next.map((one, at): QueuedMutation => ({
-      ...one,
-      group: next.length > 1 ? { id, at } : "alone",
-    }));
-    await options.record(decided);
-    replace(decided);
-    return decided;
-  };
-  /** What has no end yet is sent again, by itself when nobody knows which of a group is at fault. */
-  const finish = async (group: readonly QueuedMutation[], ends: readonly Ended[]) => {
-    const ended = new Set(ends.map(({ mutation }) => mutation.id));
-    const again = group
-      .filter(({ id }) => !ended.has(id))
-      .map(({ id, request }): QueuedMutation => {
-        return ends.length > 0 ? { id, request } : { id, request, group: "alone" };
-      });
+  const settle = async (ends: readonly Ended[]): Promise<void> => {
     // Discarded meanwhile: its fate is told all the same, so that what was committed shows.
-    for (const id of ended) remove(id);
-    replace(again);
-    await options.onSettled(ends, again);
+    for (const { mutation } of ends) remove(mutation.id);
+    await options.onSettled(ends);
+  };
+  /** Sends the first that wait until one of them has an end. */
+  const sendFirst = async (): Promise<void> => {
+    let isAlone = false;
+    let failureCount = 0;
+    for (let attempt = 0; pace.isActive && waiting.length > 0; attempt += 1) {
+      const line = isAlone ? waiting.slice(0, 1) : nextLine(waiting);
+      for (const { id } of line) options.onSending(id);
+      const { ends, problem } = await options.send(line);
+      if (ends.length > 0) return settle(ends);
+      const [mutation] = line;
+      if (problem === null || mutation === undefined) return;
+      if (problem.code === "internal") failureCount += 1;
+      const isRefused = !mayPass(problem) || failureCount >= failuresMax;
+      if (isRefused && line.length === 1)
+        return settle([{ mutation, settlement: { kind: "rejected", problem } }]);
+      // Nobody knows which of them is at fault.
+      if (isRefused) isAlone = true;
+      else await rest(Math.max(problem.retryAfterMs ?? 0, backoffMs(attempt, random())));
+    }
   };
   const run = async (): Promise<void> => {
     if (isRunning) return;
     isRunning = true;
-    while (pace.isActive && waiting.length > 0) {
-      const group = await decide();
-      const ends = await settle(group);
-      if (ends === null) break;
-      await finish(group, ends);
-    }
+    while (pace.isActive && waiting.length > 0) await sendFirst();
     isRunning = false;
     if (pace.isActive && waiting.length > 0) void run();
   };
@@ -138,7 +88,6 @@ export function createOfflineQueue(options: OfflineQueueOptions): OfflineQueue {
     },
     restore: (mutations) => {
       const known = new Set(waiting.map(({ id }) => id));
-      replace(mutations);
       waiting.unshift(...mutations.filter(({ id }) => !known.has(id)));
       void run();
     },
@@ -150,8 +99,5 @@ export function createOfflineQueue(options: OfflineQueueOptions): OfflineQueue {
       void run();
     },
     waiting,
-    get isIdle() {
-      return pace.isActive && waiting.length === 0;
-    },
   };
 }

@@ -6,7 +6,7 @@ import type { Handles } from "./handles.ts";
 import { createOfflineQueue } from "./offline-queue.ts";
 import type { OfflineQueue } from "./offline-queue.ts";
 import { sendMutations, toOverlay } from "./mutation.ts";
-import type { Ended, MutationRequest, QueuedMutation, Settlement } from "./mutation.ts";
+import type { MutationRequest, QueuedMutation, Settlement } from "./mutation.ts";
 import type { Keeper } from "./persistence.ts";
 import type { ClientRules } from "./rules.ts";
 import type { ClientProblem, Transport } from "./transport.ts";
@@ -146,18 +146,6 @@ function restore(desk: Desk, stored: readonly QueuedMutation[]): void {
   queue.restore(pending);
 }
 
-/** What the disk is to forget, and what it is to keep otherwise than before. */
-function toStored(ends: readonly Ended[], again: readonly QueuedMutation[]) {
-  const done: string[] = [];
-  const kept = [...again];
-  for (const { mutation, settlement } of ends) {
-    const { id, request } = mutation;
-    if (settlement.kind === "committed") done.push(id);
-    else kept.push({ id, request, problem: settlement.problem });
-  }
-  return { done, kept };
-}
-
 /** Puts mutations on disk, then in the queue. */
 function createWriter(desk: Desk, options: OutboxOptions) {
   const { handles, queue, saving } = desk;
@@ -174,10 +162,7 @@ function createWriter(desk: Desk, options: OutboxOptions) {
     post({ kind: "queued", mutation });
     onChange();
   };
-  return ({ id, request }: QueuedMutation): MutationHandle => {
-    // What would be sent at once is not to wait for the disk a second time.
-    const isNext = queue.isIdle && saving.size === 0;
-    const mutation: QueuedMutation = isNext ? { id, request, group: "alone" } : { id, request };
+  return (mutation: QueuedMutation): MutationHandle => {
     show(desk, mutation);
     const handle = handles.open(mutation);
     saving.set(mutation.id, { mutation, saved: save(mutation) });
@@ -190,17 +175,21 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const { cache, rules, keeper, transport, onChange, onFailure, post } = options;
   const queue = createOfflineQueue({
     ...options,
-    send: (group) => sendMutations(transport, group),
+    send: (line) => sendMutations(transport, line),
     onSending: (id) => desk.handles.tell(id, "sent"),
-    record: (mutations) => keeper.putMutations(mutations).catch(onFailure),
-    onSettled: async (ends, again) => {
+    onSettled: async (ends) => {
       cache.batch(() => {
         for (const { mutation, settlement } of ends) settle(desk, mutation, settlement);
       });
       onChange();
       // The others are told before the disk forgets: whoever takes over finds one or the other.
       for (const end of ends) post({ kind: "settled", ...end });
-      const { done, kept } = toStored(ends, again);
+      const done: string[] = [];
+      const kept: QueuedMutation[] = [];
+      for (const { mutation, settlement } of ends) {
+        if (settlement.kind === "committed") done.push(mutation.id);
+        else kept.push({ ...mutation, problem: settlement.problem });
+      }
       await Promise.all([
         done.length > 0 && keeper.dropMutations(done),
         kept.length > 0 && keeper.putMutations(kept),

@@ -209,12 +209,15 @@ export function planGroup(
   const members = submissions.map((submission, index): Planned => {
     const repeat = planRepeat(submissions, index, { known, seen });
     if (repeat !== null) return repeat;
-    const { mutationId } = submission;
+    const { mutationId, place } = submission;
     try {
+      // One before it may have ended its line in this very group.
+      place?.assertGoesOn();
       const planned = planNew(group, submission, context);
       if (mutationId !== null) seen.set(mutationId, index);
       return planned;
     } catch (error) {
+      place?.failed(error);
       // A plugin's function that fails, fails its caller, not everybody in the group.
       if (!isSyncError(error)) return { kind: "fail", error };
       const { planned, isKept } = planRefusal(group, submission, { error, now });

@@ -1,4 +1,4 @@
-/** What was written without a network goes out in groups: in order, each once, each with its own fate. */
+/** What was written without a network goes out in lines: in order, each once, each with its own fate. */
 import { expect, test } from "bun:test";
 import { createId } from "../../src/base/id.ts";
 import { createMemoryDisk, openMemory } from "../../src/client/index.ts";
@@ -9,17 +9,19 @@ import type { BundledClient, Fetch } from "../support/client-world.ts";
 
 type World = Awaited<ReturnType<typeof createClientWorld>>;
 
-/** A network that counts writes and may be cut. */
+/** A network that counts the lines it carries, and may be cut. */
 function createLine({ direct }: World) {
-  const line = { isCut: true, batches: 0, commits: 0 };
+  const line = { isCut: true, count: 0 };
   const fetch: Fetch = (url, init) => {
     if (line.isCut) return Promise.reject(new TypeError("no network"));
-    if (url.endsWith("/batch")) line.batches += 1;
-    if (url.endsWith("/commit")) line.commits += 1;
+    if (url.endsWith("/mutations")) line.count += 1;
     return direct(url, init);
   };
   return { line, fetch };
 }
+
+/** The body of a request of the client: JSON, or none. */
+const textOf = ({ body }: RequestInit): string => (typeof body === "string" ? body : "{}");
 
 const insertMany = (client: BundledClient, count: number, name = "album") =>
   Array.from({ length: count }, (_, index) => {
@@ -33,6 +35,14 @@ async function logOf(world: World): Promise<readonly unknown[]> {
     { sql: "SELECT change_type || ' ' || record_id FROM sync_log ORDER BY sequence", args: [] },
   ]);
   return rows.map(([line]) => line);
+}
+
+/** The mutation id of each entry of the log, in order. */
+async function mutationsOf(world: World): Promise<readonly unknown[]> {
+  const [rows = []] = await world.library.database.read([
+    { sql: "SELECT mutation_id FROM sync_log ORDER BY sequence", args: [] },
+  ]);
+  return rows.map(([id]) => id);
 }
 
 /** As a page that died leaves it. */
@@ -63,28 +73,92 @@ test("OPT-08: 1,000 offline edits go out in few requests, in the order in which 
     expect(handle.getSnapshot().state).toBe("committed");
   const [first] = (await made[1]!.handle.done).resources;
   expect(first).toMatchObject({ id: made[1]!.id, name: "album 1", version: 1 });
-  expect([line.batches, line.commits]).toEqual([10, 0]);
+  expect(line.count).toBe(10);
+  expect(await mutationsOf(world)).toEqual([
+    ...made.map(({ handle }) => handle.id),
+    ...changed.map(({ id }) => id),
+  ]);
 });
 
-test("OPT-03: of a group only what is refused is set aside, and the others go on in order", async () => {
+test("OPT-03: of a line only what is refused is set aside, and the others go on in order", async () => {
   await using world = await createClientWorld();
   const { line, fetch } = createLine(world);
   const client = world.open({ fetch });
   const good = insertMany(client, 8, "before");
   const bad = client.insert("album", { name: "" });
   const lost = client.update("album", createId(), { name: "nobody" });
+  const unknown = client.batch([
+    { operation: "insert", type: "nothing" as "album", data: { name: "of no type" } },
+  ]);
   good.push(...insertMany(client, 8, "after"));
   line.isCut = false;
   await client.synced();
   await expect(bad.done).rejects.toMatchObject({ problem: { code: "invalid_record" } });
-  await expect(lost.done).rejects.toMatchObject({ problem: { code: "not_found" } });
+  await expect(lost.done).rejects.toMatchObject({ problem: { code: "not_found", status: 404 } });
+  await expect(unknown.done).rejects.toMatchObject({
+    problem: { code: "unknown_resource_type", resourceType: "nothing" },
+  });
   const { rejected } = client.status.getSnapshot();
-  expect(rejected.map(({ mutationId }) => mutationId)).toEqual([bad.id, lost.id]);
+  expect(rejected.map(({ mutationId }) => mutationId)).toEqual([bad.id, lost.id, unknown.id]);
   expect(await logOf(world)).toEqual(good.map(({ id }) => `insert ${id}`));
-  expect([line.batches, line.commits]).toEqual([3, 0]);
+  expect(line.count).toBe(1);
 });
 
-test("I5: a group whose answer was lost with its page is the same group afterwards, and takes effect once", async () => {
+test("edits, batches and actions of a backlog share a line, and each has its own answer", async () => {
+  await using world = await createClientWorld();
+  const { line, fetch } = createLine(world);
+  const client = world.open({ fetch });
+  const location = client.insert("location", { deviceId: createId(), name: "Photos" });
+  const fileId = createId();
+  const file = client.insert("file", {
+    id: fileId,
+    locationId: location.recordId ?? "",
+    name: "a.jpg",
+    size: 1,
+  });
+  const renamed = client.action("file.rename", { id: fileId, name: "b.jpg" });
+  const tags = client.batch(
+    ["x", "y"].map((name) => ({
+      operation: "insert" as const,
+      type: "tag" as const,
+      data: { name },
+    })),
+  );
+  line.isCut = false;
+  const receipts = await Promise.all([location, file, renamed, tags].map(({ done }) => done));
+  expect(receipts.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 5]);
+  expect(receipts[3]?.resources.map(({ name }) => name)).toEqual(["x", "y"]);
+  expect((await client.record("file", fileId).getSnapshot()).data?.name).toBe("b.jpg");
+  await client.synced();
+  expect(line.count).toBe(1);
+});
+
+test("what can have no answer now ends a line: what stands behind it waits, and nothing is done twice", async () => {
+  await using world = await createClientWorld();
+  const { line, fetch } = createLine(world);
+  let stoppedCount = 0;
+  const client = world.open({
+    fetch: async (url, init) => {
+      const { mutations } = JSON.parse(textOf(init)) as { mutations?: object[] };
+      if (line.isCut || mutations === undefined || stoppedCount > 2) return fetch(url, init);
+      stoppedCount += 1;
+      const some = JSON.stringify({ mutations: mutations.slice(0, 5) });
+      const { answers } = (await (await fetch(url, { ...init, body: some })).json()) as object & {
+        answers: object[];
+      };
+      const stopped = { code: "overloaded", status: 503, retry: "later", detail: "Busy." };
+      // The last one happened, and its answer was lost.
+      return Response.json({ answers: answers.slice(0, 4), stopped });
+    },
+  });
+  const made = insertMany(client, 30);
+  line.isCut = false;
+  await client.synced();
+  expect([stoppedCount, line.count]).toEqual([3, 4]);
+  expect(await logOf(world)).toEqual(made.map(({ id }) => `insert ${id}`));
+});
+
+test("I5: a line whose answer was lost with its page takes effect once, whatever line its edits are in later", async () => {
   await using world = await createClientWorld();
   const { line, fetch } = createLine(world);
   const disk = createMemoryDisk();
@@ -93,7 +167,7 @@ test("I5: a group whose answer was lost with its page is the same group afterwar
     persistence: openMemory(disk),
     fetch: async (url, init) => {
       const response = await fetch(url, init);
-      if (!url.endsWith("/batch")) return response;
+      if (!url.endsWith("/mutations")) return response;
       taken.resolve();
       // The page never hears of it.
       return new Promise(() => {});
@@ -106,6 +180,8 @@ test("I5: a group whose answer was lost with its page is the same group afterwar
   made.push(...insertMany(before, 15, "later"));
   await until(made.at(-1)!.handle, ({ state }) => state === "queued");
   const left = copyOf(disk);
+  // The disk had forgotten some of them when the page died.
+  for (const { handle } of made.slice(3, 6)) left.queue.delete(handle.id);
   line.isCut = true;
   const client = world.open({ persistence: openMemory(left), fetch });
   await client.ready;
@@ -117,7 +193,7 @@ test("I5: a group whose answer was lost with its page is the same group afterwar
   expect(left.queue.size).toBe(0);
 });
 
-test("I5: a group that a dying tab sent is sent again by its heir as the same group", async () => {
+test("I5: a line that a dying tab sent is sent again by its heir, and takes effect once", async () => {
   await using world = await createClientWorld();
   const { line, fetch } = createLine(world);
   const browser = createBrowser(createId());
@@ -129,7 +205,7 @@ test("I5: a group that a dying tab sent is sent again by its heir as the same gr
     persistence: openMemory(disk),
     fetch: async (url, init) => {
       const response = await fetch(url, init);
-      if (!url.endsWith("/batch")) return response;
+      if (!url.endsWith("/mutations")) return response;
       taken.resolve();
       return new Promise(() => {});
     },
@@ -149,12 +225,12 @@ test("I5: a group that a dying tab sent is sent again by its heir as the same gr
   expect(heir.status.getSnapshot().rejected).toEqual([]);
 });
 
-test("a group that is refused without a culprit is sent one by one, and told apart from what was sent alone", async () => {
+test("a line that is refused as a whole is sent one by one", async () => {
   await using world = await createClientWorld();
   const { line, fetch } = createLine(world);
   const client = world.open({
     fetch: (url, init) =>
-      url.endsWith("/batch") && !line.isCut
+      textOf(init).split("mutation_id").length > 2 && !line.isCut
         ? Promise.resolve(
             Response.json({ code: "body_too_large", retry: "never" }, { status: 413 }),
           )
@@ -164,10 +240,25 @@ test("a group that is refused without a culprit is sent one by one, and told apa
   line.isCut = false;
   await client.synced();
   expect(await logOf(world)).toEqual(made.map(({ id }) => `insert ${id}`));
-  expect(line.commits).toBe(12);
+  expect(line.count).toBe(12);
 });
 
-test("GAP-09: what a group made and deleted again is gone, for who sent it and who hears of it", async () => {
+test("a line has as many edits as its bytes allow", async () => {
+  await using world = await createClientWorld();
+  const { line, fetch } = createLine(world);
+  const client = world.open({ fetch });
+  for (let index = 0; index < 5; index += 1)
+    client.insert("album", { name: "large", description: "d".repeat(9_000) + index });
+  const notes = "n".repeat(90_000);
+  for (let index = 0; index < 20; index += 1)
+    client.insert("user_metadata", { fileId: createId(), favorite: true, hidden: false, notes });
+  line.isCut = false;
+  await client.synced();
+  expect((await logOf(world)).length).toBe(25);
+  expect(line.count).toBe(2);
+});
+
+test("GAP-09: what a line made and deleted again is gone, for who sent it and who hears of it", async () => {
   await using world = await createClientWorld();
   const { line, fetch } = createLine(world);
   const witness = world.open();

@@ -72,7 +72,7 @@ test("I5: a lost reply is settled by sending again, and takes effect once", asyn
   const client = world.open({
     fetch: async (url, init) => {
       const response = await world.direct(url, init);
-      if (!url.endsWith("/commit") || lostCount >= 2) return response;
+      if (!url.endsWith("/mutations") || lostCount >= 2) return response;
       lostCount += 1;
       throw new TypeError("The reply was lost.");
     },
@@ -117,7 +117,7 @@ test("downloads do not wait for uploads", async () => {
   const { promise: stuck, resolve: release } = Promise.withResolvers<void>();
   const client = world.open({
     fetch: async (url, init) => {
-      if (url.endsWith("/commit")) await stuck;
+      if (url.endsWith("/mutations")) await stuck;
       return world.direct(url, init);
     },
   });

@@ -65,7 +65,7 @@ async function createScores() {
   const base = { title: "a", best_time: 50, labels: ["x"] };
   const late = (id: string, data: object, more: object = {}) =>
     commit({ operation: "update", id, data, expected_version: 1, base, ...more });
-  return { ...world, commit, insert, late };
+  return { ...world, base, commit, insert, late };
 }
 
 test("CONF-15: a resource's own merge decides over whole records; the rest is merged field by field", async () => {
@@ -109,6 +109,25 @@ test("a merge that fails, or answers what is no record, fails its own caller onl
   for (const at of [1, 2, 3, 4]) expect(await read(at)).toMatchObject({ version: 2, title: "a" });
   // What it did to its arguments it did to copies.
   expect(await read(5)).toMatchObject({ version: 3, labels: ["x", "y"], best_time: 40 });
+});
+
+test("a merge that fails ends its line in the middle of a group: nothing behind it takes effect", async () => {
+  await using world = await createScores();
+  const ids = await Promise.all(Array.from({ length: 4 }, world.insert));
+  const mutations = ["fine", "throw", "fine", "fine"].map((title, at) => ({
+    mutation_id: createId(),
+    commit: {
+      resource_type: "score",
+      operation: "update",
+      id: ids[at],
+      data: { title },
+      expected_version: 1,
+      base: world.base,
+    },
+  }));
+  const { body } = await world.send("POST", `${world.at}/mutations`, { mutations });
+  expect([body.answers.length, body.stopped.code]).toEqual([1, "internal"]);
+  expect(await world.count("SELECT count(*) FROM scores WHERE title = 'fine'")).toBe(1);
 });
 
 test("I8, I10: no base, however strange, reaches the function unchecked; no answer touches more than fields", async () => {

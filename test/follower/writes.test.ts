@@ -15,7 +15,8 @@ test("GAP-01: a write on a follower is the leader's to decide, and its answer is
   const { leader, phone } = pair;
   const follower = await pair.follow();
   await follower.settle();
-  const change = insert("from the phone", { mutation_id: createId() });
+  const mutation_id = createId();
+  const change = insert("from the phone", { mutation_id });
   const committed = await phone.send("POST", `${pair.at}/commit`, change);
   expect([committed.status, committed.body.sequence, committed.body.resource.name]).toEqual([
     200,
@@ -30,10 +31,18 @@ test("GAP-01: a write on a follower is the leader's to decide, and its answer is
   expect([refused.status, refused.body.replayed]).toEqual([200, true]);
   const bad = await phone.send("POST", `${pair.at}/commit`, { ...insert(""), data: {} });
   expect([bad.status, bad.body.code]).toEqual([422, "invalid_record"]);
+  const line = await phone.send("POST", `${pair.at}/mutations`, {
+    mutations: [
+      { mutation_id, commit: change },
+      { mutation_id: createId(), batch: { changes: [insert("in a line")] } },
+    ],
+  });
+  expect(line.body.answers).toMatchObject([{ replayed: true }, { last_sequence: 3 }]);
   await follower.settle();
   expect(await recordsOf(await pair.replica())).toEqual(await recordsOf(leader.library));
   const log = await leader.send("GET", `${pair.at}/log`);
   expect(log.body.entries.map((entry: { device_id: string }) => entry.device_id)).toEqual([
+    "phone",
     "phone",
     "phone",
   ]);
