@@ -5,6 +5,7 @@ export type {
   AnyResource,
   BulkContext,
   BulkNotice,
+  BulkPurpose,
   ConflictRule,
   Domain,
   InputOf,

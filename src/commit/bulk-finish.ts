@@ -10,6 +10,7 @@ import type { Span } from "../telemetry/telemetry.ts";
 import { saveOperation } from "./bulk-operation.ts";
 import type { BulkOperation } from "./bulk-operation.ts";
 import type { CommittedEntry } from "./group.ts";
+import type { BulkPurpose } from "../resource/define.ts";
 import { absent } from "./plan.ts";
 
 export interface FinishOptions {
@@ -20,19 +21,29 @@ export interface FinishOptions {
   readonly onCommitted: (committed: readonly CommittedEntry[], span?: Span) => void;
 }
 
+/** What the caller calls it in its hints, else what its mode suggests. */
+function purposeOf(
+  mode: BulkOperation["mode"],
+  { operation }: Record<string, unknown>,
+): BulkPurpose {
+  if (typeof operation === "string" && /^\w{1,64}$/.test(operation)) return operation;
+  return mode === "insert" ? "Import" : "Maintenance";
+}
+
 /** The one entry of an operation; `interrupted` says that it stands for a part only. */
 function toEntry(
   { registry, state, clock }: FinishOptions,
   operation: BulkOperation,
   outcome: "complete" | "interrupted",
 ): LogEntry {
+  const hints = JSON.parse(operation.hints) as Record<string, unknown>;
   const data = {
-    operation: operation.mode === "insert" ? "Import" : "Maintenance",
+    operation: purposeOf(operation.mode, hints),
     model: operation.resourceType,
     mode: operation.mode,
     token: operation.token,
     affected_count: operation.affectedCount,
-    hints: JSON.parse(operation.hints) as Record<string, unknown>,
+    hints,
     ...(outcome === "interrupted" ? { interrupted: true } : {}),
   };
   return {

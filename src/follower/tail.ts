@@ -56,6 +56,7 @@ async function onBulk(context: BackfillContext, entry: LogEntry, fetched: Map<st
   const told: BulkNotice = {
     token: entry.recordId,
     mode: entry.data?.["mode"] as BulkNotice["mode"],
+    operation: String(entry.data?.["operation"]),
     affectedCount: Number(entry.data?.["affected_count"]),
     hints: (entry.data?.["hints"] ?? {}) as BulkNotice["hints"],
   };

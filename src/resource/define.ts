@@ -39,10 +39,21 @@ export interface Reader {
   readonly libraryId: string;
 }
 
+/** What a bulk was for: these are known, and a caller may name another in its hints (BULK-04). */
+export type BulkPurpose =
+  | "InitialIndex"
+  | "ReIndex"
+  | "Import"
+  | "Maintenance"
+  | "WatcherBatch"
+  // oxlint-disable-next-line typescript/no-empty-object-type -- Keeps the known ones in suggestions.
+  | (string & {});
+
 /** What a follower is told of a bulk operation it did not see record by record. */
 export interface BulkNotice {
   readonly token: string;
   readonly mode: "insert" | "upsert" | "delete";
+  readonly operation: BulkPurpose;
   readonly affectedCount: number;
   readonly hints: Readonly<Record<string, unknown>>;
 }

@@ -108,3 +108,24 @@ test("a value that another record uses fails its own record of a bulk, not its n
   const sums = await world.send("GET", `${world.at}/checksum?types=user_metadata`);
   expect(sums.body.checksums.user_metadata.count).toBe(8);
 });
+
+test("BULK-04: a bulk is called what its hints call it, else by its mode; the entry stays small", async () => {
+  await using world = await createWorld();
+  const told = async (mode: string, hints: unknown) => {
+    const query = `&hints=${encodeURIComponent(JSON.stringify(hints))}`;
+    const line = toLines([{ id: createId(), name: "t" }]);
+    const { sequence } = await send(world, `tag&mode=${mode}${query}`, line);
+    const { entries } = (await world.send("GET", `${world.at}/log?after=${sequence - 1}`)).body;
+    expect(JSON.stringify(entries[0].data).length).toBeLessThan(1_024);
+    expect(entries[0].data.hints).toEqual(hints);
+    return entries[0].data.operation;
+  };
+  const statistics = { total_size: 9_000, file_count: 3, directory_count: 1 };
+  expect(await told("insert", { operation: "InitialIndex", statistics })).toBe("InitialIndex");
+  expect(await told("upsert", { operation: "nightly_import" })).toBe("nightly_import");
+  expect(await told("insert", {})).toBe("Import");
+  expect(await told("upsert", {})).toBe("Maintenance");
+  for (const operation of ["", "x".repeat(400), "<b>", null, 1, ["a"], { a: 1 }]) {
+    expect(await told("insert", { operation })).toBe("Import");
+  }
+});

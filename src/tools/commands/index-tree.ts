@@ -138,7 +138,8 @@ async function addAll(run: Run): Promise<IndexSummary> {
       yield `${JSON.stringify({ id, ...toFields(found, locationId, parentId) })}\n`;
     }
   };
-  const hints = JSON.stringify({ location_id: locationId, location_path: key.path });
+  const where = { location_id: locationId, location_path: key.path };
+  const hints = JSON.stringify({ operation: "InitialIndex", ...where });
   try {
     const { affected_count: addedCount } = await uploadBulk(api, {
       library: key.library,
