@@ -170,6 +170,34 @@ test("a mistyped field of sync does not compile", () => {
   expect(typeof wrong).toBe("function");
 });
 
+test("a merge of its own sees the resource's records, and answers fields of them", () => {
+  const shelf = {
+    type: "shelf",
+    table: resourceTable("shelves", { title: text().notNull(), rank: integer() }),
+    input: v.object({ title: v.string(), rank: v.nullish(v.number()) }),
+  } as const;
+  const right = () =>
+    defineResource({
+      ...shelf,
+      sync: {
+        domain: "metadata",
+        conflict: {
+          merge: (base, current, late) => {
+            isSame<(typeof late)["rank"], number | null>(true);
+            return { title: `${base.title} ${current.title}`, rank: late.rank };
+          },
+        },
+      },
+    });
+  const wrong = () =>
+    defineResource({
+      ...shelf,
+      // @ts-expect-error -- A rank is a number.
+      sync: { domain: "metadata", conflict: { merge: (base) => ({ rank: base.title }) } },
+    });
+  expect([right, wrong].map((one) => typeof one)).toEqual(["function", "function"]);
+});
+
 test("a view or an output of another type than its function makes does not compile", () => {
   const wrongView = () =>
     defineResource({
