@@ -120,7 +120,10 @@ export function createEngine(options: ClientOptions, onSignedOut: () => void) {
     post: (message) => session.post(message),
   });
   const loadQueue = (): Promise<void> =>
-    keeper.loadQueue().then(outbox.restore).catch(ground.onFailure);
+    keeper
+      .loadQueue()
+      .then((stored) => (stored === null ? onSignedOut() : outbox.restore(stored)))
+      .catch(ground.onFailure);
   /** Nothing is sent before the disk said how another tab may have sent it. */
   const activate = (): void => {
     const { isLeader, isPaused, state } = session.standing;

@@ -29,12 +29,15 @@ function layOut(db: IDBDatabase): void {
   db.createObjectStore("queue", { autoIncrement: true }).createIndex("id", "id", { unique: true });
 }
 
-async function openDatabase(name: string): Promise<IDBDatabase> {
+async function openDatabase(name: string, onDeleted: () => void): Promise<IDBDatabase> {
   const request = indexedDB.open(name, layout);
   request.addEventListener("upgradeneeded", () => layOut(request.result));
   const db = await answerOf(request);
   // Another tab signs out or brings a newer layout: give way.
-  db.addEventListener("versionchange", () => db.close());
+  db.addEventListener("versionchange", ({ newVersion }) => {
+    if (newVersion === null) onDeleted();
+    db.close();
+  });
   return db;
 }
 
@@ -44,7 +47,11 @@ async function openDatabase(name: string): Promise<IDBDatabase> {
  */
 export function openIndexedDb(options: { readonly name: string }): Persistence {
   const name = `syncline:${options.name}`;
-  const opening = openDatabase(name);
+  // Told before it is deleted, and so before this tab gets the lead of the one that signed out.
+  let isDeleted = false;
+  const opening = openDatabase(name, () => {
+    isDeleted = true;
+  });
   // Whoever uses it is told; nobody is told twice.
   opening.catch(() => {});
 
@@ -76,7 +83,9 @@ export function openIndexedDb(options: { readonly name: string }): Persistence {
       return { meta, records, queries };
     },
     loadQueue: async () =>
-      answerOf<unknown[]>((await opening).transaction("queue").objectStore("queue").getAll()),
+      isDeleted
+        ? null
+        : answerOf<unknown[]>((await opening).transaction("queue").objectStore("queue").getAll()),
     save: async (step) => {
       const tx = (await opening).transaction(base, "readwrite", { durability: "relaxed" });
       const stored = until(tx, "complete");

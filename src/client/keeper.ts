@@ -20,7 +20,9 @@ export function createKeeper(disk: Persistence, parts: KeeperParts): Keeper {
       return identity;
     },
     loadQueue: async () => {
-      const { mutations, damagedCount } = toQueue(await disk.loadQueue());
+      const stored = await disk.loadQueue();
+      if (stored === null) return null;
+      const { mutations, damagedCount } = toQueue(stored);
       if (damagedCount > 0) onComplaint(`${damagedCount} waiting mutations cannot be read.`);
       return mutations;
     },

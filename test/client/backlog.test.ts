@@ -46,8 +46,9 @@ async function mutationsOf(world: World): Promise<readonly unknown[]> {
 }
 
 /** As a page that died leaves it. */
-const copyOf = ({ meta, records, queries, queue }: MemoryDisk): MemoryDisk => ({
+const copyOf = ({ meta, deletedCount, records, queries, queue }: MemoryDisk): MemoryDisk => ({
   meta,
+  deletedCount,
   records: new Map(records),
   queries: new Map(queries),
   queue: new Map(queue),
@@ -223,6 +224,31 @@ test("I5: a line that a dying tab sent is sent again by its heir, and takes effe
   const log = await logOf(world);
   expect([log.length, new Set(log)]).toEqual([24, new Set(made.map(({ id }) => `insert ${id}`))]);
   expect(heir.status.getSnapshot().rejected).toEqual([]);
+});
+
+test("I5: a disk that forgets nothing, and a page that dies, have nothing take effect twice", async () => {
+  await using world = await createClientWorld();
+  const { line, fetch } = createLine(world);
+  const disk = createMemoryDisk();
+  const memory = openMemory(disk);
+  const before = world.open({
+    persistence: { ...memory, dropMutations: () => Promise.reject(new Error("full")) },
+    fetch,
+  });
+  const made = insertMany(before, 30);
+  await until(before.status, ({ pendingCount }) => pendingCount === 30);
+  line.isCut = false;
+  await before.synced();
+  const left = copyOf(disk);
+  expect(left.queue.size).toBe(30);
+  line.isCut = true;
+  const client = world.open({ persistence: openMemory(left), fetch });
+  await client.ready;
+  made.push(...insertMany(client, 3, "new"));
+  line.isCut = false;
+  await client.synced();
+  expect(await logOf(world)).toEqual(made.map(({ id }) => `insert ${id}`));
+  expect(left.queue.size).toBe(0);
 });
 
 test("a line that is refused as a whole is sent one by one", async () => {

@@ -1,7 +1,8 @@
+import "fake-indexeddb/auto";
 import { expect, test } from "bun:test";
 import { eventsOf } from "../../src/client/event-feed.ts";
 import { createId } from "../../src/base/id.ts";
-import { createMemoryDisk, openMemory } from "../../src/client/index.ts";
+import { createMemoryDisk, openIndexedDb, openMemory } from "../../src/client/index.ts";
 import type { Tabs } from "../../src/client/index.ts";
 import { createBrowser } from "../support/browser.ts";
 import { createClientWorld, until } from "../support/client-world.ts";
@@ -209,3 +210,37 @@ test("PERSIST-12: signing out in one tab closes all and leaves nothing on disk",
     0,
   ]);
 });
+
+const name = createId();
+const shared = createMemoryDisk();
+test.each([
+  ["memory", () => openMemory(shared)],
+  ["IndexedDB", () => openIndexedDb({ name })],
+] as const)(
+  "PERSIST-12: an heir that never heard of the signing out sends nothing of what was queued (%s)",
+  async (_, openDisk) => {
+    await using world = await createClientWorld();
+    const browser = createBrowser(createId());
+    const openTab = (isDeaf: boolean) => {
+      const { tabs } = browser.openTab();
+      const onMessage: Tabs["onMessage"] = (listener) =>
+        tabs.onMessage((message) => {
+          if (!isDeaf || message.kind !== "signedOut") listener(message);
+        });
+      const fetch: typeof world.direct = (url, init) =>
+        !isDeaf && url.endsWith("/mutations")
+          ? Promise.reject(new TypeError("no network"))
+          : world.direct(url, init);
+      return world.open({ tabs: { ...tabs, onMessage }, persistence: openDisk(), fetch });
+    };
+    const leader = openTab(false);
+    await until(leader.status, live);
+    const heir = openTab(true);
+    await until(heir.status, live);
+    leader.insert("album", { name: "never sent" });
+    await until(heir.status, ({ pendingCount }) => pendingCount === 1);
+    await leader.signOut();
+    await until(heir.status, ({ connection }) => connection === "closed");
+    expect(await world.sequences()).toEqual([]);
+  },
+);
