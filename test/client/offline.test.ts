@@ -217,3 +217,34 @@ test("14,000 rows on disk are read in one go, in not much more than a bare read 
   expect(oursMs / bareMs).toBeLessThan(2);
   await disk.destroy();
 }, 60_000);
+
+test("OPT-08: at the moment a handle says queued the edit is on disk; one that says saving may go with its page", async () => {
+  await using world = await createClientWorld();
+  const name = createId();
+  const dying = world.open({ persistence: openIndexedDb({ name }), fetch: offline });
+  const queued = new Set<string>();
+  const reader = openIndexedDb({ name });
+  const onDisk = async () =>
+    ((await reader.loadQueue()) ?? []).map((one) => (one as { id: string }).id);
+  const reads: Promise<void>[] = [];
+  const handles = Array.from({ length: 40 }, (_, at) => {
+    const handle = dying.insert("album", { name: `album ${at}` });
+    expect(handle.getSnapshot().state).toBe("saving");
+    handle.subscribe(() => {
+      if (handle.getSnapshot().state !== "queued") return;
+      queued.add(handle.id);
+      const promised = [...queued];
+      reads.push(
+        onDisk().then((ids) => expect(promised.filter((id) => !ids.includes(id))).toEqual([])),
+      );
+    });
+    return handle;
+  });
+  for (const handle of handles) await until(handle, ({ state }) => state !== "saving");
+  await Promise.all(reads);
+  expect(queued.size).toBe(40);
+  // The order of the disk is that in which they were made.
+  expect(await onDisk()).toEqual(handles.map(({ id }) => id));
+  await reader.close();
+  await dying.signOut();
+});

@@ -70,8 +70,15 @@ function* checkRows({ entries, rows }: Evidence): Generator<string> {
 
 function* checkAttempts({ entries }: Evidence, attempts: readonly Attempt[]): Generator<string> {
   const byMutation = Map.groupBy(entries, (entry) => entry.mutationId);
-  for (const { mutationId, outcome } of attempts) {
+  const outcomes = new Map(attempts.map(({ mutationId, outcome }) => [mutationId, outcome]));
+  for (const { mutationId, outcome, behind } of attempts) {
     const own = byMutation.get(mutationId) ?? [];
+    const before = behind === null ? undefined : byMutation.get(behind)?.[0];
+    if (before !== undefined && own[0] !== undefined && before.sequence > own[0].sequence)
+      yield `a line: mutation ${mutationId} took effect before ${behind}`;
+    // An answer of null is that nobody knows: it may have had one that was lost.
+    if (behind !== null && outcome !== null && outcomes.get(behind) === null)
+      yield `a line: mutation ${mutationId} has its answer, ${behind} before it has none`;
     const transactions = new Set(own.map((entry) => entry.transactionId));
     if (transactions.size > 1)
       yield `I5: mutation ${mutationId} took effect ${transactions.size} times`;
