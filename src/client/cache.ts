@@ -104,15 +104,15 @@ export function createCache(options: CacheOptions): Cache {
   };
   const state = newState(options, hooks);
   const step = <Result>(work: () => Result) => run(state, work);
+  // Two arguments, needed or not: a list of them would cost each event a little.
   const stepOf =
-    <Given extends unknown[], Result>(work: (state: CacheState, ...given: Given) => Result) =>
-    (...given: Given) =>
-      run(state, () => work(state, ...given));
+    <Given, More, Result>(work: (state: CacheState, given: Given, more: More) => Result) =>
+    (given: Given, more?: More) =>
+      run(state, () => work(state, given, more as More));
   return Object.assign(hooks, {
     start: stepOf(start),
     batch: step,
-    // By itself, because a list of arguments would cost each event a little.
-    applyEvent: (event: ChangeEvent) => step(() => applyEvent(state, event)),
+    applyEvent: stepOf(applyEvent),
     advance: stepOf(advance),
     putAnswer: (key: QueryKey, answer: Answer, now: number) =>
       step(() => putAnswer(state, key, { answer, now })),
