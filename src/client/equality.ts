@@ -42,7 +42,3 @@ export function keep<Snapshot extends object>(old: Snapshot, next: Snapshot): Sn
   for (const name in next) if (next[name] !== old[name]) return next;
   return old;
 }
-
-export function isSameList(left: readonly unknown[], right: readonly unknown[]): boolean {
-  return left.length === right.length && left.every((one, index) => one === right[index]);
-}

@@ -1,4 +1,3 @@
-import { isSameList } from "./equality.ts";
 import { addOwner, markDirty, owns, ownersOf, removeOwner, viewOf } from "./nodes.ts";
 import type { CacheState, QueryNode, RecordNode, RuleIndex, TypeStore } from "./nodes.ts";
 import type { ClientRecord } from "./record.ts";
@@ -154,7 +153,6 @@ function overlay(state: CacheState, query: QueryNode, type: TypeStore): readonly
     if (isMember && isOrdered && belongs)
       isMoved ||= !isBetween(query, base.indexOf(node), { record, read: viewOf });
     else if (isMember !== belongs) isMoved = true;
-    // In an order each finds its place anew, else those that stay keep theirs.
     if (isMember && (!belongs || isOrdered)) leaving.add(node);
     if (belongs && (!isMember || isOrdered)) entering.push(node);
   }
@@ -171,19 +169,49 @@ function overlay(state: CacheState, query: QueryNode, type: TypeStore): readonly
   return list;
 }
 
+function patch(
+  list: readonly RecordNode[],
+  old: readonly unknown[],
+  changed: readonly RecordNode[],
+): readonly unknown[] {
+  let data: unknown[] | null = null;
+  for (const node of changed) {
+    const view = viewOf(node);
+    for (let at = list.indexOf(node); at >= 0; at = list.indexOf(node, at + 1)) {
+      if (old[at] === view) continue;
+      data ??= [...old];
+      data[at] = view;
+    }
+  }
+  return data ?? old;
+}
+
 /** The records that readers see; the old array when they are the same. */
 export function dataOf(state: CacheState, query: QueryNode): readonly unknown[] {
   const { type, snapshot } = query;
   if (type === null) return query.values;
   state.work.rebuilt += 1;
   const list = type.overlaid.size === 0 ? query.base : overlay(state, query, type);
+  const old = snapshot.data;
+  const { changed, shown } = query;
+  query.changed = [];
+  query.shown = list;
+  // Few changes in place are patched: looking at every record costs more than copying the array.
+  if (changed !== null && list === shown && changed.length * 16 <= list.length)
+    return patch(list, old, changed);
   const data = list.map(viewOf);
-  return isSameList(snapshot.data, data) ? snapshot.data : data;
+  if (old.length !== data.length) return data;
+  for (let index = 0; index < data.length; index += 1) if (old[index] !== data[index]) return data;
+  return old;
 }
 
 /** After a base changed: the lists that hold it. */
 export function markOwners(state: CacheState, node: RecordNode): void {
-  for (const query of ownersOf(node)) markDirty(state, query);
+  for (const query of ownersOf(node)) {
+    if (query.changed !== null && query.changed.push(node) > query.base.length)
+      query.changed = null;
+    markDirty(state, query);
+  }
 }
 
 /** After a view changed: also the lists that only a pending mutation makes it part of. */

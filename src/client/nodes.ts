@@ -73,6 +73,10 @@ export interface QueryNode {
   values: readonly unknown[];
   /** The records in the server's order, without the overlay. */
   base: RecordNode[];
+  /** The records of the snapshot; the base itself when no mutation has a say. */
+  shown: readonly RecordNode[];
+  /** Records that changed in place since the snapshot; null when their order may have changed too. */
+  changed: RecordNode[] | null;
   /** Records that came along with the answer. */
   included: readonly RecordNode[];
   snapshot: QuerySnapshot;

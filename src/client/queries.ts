@@ -1,4 +1,4 @@
-import { isEqual, isSameList, keep } from "./equality.ts";
+import { isEqual, keep } from "./equality.ts";
 import { bucketOf, dataOf, isRuled, place } from "./lists.ts";
 import { addOwner, markDirty, removeOwner, typeOf } from "./nodes.ts";
 import type { BaseChange } from "./lists.ts";
@@ -29,6 +29,8 @@ export function queryOf(state: CacheState, key: QueryKey): QueryNode {
     type: returns === null ? null : typeOf(state, returns),
     values: loadingSnapshot.data,
     base: [],
+    shown: [],
+    changed: null,
     included: [],
     snapshot: loadingSnapshot,
     listeners: [],
@@ -104,9 +106,14 @@ export function invalidateQuery(state: CacheState, query: QueryNode): void {
 export function placeIn(state: CacheState, query: QueryNode, change: BaseChange): void {
   const placement = place(state, query, change);
   if (placement === "kept") return;
+  query.changed = null;
   markDirty(state, query);
   markStored(state, query);
   if (placement === "refill") markStale(state, query, change.sequence);
+}
+
+function isSameList(left: readonly RecordNode[], right: readonly RecordNode[]): boolean {
+  return left.length === right.length && left.every((node, index) => node === right[index]);
 }
 
 export function isAlive(node: RecordNode | undefined): node is RecordNode {
@@ -212,6 +219,7 @@ export function putList(state: CacheState, query: QueryNode, given: GivenAnswer)
   const { answer, overtaken } = given;
   query.isFetching = false;
   query.problem = null;
+  query.changed = null;
   markDirty(state, query);
   markStored(state, query);
   const isOlderList = isOlder(state, query, answer.sequence);
