@@ -119,8 +119,7 @@ function lastRecords(
 
 const toProblem = (problem: Fields) => renameKeys(problem, toCamelCase) as ClientProblem;
 
-function toSettlement(answer: unknown, { request }: QueuedMutation): Settlement {
-  const body = isFields(answer) ? answer : {};
+function toSettlement(body: Fields, { request }: QueuedMutation): Settlement {
   const { problem, resource, resources = [resource], last_sequence, output = null } = body;
   if (isFields(problem)) return { kind: "rejected", problem: toProblem(problem) };
   const { sequence = last_sequence } = body;
@@ -160,16 +159,16 @@ export async function sendMutations(
   transport: Transport,
   line: readonly QueuedMutation[],
 ): Promise<Outcome> {
-  const nothing = problemOf("unreadable", "Nothing was answered.");
+  const nothing = problemOf("unreadable", "No answer.");
   try {
     const { answers, stopped } = await transport.json("mutations", {
       body: { mutations: line.map(toWireMutation) },
     });
     const known = Array.isArray(answers) ? answers : [];
-    const ends = line.slice(0, known.length).map((mutation, at) => ({
-      mutation,
-      settlement: toSettlement(known[at], mutation),
-    }));
+    const ends = line.flatMap((mutation, at): Ended[] => {
+      const body: unknown = known[at];
+      return isFields(body) ? [{ mutation, settlement: toSettlement(body, mutation) }] : [];
+    });
     const problem = isFields(stopped) ? toProblem(stopped) : ends.length === 0 ? nothing : null;
     return { ends, problem };
   } catch (error) {

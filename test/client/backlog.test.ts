@@ -251,6 +251,24 @@ test("I5: a disk that forgets nothing, and a page that dies, have nothing take e
   expect(left.queue.size).toBe(0);
 });
 
+test("what is no answer is none: the edit stays, and is sent again", async () => {
+  await using world = await createClientWorld();
+  const { line, fetch } = createLine(world);
+  let isOdd = true;
+  const client = world.open({
+    fetch: (url, init) => {
+      if (!url.endsWith("/mutations") || line.isCut || !isOdd) return fetch(url, init);
+      isOdd = false;
+      return Promise.resolve(Response.json({ answers: [null, "yes"] }));
+    },
+  });
+  const made = insertMany(client, 2);
+  line.isCut = false;
+  await client.synced();
+  expect(isOdd).toBe(false);
+  expect(await logOf(world)).toEqual(made.map(({ id }) => `insert ${id}`));
+});
+
 test("a line that is refused as a whole is sent one by one", async () => {
   await using world = await createClientWorld();
   const { line, fetch } = createLine(world);
