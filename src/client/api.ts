@@ -70,6 +70,7 @@ export interface MutationHandle<Output = unknown> extends Store<MutationSnapshot
 export interface RejectedMutation {
   readonly mutationId: string;
   readonly problem: unknown;
+  /** Sends it again: after a refusal as a new mutation, because the refusal is the answer of its id. */
   retry(): void;
   discard(): void;
 }

@@ -74,14 +74,15 @@ function createRefused(options: {
       return list;
     },
     release,
-    add: ({ id, problem, request }: QueuedMutation): void => {
+    add: (mutation: QueuedMutation): void => {
+      const { id, problem } = mutation;
       refused.delete(id);
       refused.set(id, {
         mutationId: id,
         problem,
         retry: () => {
           release(id);
-          options.retry({ id, request });
+          options.retry(mutation);
         },
         discard: () => {
           release(id);
@@ -196,13 +197,19 @@ export function createOutbox(options: OutboxOptions): Outbox {
       ]).catch(onFailure);
     },
   });
+  const discard = (id: string): void => {
+    post({ kind: "discarded", id });
+    keeper.dropMutations([id]).catch(onFailure);
+  };
   const refused = createRefused({
     onChange,
-    retry: (mutation) => void submit(mutation),
-    discard: (id) => {
-      post({ kind: "discarded", id });
-      keeper.dropMutations([id]).catch(onFailure);
+    retry: ({ id, problem, request }) => {
+      // A refusal is the lasting answer of its id; after any other end it may have happened.
+      const isLasting = problem?.retry === "never";
+      void submit({ id: isLasting ? options.createId() : id, request });
+      if (isLasting) discard(id);
     },
+    discard,
   });
   const desk: Desk = { cache, rules, queue, refused, handles: createHandles(), saving: new Map() };
   const submit = createWriter(desk, options);

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { eventsOf } from "../../src/client/event-feed.ts";
 import { createId } from "../../src/base/id.ts";
+import { createMemoryDisk, openMemory } from "../../src/client/index.ts";
 import { createClientWorld, until } from "../support/client-world.ts";
 
 const names = (data: readonly unknown[]) => data.map((one) => (one as { name: string }).name);
@@ -96,6 +97,22 @@ test("OPT-03: what the service refuses is rolled back, shown, and can be tried a
   await until(client.status, (now) => now.rejected.length === 1 && now.pendingCount === 0);
   client.status.getSnapshot().rejected[0]?.discard();
   expect(client.status.getSnapshot().rejected).toEqual([]);
+});
+
+test("OPT-03: what was refused for what stood in the library succeeds when it is tried again and that has changed", async () => {
+  await using world = await createClientWorld();
+  const disk = createMemoryDisk();
+  const client = world.open({ persistence: openMemory(disk) });
+  const id = createId();
+  const early = client.update("album", id, { name: "renamed" });
+  await expect(early.done).rejects.toMatchObject({ problem: { code: "not_found" } });
+  await client.insert("album", { id, name: "made" }).done;
+  client.status.getSnapshot().rejected[0]?.retry();
+  await client.synced();
+  expect(client.status.getSnapshot().rejected).toEqual([]);
+  expect(disk.queue.size).toBe(0);
+  const read = await world.send("GET", `${world.at}/resources/album/${id}`);
+  expect(read.body).toMatchObject({ name: "renamed", version: 2 });
 });
 
 test("eventsOf gives every event, and waitFor tells when the base has them", async () => {
