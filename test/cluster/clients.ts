@@ -1,7 +1,7 @@
 import { createId } from "../../src/base/id.ts";
 import { readFrames } from "../support/events.ts";
 import type { EventSeen, ReadSeen } from "./checker.ts";
-import { anyNode, ask, count, write } from "./world.ts";
+import { anyNode, ask, count, write, writeInLine } from "./world.ts";
 import type { ClusterWorld } from "./world.ts";
 
 /** Registers that are in use, renewed after a while so that each has a short history. */
@@ -70,6 +70,11 @@ export async function runAppender(world: ClusterWorld): Promise<void> {
   while (!world.isOver) {
     await write(world, { type: "line", operation: "insert", record: createId() });
   }
+}
+
+/** Sends one line of new records after another. */
+export async function runSender(world: ClusterWorld): Promise<void> {
+  while (!world.isOver) await writeInLine(world, 2 + world.random.below(20));
 }
 
 export interface SubscriberOptions {

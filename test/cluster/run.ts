@@ -3,7 +3,13 @@ import { createId } from "../../src/base/id.ts";
 import { createRandom } from "../simulation/random.ts";
 import { startCli } from "../support/cli-process.ts";
 import { createNodes } from "../support/nodes.ts";
-import { createRegisters, runAppender, runRegisterClient, runSubscriber } from "./clients.ts";
+import {
+  createRegisters,
+  runAppender,
+  runRegisterClient,
+  runSender,
+  runSubscriber,
+} from "./clients.ts";
 import { faultKinds, inflict, planFaults } from "./faults.ts";
 import { createNetwork } from "./network.ts";
 import { judge } from "./verdict.ts";
@@ -71,9 +77,10 @@ export async function runCluster(options: RunOptions): Promise<RunOutcome> {
     subscribe({ urls: () => [follower.url] }),
   ];
   const registers = createRegisters(world);
-  const writers = Array.from({ length: writerCount }, (_, index) =>
-    index % 2 === 0 ? runAppender(world) : runRegisterClient(world, registers),
-  );
+  const writers = Array.from({ length: writerCount }, (_, index) => {
+    if (index % 4 === 2) return runSender(world);
+    return index % 2 === 0 ? runAppender(world) : runRegisterClient(world, registers);
+  });
   const kinds = faultKinds[variant];
   // A fault takes its time too, and more of it on a machine that is busy.
   const endsAt = performance.now() + durationMs;

@@ -36,6 +36,20 @@ async function* judgeLog(world: ClusterWorld): AsyncGenerator<string> {
     if (row?.[1] !== record || row[2] !== outcome.version)
       yield `I4: sequence ${outcome.sequence} is not ${record} version ${outcome.version}`;
   }
+  yield* judgeOrder(world, new Map(rows.map(([sequence, record]) => [record, sequence])));
+}
+
+/** Of what was sent as a line nothing stands without what stood before it, nor ahead of it. */
+function* judgeOrder({ sent }: ClusterWorld, places: ReadonlyMap<string, number>) {
+  for (const line of sent) {
+    let last: number | undefined = 0;
+    for (const record of line) {
+      const place = places.get(record);
+      if (place !== undefined && (last === undefined || place < last))
+        yield `a line put ${record} at ${place}, and the one before it at ${last}`;
+      last = place;
+    }
+  }
 }
 
 /** All lines, each once, in each history that has come to the end. */

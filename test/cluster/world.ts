@@ -11,6 +11,8 @@ export interface ClusterWorld {
   readonly follower: CliProcess | null;
   readonly random: Random;
   readonly writes: WriteSeen[];
+  /** The records of each line that was sent, in its order. */
+  readonly sent: (readonly string[])[];
   readonly reads: ReadSeen[];
   readonly subscribers: SubscriberSeen[];
   /** What no client may ever see, in the words of the one who saw it. */
@@ -34,6 +36,7 @@ export function createClusterWorld(
     follower,
     random,
     writes: [],
+    sent: [],
     reads: [],
     subscribers: [],
     complaints: [],
@@ -50,6 +53,11 @@ export function count(world: ClusterWorld, what: string): void {
 
 /** Any node, whether or not it lives. */
 export const anyNode = ({ nodes, random }: ClusterWorld): string => random.pick(nodes.nodes).url;
+
+/** A complaint of a code that is neither an answer nor to be tried again later. */
+function complain(world: ClusterWorld, what: string, answer: Answer | null): void {
+  world.complaints.push(`${what}: ${answer?.status} ${JSON.stringify(answer?.body)}`);
+}
 
 const ATTEMPT_MS = 8_000;
 
@@ -138,11 +146,47 @@ export async function write(world: ClusterWorld, wish: Wish): Promise<WriteSeen>
     if (code === "version_conflict" || (code === "not_found" && wish.operation === "update"))
       return end("refused");
     if (code !== undefined && !later.has(code)) {
-      world.complaints.push(`${wish.operation}: ${answer?.status} ${JSON.stringify(answer?.body)}`);
+      complain(world, wish.operation, answer);
       return end(null);
     }
     count(world, code === undefined ? "unanswered" : `later: ${code}`);
     if (!isPatient || performance.now() > world.giveUpAt) return end(null);
     await Bun.sleep(5 + random.below(30));
   }
+}
+
+/** Writes new records as one line: what has no answer yet again and again, at any node. */
+export async function writeInLine(world: ClusterWorld, size: number): Promise<void> {
+  const { random, nodes } = world;
+  let waiting = Array.from({ length: size }, () => ({ record: createId(), value: createId() }));
+  world.sent.push(waiting.map(({ record }) => record));
+  const mutations = waiting.map(({ record: id, value }) => ({
+    mutation_id: createId(),
+    commit: { resource_type: "line", operation: "insert", id, data: { value } },
+  }));
+  const isPatient = !random.chance(0.05);
+  const startedAt = performance.now();
+  const end = (one: (typeof waiting)[number], outcome: WriteSeen["outcome"]): void => {
+    world.writes.push({ ...one, startedAt, endedAt: performance.now(), outcome });
+    count(world, outcome === null ? "indeterminate" : "accepted");
+  };
+  for (;;) {
+    const left = mutations.slice(size - waiting.length);
+    const answer = await ask(world, `${anyNode(world)}${nodes.at}/mutations`, { mutations: left });
+    const { answers = [], stopped = answer?.body } = answer?.body ?? {};
+    for (const [at, { sequence, resource, problem }] of answers.entries()) {
+      const one = waiting[at];
+      if (one === undefined || problem !== undefined) complain(world, "a line", answer);
+      else end(one, { sequence, version: resource.version });
+      world.seen = Math.max(world.seen, (sequence as number | undefined) ?? 0);
+    }
+    waiting = waiting.slice(answers.length);
+    if (waiting.length === 0) return count(world, "lines");
+    const code = stopped?.code as string | undefined;
+    if (code !== undefined && !later.has(code)) complain(world, "a line", answer);
+    count(world, code === undefined ? "unanswered" : `later: ${code}`);
+    if (!isPatient || performance.now() > world.giveUpAt) break;
+    await Bun.sleep(5 + random.below(30));
+  }
+  for (const one of waiting) end(one, null);
 }

@@ -39,6 +39,8 @@ interface Truth {
 
 function readTruth(path: string): Truth {
   using database = new Database(path, { readonly: true });
+  // A service that was killed leaves a log that whoever opens it first goes through.
+  database.run("PRAGMA busy_timeout=5000");
   const all = (sql: string, ...args: readonly (string | null)[]) =>
     database.query(sql).all(...args) as Record<string, unknown>[];
   const rows = new Map<string, Fields>();
