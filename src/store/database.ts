@@ -94,17 +94,10 @@ async function withDeadline<Result>(work: Promise<Result>, ms: number): Promise<
   return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
-/**
- * Pages of the WAL before they are copied into the file. A copy holds up the commit behind it, and
- * pages that every commit touches are copied once: four times SQLite's own 1,000, for 16 MB of disk.
- */
-const CHECKPOINT_PAGES = 4_000;
-
 const pragmasOf = ({ durability }: DatabaseOptions): string[] => [
   "busy_timeout=50",
   "journal_mode=WAL",
   `synchronous=${durability.toUpperCase()}`,
-  `wal_autocheckpoint=${CHECKPOINT_PAGES}`,
   "foreign_keys=ON",
   "cache_size=-16384",
   "temp_store=MEMORY",

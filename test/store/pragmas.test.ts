@@ -11,14 +11,7 @@ import { openDatabase } from "../../src/store/database.ts";
 import type { Database, DatabaseClient, DatabaseOptions } from "../../src/store/database.ts";
 import { silentTelemetry } from "../../src/telemetry/telemetry.ts";
 
-const NAMES = [
-  "journal_mode",
-  "synchronous",
-  "foreign_keys",
-  "busy_timeout",
-  "wal_autocheckpoint",
-  "query_only",
-];
+const NAMES = ["journal_mode", "synchronous", "foreign_keys", "busy_timeout", "query_only"];
 
 async function readPragmas(read: Database["read"]) {
   const rows = await read(NAMES.map((name) => ({ sql: `PRAGMA ${name}`, args: [] })));
@@ -63,7 +56,6 @@ test.each(cases)("$name, $durability: every connection", async ({ name, ...level
     synchronous: level.synchronous,
     foreign_keys: 1,
     busy_timeout: 50,
-    wal_autocheckpoint: 4_000,
   };
   await database.write([{ sql: "CREATE TABLE t (x INTEGER PRIMARY KEY)", args: [] }]);
   for (const [read, query_only] of [
