@@ -1,10 +1,11 @@
 import { createId, deriveId } from "../base/id.ts";
-import { errorTable, isSyncError, toProblem, withIndex } from "../protocol/errors.ts";
+import { isSyncError, toProblem, withIndex } from "../protocol/errors.ts";
 import type { Problem, SyncError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Registry } from "../resource/registry.ts";
 import type { ChangeRequest, Receipt } from "./change.ts";
 import type { Committer } from "./committer.ts";
+import { isRefusal } from "./line.ts";
 import { toChanges, toSubmission } from "./submission.ts";
 import type { BatchContext } from "./submission.ts";
 
@@ -44,8 +45,6 @@ interface Chunk {
   readonly late: SyncError | null;
 }
 
-const mayPass = ({ code }: SyncError): boolean => errorTable[code].retry !== "never";
-
 const fail = (error: SyncError, { index }: Indexed): BatchFailure => ({
   index,
   problem: toProblem(withIndex(error, index)),
@@ -75,7 +74,7 @@ async function commitChunk(
       return { receipt, failed: receipt.replayed ? kept : failed, late: null };
     } catch (error) {
       if (!isSyncError(error)) throw error;
-      if (mayPass(error)) {
+      if (!isRefusal(error)) {
         return {
           receipt: null,
           failed: [...failed, ...pending.map((one) => fail(error, one))],
