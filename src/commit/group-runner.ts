@@ -100,25 +100,12 @@ async function commitPlan(options: GroupOptions, waiting: readonly Waiting[]): P
   return plan;
 }
 
-/** False when the line ended before this one meanwhile; who waits is told. */
-function goesOn({ submission, reject }: Waiting): boolean {
-  try {
-    submission.place?.assertGoesOn();
-    return true;
-  } catch (error) {
-    reject(error);
-    return false;
-  }
-}
-
 export function createGroupRunner(options: GroupOptions): GroupRunner {
   const { database, clock, telemetry } = options;
   const askedAgain = new WeakSet<Waiting>();
   const fenced = () => askEpoch(options);
 
-  const run = async (asked: readonly Waiting[]): Promise<void> => {
-    const waiting = asked.filter(goesOn);
-    if (waiting.length === 0) return;
+  const run = async (waiting: readonly Waiting[]): Promise<void> => {
     let plan: GroupPlan;
     try {
       plan = await commitPlan(options, waiting);
