@@ -1,4 +1,5 @@
 import { errorTable, isSyncError } from "../protocol/errors.ts";
+import type { SyncError } from "../protocol/errors.ts";
 
 /**
  * The place of a mutation in a line of them, each its own transaction. One that gets no answer now ends
@@ -12,7 +13,7 @@ export interface Place {
 }
 
 /** True for an error that stays the mutation's answer, however often it is sent. */
-export function isRefusal(error: unknown): boolean {
+export function isRefusal(error: unknown): error is SyncError {
   return isSyncError(error) && errorTable[error.code].retry === "never";
 }
 

@@ -1,8 +1,9 @@
 import { createId, deriveId } from "../base/id.ts";
-import { isSyncError, toProblem, withIndex } from "../protocol/errors.ts";
-import type { Problem, SyncError } from "../protocol/errors.ts";
+import { SyncError, isSyncError, toProblem, withIndex } from "../protocol/errors.ts";
+import type { Problem } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Registry } from "../resource/registry.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { ChangeRequest, Receipt } from "./change.ts";
 import type { Committer } from "./committer.ts";
 import { isRefusal } from "./line.ts";
@@ -22,6 +23,7 @@ export interface ResilientOptions {
   readonly committer: Committer;
   readonly registry: Registry;
   readonly limits: Limits;
+  readonly telemetry: Telemetry;
   readonly state: { readonly epoch: number };
 }
 
@@ -40,9 +42,10 @@ interface ChunkContext {
 interface Chunk {
   /** Null when nothing of it stands and nothing was to be remembered. */
   readonly receipt: Receipt | null;
+  /** What is refused. */
   readonly failed: readonly BatchFailure[];
-  /** Why the rest of it may pass later; null when all of it is decided. */
-  readonly late: SyncError | null;
+  /** The rest, and what it met; null when all of it is decided. */
+  readonly late: { readonly error: unknown; readonly pending: readonly Indexed[] } | null;
 }
 
 const fail = (error: SyncError, { index }: Indexed): BatchFailure => ({
@@ -73,17 +76,10 @@ async function commitChunk(
       const kept = (receipt.output ?? []) as readonly BatchFailure[];
       return { receipt, failed: receipt.replayed ? kept : failed, late: null };
     } catch (error) {
-      if (!isSyncError(error)) throw error;
-      if (!isRefusal(error)) {
-        return {
-          receipt: null,
-          failed: [...failed, ...pending.map((one) => fail(error, one))],
-          late: error,
-        };
-      }
+      if (!isRefusal(error)) return { receipt: null, failed, late: { error, pending } };
       const at = "index" in error.facts ? error.facts.index : undefined;
       const culprit = pending.length === 1 ? pending[0] : pending[at ?? -1];
-      if (culprit === undefined) throw error;
+      if (culprit === undefined) return { receipt: null, failed, late: { error, pending } };
       failed.push(fail(error, culprit));
       pending = pending.filter((one) => one !== culprit);
     }
@@ -105,10 +101,18 @@ function toReceipt(receipts: readonly Receipt[], epoch: number): Receipt {
   };
 }
 
+/** What a caller may know of a failure; one that nobody foresaw is for whoever reads the log. */
+function toKnown({ telemetry }: ResilientOptions, error: unknown): SyncError {
+  if (isSyncError(error)) return error;
+  const requestId = createId();
+  telemetry.log("error", "A chunk of a batch failed.", { request_id: requestId, error });
+  return new SyncError("internal", { requestId });
+}
+
 /**
  * Commits a batch in chunks, each its own transaction (TM-29). Where one meets what may pass (the
- * database is away, the lease lost, the queue full) the batch ends: it and those behind it are
- * listed with that problem, to be sent again; when nothing stands, the whole request fails with it.
+ * database is away, the lease lost, the queue full) or a bug, the batch ends: it and those behind it
+ * are listed with that problem, to be sent again; when nothing stands, the whole request fails with it.
  *
  * The first chunk's mutation id is the batch's, each other's follows from it. So the same batch sent
  * again under its id is replayed where it stands and goes on where it ended (I5).
@@ -134,8 +138,9 @@ export async function commitResilient(
     if (done.receipt !== null) receipts.push(done.receipt);
     const { late } = done;
     if (late === null) continue;
-    if (receipts.every(({ resources }) => resources.length === 0)) throw late;
-    failed.push(...indexed.slice(end).map((one) => fail(late, one)));
+    if (receipts.every(({ resources }) => resources.length === 0)) throw late.error;
+    const known = toKnown(options, late.error);
+    failed.push(...[...late.pending, ...indexed.slice(end)].map((one) => fail(known, one)));
     break;
   }
   return { ...toReceipt(receipts, options.state.epoch), failed };

@@ -6,6 +6,7 @@ import { expect, test } from "bun:test";
 import { createId } from "../../src/base/id.ts";
 import { SyncError } from "../../src/protocol/errors.ts";
 import type { ErrorCode, ErrorFacts } from "../../src/protocol/errors.ts";
+import { silentTelemetry } from "../../src/telemetry/telemetry.ts";
 import { createWorld, dense } from "../support/world.ts";
 
 const wait = { retryAfterSeconds: 1 };
@@ -14,19 +15,24 @@ const failures = {
   overloaded: wait,
   not_leader: { leaderUrl: null, epoch: 1 },
   stale_epoch: { epoch: 1, currentEpoch: 2 },
+  internal: { requestId: "" },
 } satisfies Partial<{ [Code in ErrorCode]: ErrorFacts[Code] }>;
 type Failure = keyof typeof failures;
+const bug = new TypeError("A bug that only the log may tell.");
 
 /** A world whose library fails writes on order. */
 async function createFaultyWorld() {
   /** Writes that still pass; null while all do. */
   const fault: { after: number | null; code: Failure } = { after: null, code: "overloaded" };
+  const logged: unknown[] = [];
   const world = await createWorld({
+    telemetry: { ...silentTelemetry, log: (_level, _message, facts) => logged.push(facts) },
     limits: { resilientChunk: 4 },
     decorate: (name, database) => ({
       ...database,
       write: async (statements) => {
         if (name !== "catalog" && fault.after !== null) {
+          if (fault.after <= 0 && fault.code === "internal") throw bug;
           if (fault.after <= 0) throw new SyncError(fault.code, failures[fault.code]);
           fault.after -= 1;
         }
@@ -36,7 +42,7 @@ async function createFaultyWorld() {
   });
   const send = (changes: readonly object[], more: object = {}) =>
     world.send("POST", `${world.at}/batch`, { changes, atomic: false, ...more });
-  return { ...world, fault, sendBatch: send };
+  return { ...world, fault, logged, sendBatch: send };
 }
 
 const insert = (name: string, id = createId()) => ({
@@ -54,6 +60,7 @@ for (const [code, retry] of [
   ["overloaded", "later"],
   ["not_leader", "leader"],
   ["stale_epoch", "later"],
+  ["internal", "later"],
 ] as const) {
   test(`TM-29: ${code} at a later chunk: what stands is answered, the rest listed to be sent again`, async () => {
     await using world = await createFaultyWorld();
@@ -67,6 +74,12 @@ for (const [code, retry] of [
     const rest = [4, 5, 6, 7, 8, 9].map((index) => `${index} ${code} ${retry}`);
     expect(placesOf(body.failed)).toEqual(["3 invalid_record never", ...rest]);
     expect(body.failed.at(-1).problem).toMatchObject({ index: 9 });
+    expect(JSON.stringify(body)).not.toContain(bug.message);
+    const { request_id } = body.failed.at(-1).problem;
+    const asLogged = world.logged.filter((facts) =>
+      Bun.deepEquals(facts, { request_id, error: bug }),
+    );
+    expect(asLogged.length).toBe(code === "internal" ? 1 : 0);
 
     world.fault.after = null;
     const again = body.failed.flatMap(({ index, problem }: (typeof body.failed)[number]) =>
@@ -80,6 +93,8 @@ for (const [code, retry] of [
 
 test("TM-29: when nothing stands the whole request fails", async () => {
   await using world = await createFaultyWorld();
+  Object.assign(world.fault, { after: 0, code: "internal" });
+  expect(await world.sendBatch(inserts(9))).toMatchObject({ status: 500 });
   Object.assign(world.fault, { after: 0, code: "database_unavailable" });
   expect(await world.sendBatch(inserts(9))).toMatchObject({
     status: 503,
