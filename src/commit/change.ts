@@ -1,12 +1,18 @@
 import type { WireResource } from "../protocol/errors.ts";
 import type { Span } from "../telemetry/telemetry.ts";
-import type { CompiledResource } from "../resource/compile.ts";
+import type { CompiledResource, Row } from "../resource/compile.ts";
 import type { Statement } from "../store/database.ts";
 import type { Place } from "./line.ts";
 
 export type Operation = "insert" | "update" | "upsert" | "delete";
 export type BatchOperation = "Index" | "Update" | "WatcherBatch";
 type Fields = Readonly<Record<string, unknown>>;
+
+/** What a record is, or the version at which it was deleted (0: never was), for a change to depend on. */
+export type Condition = (record: {
+  readonly row: Row | null;
+  readonly tombstone: number;
+}) => boolean;
 
 /** One change as a client asks for it, in wire names. */
 export interface ChangeRequest {
@@ -18,6 +24,8 @@ export interface ChangeRequest {
   readonly base?: Fields | undefined;
   /** The version it had elsewhere: the record gets at least this one. Not for clients. */
   readonly floor?: number | undefined;
+  /** Asked over the record as it stands when its turn comes: else nothing changes. Not for clients. */
+  readonly holds?: Condition | undefined;
 }
 
 /** A change whose resource is known; `fields` are valid for inserts and upserts, a patch for updates. */
@@ -31,6 +39,7 @@ export interface Change {
   /** Approximate bytes of what was sent. */
   readonly bytes: number;
   readonly floor?: number | undefined;
+  readonly holds?: Condition | undefined;
 }
 
 /** Who writes. */

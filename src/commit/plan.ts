@@ -102,6 +102,7 @@ export function applyChange(
 ): Effect | null {
   const slot = lookup(asked.resource, asked.id);
   const { row } = slot;
+  if (asked.holds?.(slot) === false) return null;
   const current = row === null ? slot.tombstone : (row["version"] as number);
   let change = asked;
   if (asked.expectedVersion !== null) {
@@ -111,9 +112,10 @@ export function applyChange(
       change = resolveLate(asked, row, context.author);
     }
   }
-  if (row === null && (change.operation === "update" || change.operation === "delete")) {
-    throw notFound(change);
-  }
+  // What was deleted elsewhere leaves its tombstone here too, even where it never was.
+  const isBuried = change.operation === "delete" && (change.floor ?? 0) > current;
+  if (row === null && change.operation === "update") throw notFound(change);
+  if (row === null && change.operation === "delete" && !isBuried) throw notFound(change);
   if (row !== null && change.operation === "insert") {
     const detail = `${change.resource.type} ${change.id} exists already; "update" or "upsert" changes it.`;
     const current = toWireResource(change.resource, row);

@@ -52,6 +52,7 @@ export function toChange(request: ChangeRequest, registry: Registry, limits: Lim
     fields: isFull ? validateRecord(resource, data) : data,
     expectedVersion: request.expected_version ?? null,
     floor: request.floor,
+    holds: request.holds,
     base: request.base ?? null,
     bytes,
   };

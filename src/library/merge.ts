@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { ChangeRequest } from "../commit/change.ts";
+import type { ChangeRequest, Condition } from "../commit/change.ts";
 import { loadSlots } from "../commit/load.ts";
 import { slotKey } from "../commit/plan.ts";
 import type { Slot } from "../commit/plan.ts";
@@ -32,7 +32,9 @@ export function mergeRecord(ours: Slot, theirs: Incoming): ChangeRequest | null 
   const { resource, id, row, tombstone } = ours;
   const named = { resource_type: resource.type, id, floor: theirs.version };
   if (theirs.fields === null) {
-    const isGone = row !== null && (row["version"] as number) <= theirs.version;
+    // Buried where it never was, too: what is made anew under its id is newer than what was deleted.
+    const isGone =
+      row === null ? tombstone < theirs.version : (row["version"] as number) <= theirs.version;
     return isGone ? { ...named, operation: "delete" } : null;
   }
   const take: ChangeRequest = { ...named, operation: "upsert", data: theirs.fields };
@@ -82,13 +84,17 @@ export async function mergeLines(
     const slot = resource === undefined ? undefined : slots.get(slotKey(resource.type, id ?? ""));
     if (slot === undefined) return;
     const { id: _id, version = line.version ?? 0, ...fields } = line.resource ?? {};
-    const change = mergeRecord(slot, {
+    const incoming: Incoming = {
       id: slot.id,
       version,
       fields: line.resource === undefined ? null : fields,
       updatedAt: line.origin?.updated_at ?? 0,
-    });
-    if (change === null) return;
+    };
+    const wish = mergeRecord(slot, incoming);
+    if (wish === null) return;
+    // Until its turn comes somebody may write the record: then what they made of it is asked again.
+    const holds: Condition = (now) => mergeRecord({ ...slot, ...now }, incoming) !== null;
+    const change = { ...wish, holds };
     const deviceId = line.origin?.device_id ?? "merge";
     const last = runs.at(-1);
     if (last?.deviceId === deviceId) last.changes.push(change);
