@@ -134,7 +134,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const openUpstream = createUpstream({ credentials, fetch: reach, deviceId });
   const catalog = await openCatalog({ ...options, openUpstream });
   const following = createFollowing({ ...options, catalog });
-  await following.resume();
+  await following.look();
   const { secret } = options;
   const mint: Service["mint"] =
     secret === undefined ? null : (token) => mintToken({ ...token, secret, clock });

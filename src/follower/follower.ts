@@ -72,6 +72,8 @@ export interface FollowerStatus {
 }
 
 export interface Follower {
+  /** As which device it follows, and writes what names none. */
+  readonly deviceId: string;
   readonly status: FollowerStatus;
   readonly upstream: Upstream;
   readonly outbox: Outbox;
@@ -194,6 +196,7 @@ export function createFollower(options: FollowerOptions): Follower {
   };
 
   return {
+    deviceId: options.device.id,
     get status() {
       const { last, leaderHead, repairs } = seen;
       const { state, reason } = machine;

@@ -18,7 +18,8 @@ import type { AppContext, AppEnv } from "./context.ts";
  *   2. another leads: the request goes there once, with the caller's verified capability;
  *   3. that node is gone: wait until its lease has ended or another leads, then again;
  *   4. it lives but is slow: 503 after a while, because what becomes of the request is not known;
- *   5. this node stopped leading while the request waited here: from 1 again, once.
+ *   5. nobody leads it any more, because it was merged: the library it went into is asked instead;
+ *   6. this node stopped leading while the request waited here: from 1 again, once.
  *
  * A request may be sent twice in step 3, so each that has no mutation id gets one: it still takes
  * effect once (I5). A bulk body streams and cannot be sent again; its token lets the caller go on.
@@ -32,14 +33,22 @@ export function toLeader(service: Service, app: Hono<AppEnv>): MiddlewareHandler
     const library = await openFor(c, service, { role: "reader" });
     const { state } = library;
     // What a replica may not write itself, its follower has already taken care of.
+    if (state.isReplica && (await isFollowedNow(service, state.id))) return app.fetch(c.req.raw);
     if (state.isReplica || mayWrite(state, service.clock)) {
       await next();
       return repeat(c, app);
     }
     if (c.req.header(HOP_HEADER) !== undefined) throw notLeader(library);
-    const answer = await settle(c, service, library);
+    const answer = await settle(c, { service, app }, library);
     return answer ?? next();
   };
+}
+
+/** Whether another node has begun to follow it, which this one learns only now. */
+async function isFollowedNow({ following }: Service, id: string): Promise<boolean> {
+  if (following.find(id) !== undefined) return false;
+  await following.look();
+  return following.find(id) !== undefined;
 }
 
 const AGAIN_HEADER = "x-syncline-again";
@@ -89,7 +98,11 @@ function slowLeader(ms: number): SyncError {
 }
 
 /** The leader's answer, or null when this node has become the leader. @throws not_leader */
-async function settle(c: AppContext, service: Service, library: Library): Promise<Response | null> {
+async function settle(
+  c: AppContext,
+  { service, app }: { readonly service: Service; readonly app: Hono<AppEnv> },
+  library: Library,
+): Promise<Response | null> {
   const { clock, lease, telemetry } = service;
   const deadline = clock.monotonic() + lease.leaseMs + GRACE_MS;
   const isStreamed = c.req.path.endsWith("/bulk");
@@ -97,7 +110,12 @@ async function settle(c: AppContext, service: Service, library: Library): Promis
   for (let isFresh = false; clock.monotonic() < deadline; isFresh = true) {
     const leader = await library.leadership.lead(isFresh);
     if (leader === null) return null;
-    if (leader.url === null) break;
+    if (leader.url === null) {
+      // Nobody will lead what another node has just merged into another library.
+      await service.catalog.look();
+      if (service.catalog.resolve(library.state.id) === library.state.id) break;
+      return app.fetch(c.req.raw);
+    }
     const answer = await send(c, service, { library, leader, isStreamed });
     telemetry.count("requests_forwarded", 1, { outcome: answer === null ? "lost" : "answered" });
     if (answer !== null) return answer;

@@ -34,6 +34,8 @@ export interface Catalog {
   resolve(id: string): string;
   /** Makes an id another name of the library it was merged into. */
   rename(id: string, into: string): Promise<void>;
+  /** Leaves what another node deleted or merged, as is done every second. */
+  look(): Promise<void>;
   /** How many libraries are open now. */
   readonly openCount: number;
   /** The libraries that are open now, without those that are being opened. */
@@ -91,7 +93,7 @@ function createDeparture(
       telemetry.log("error", "Libraries that are no more could not be left.", { error }),
     );
   });
-  return { leave, stop };
+  return { leave, look, stop };
 }
 
 /** What the parts of a catalog share. */
@@ -237,6 +239,7 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
     },
     release: (id) => pool.close(id),
     resolve: (id) => names.resolve(id),
+    look: departure.look,
     rename: async (id, into) => {
       await names.rename(id, into);
       await pool.close(id);

@@ -20,19 +20,25 @@ export interface FollowRequest {
   readonly token: string;
   /** What this service has of the library was merged into the leader's, and may go. */
   readonly isMerged?: boolean;
+  /** As which device: the nodes that share a replica are one. This node when left out. */
+  readonly deviceId?: string | undefined;
   /** What this device is called there. */
   readonly deviceName?: string | undefined;
 }
 
-/** The libraries of this service that follow a leader elsewhere. */
+/**
+ * The libraries of this service that follow a leader elsewhere. Every node that shares the catalog
+ * follows them, whichever began it: so each can pass writes on and feed its listeners, and none is
+ * needed for the replica to go on. The fence of a replica lets each entry be applied once.
+ */
 export interface Following {
   /** Begins to follow, or goes on with another address or token. @throws already_exists */
   follow(request: FollowRequest): Promise<Follower>;
   find(libraryId: string): Follower | undefined;
   /** How each follower does, by library. */
   statuses(): ReadonlyMap<string, FollowerStatus>;
-  /** Goes on with everything that this service followed when it ended. */
-  resume(): Promise<void>;
+  /** Follows what the catalog says, and nothing else: at the start, and as other nodes change it. */
+  look(): Promise<void>;
   /** Leads what it followed, under the next epoch. What waits in the outbox is committed here. */
   promote(libraryId: string): Promise<Library>;
   /** Stops following a library that is deleted here. */
@@ -49,6 +55,9 @@ export interface FollowingOptions extends CatalogOptions {
   /** False: followers are driven by hand, for tests. */
   readonly autoRun?: boolean | undefined;
 }
+
+/** How often a node learns that another began or ended to follow. */
+const LOOK_EVERY_MS = 5_000;
 
 /** Refuses to turn a library into a replica when that would lose commits. @throws already_exists */
 async function assertNothingLost(
@@ -138,6 +147,17 @@ async function adopt(
   await catalog.database.write([{ sql, args: [id] }]);
 }
 
+/** Puts into the catalog whom every node of this service follows from now on. */
+async function remember(
+  { catalog, lease }: FollowingOptions,
+  { libraryId, leaderUrl, token, deviceId = lease.deviceId }: FollowRequest,
+): Promise<void> {
+  const sql = `INSERT INTO follower (library_id, leader_url, token, device_id) VALUES (?, ?, ?, ?)
+    ON CONFLICT (library_id) DO UPDATE SET leader_url = excluded.leader_url, token = excluded.token,
+    device_id = excluded.device_id`;
+  await catalog.database.write([{ sql, args: [libraryId, leaderUrl, token, deviceId] }]);
+}
+
 async function forgetLeader({ catalog }: FollowingOptions, libraryId: string): Promise<void> {
   const sql = "DELETE FROM follower WHERE library_id = ?";
   await catalog.database.write([{ sql, args: [libraryId] }]);
@@ -172,87 +192,152 @@ async function lead(
   return library;
 }
 
-/** Whom this service followed when it ended. */
-async function readFollowed({ catalog }: FollowingOptions): Promise<FollowRequest[]> {
+/** Whom this service follows. */
+async function readFollowed({ catalog, lease }: FollowingOptions): Promise<FollowRequest[]> {
   const [rows = []] = await catalog.database.read([
     {
-      sql: `SELECT library_id, leader_url, token FROM follower WHERE token IS NOT NULL
+      sql: `SELECT library_id, leader_url, token, device_id FROM follower WHERE token IS NOT NULL
         AND library_id IN (SELECT id FROM libraries WHERE state = 'active')`,
       args: [],
     },
   ]);
-  return (rows as [string, string, string][]).map(([libraryId, leaderUrl, token]) => ({
-    libraryId,
-    leaderUrl,
-    token,
-  }));
+  return (rows as [string, string, string, string | null][]).map(
+    ([libraryId, leaderUrl, token, deviceId]) => ({
+      libraryId,
+      leaderUrl,
+      token,
+      deviceId: deviceId ?? lease.deviceId,
+    }),
+  );
+}
+
+type Options = FollowingOptions & { readonly fetch: Fetch };
+
+/** The followers that run here. */
+function createFollowers(options: Options) {
+  const { catalog, lease, telemetry } = options;
+  const followers = new Map<string, Follower>();
+  /** What each of them was asked for. */
+  const requests = new Map<string, FollowRequest>();
+  return {
+    all: followers,
+    start: (request: FollowRequest): Follower => {
+      const { libraryId, deviceId = lease.deviceId, deviceName = "follower" } = request;
+      const follower = createFollower({
+        ...options,
+        ...request,
+        device: { id: deviceId, name: deviceName },
+        open: () => catalog.open(libraryId),
+        close: () => catalog.release(libraryId),
+        ...(options.followerTimes === undefined ? {} : { times: options.followerTimes }),
+      });
+      followers.set(libraryId, follower);
+      requests.set(libraryId, request);
+      if (options.autoRun !== false) {
+        follower
+          .run()
+          .catch((error: unknown) =>
+            telemetry.log("error", "A follower ended.", { library: libraryId, error }),
+          );
+      }
+      return follower;
+    },
+    stop: async (libraryId: string, why: "stop" | "promote" = "stop"): Promise<void> => {
+      const follower = followers.get(libraryId);
+      followers.delete(libraryId);
+      await follower?.stop(why);
+    },
+    /** Whether one runs that was asked for the same. */
+    has: ({ libraryId, leaderUrl, token }: FollowRequest): boolean => {
+      const known = followers.has(libraryId) ? requests.get(libraryId) : undefined;
+      return known?.leaderUrl === leaderUrl && known.token === token;
+    },
+  };
+}
+
+/** Keeps the followers as the catalog says, which other nodes change too. */
+function createWatch(options: Options, followers: ReturnType<typeof createFollowers>) {
+  const { catalog, clock, telemetry } = options;
+  /** Steps of changes that are made here, and how many changes are under way. */
+  const changes = { steps: 0, open: 0 };
+  let isStopped = false;
+  const look = async (): Promise<void> => {
+    const { steps } = changes;
+    const wanted = await readFollowed(options);
+    // What was read may be older than what was changed here meanwhile.
+    if (isStopped || changes.open > 0 || changes.steps !== steps) return;
+    const named = new Set(wanted.map(({ libraryId }) => libraryId));
+    const gone = [...followers.all.keys()].filter((id) => !named.has(id));
+    const begun = wanted.filter((request) => !followers.has(request));
+    await Promise.all(begun.map(({ libraryId }) => followers.stop(libraryId)));
+    for (const request of begun) {
+      if (!isStopped && !followers.all.has(request.libraryId)) followers.start(request);
+    }
+    for (const id of gone) {
+      await followers.stop(id);
+      // Promoted or deleted at another node: whoever asks for it here finds what it is now.
+      await catalog.release(id);
+    }
+  };
+  const stopLooking = clock.every(LOOK_EVERY_MS, () => {
+    look().catch((error: unknown) =>
+      telemetry.log("error", "Whom to follow could not be read.", { error }),
+    );
+  });
+  return {
+    look,
+    /** Changes what is followed, which nobody looks at meanwhile. */
+    change: async <Result>(run: () => Promise<Result>): Promise<Result> => {
+      changes.steps += 1;
+      changes.open += 1;
+      return run().finally(() => {
+        changes.steps += 1;
+        changes.open -= 1;
+      });
+    },
+    stop: (): void => {
+      isStopped = true;
+      stopLooking();
+    },
+  };
 }
 
 export function createFollowing(given: FollowingOptions): Following {
   const options = { ...given, fetch: given.fetch ?? ((url, init) => fetch(url, init)) };
-  const { catalog, lease, telemetry } = options;
-  const followers = new Map<string, Follower>();
-
-  const start = (request: FollowRequest): Follower => {
-    const { libraryId, deviceName = "follower" } = request;
-    const follower = createFollower({
-      ...options,
-      ...request,
-      device: { id: lease.deviceId, name: deviceName },
-      open: () => catalog.open(libraryId),
-      close: () => catalog.release(libraryId),
-      ...(options.followerTimes === undefined ? {} : { times: options.followerTimes }),
-    });
-    followers.set(libraryId, follower);
-    if (options.autoRun !== false) {
-      follower
-        .run()
-        .catch((error: unknown) =>
-          telemetry.log("error", "A follower ended.", { library: libraryId, error }),
-        );
-    }
-    return follower;
-  };
-  const stopOne = async (libraryId: string, why: "stop" | "promote"): Promise<void> => {
-    const follower = followers.get(libraryId);
-    followers.delete(libraryId);
-    await follower?.stop(why);
-  };
+  const { catalog } = options;
+  const followers = createFollowers(options);
+  const { look, change, ...watch } = createWatch(options, followers);
 
   return {
-    forget: async (libraryId) => {
-      await stopOne(libraryId, "stop");
-      await forgetLeader(options, libraryId);
-    },
-    follow: async (request) => {
-      await stopOne(request.libraryId, "stop");
-      await prepare(options, request);
-      await catalog.database.write([
-        {
-          sql: `INSERT INTO follower (library_id, leader_url, token) VALUES (?, ?, ?) ON CONFLICT (library_id)
-            DO UPDATE SET leader_url = excluded.leader_url, token = excluded.token`,
-          args: [request.libraryId, request.leaderUrl, request.token],
-        },
-      ]);
-      return start(request);
-    },
-    find: (libraryId) => followers.get(catalog.resolve(libraryId)),
-    statuses: () => new Map([...followers].map(([id, { status }]) => [id, status])),
-    resume: async () => {
-      for (const request of await readFollowed(options)) start(request);
-    },
-    promote: async (asked) => {
-      const libraryId = catalog.resolve(asked);
-      const follower = followers.get(libraryId);
-      if (follower === undefined) {
-        const detail = "Only a follower can be promoted; this node does not follow that library.";
-        throw new SyncError("not_found", { what: `follower of ${libraryId}` }, { detail });
-      }
-      await stopOne(libraryId, "promote");
-      return lead(options, libraryId, follower);
-    },
+    forget: (libraryId) =>
+      change(async () => {
+        await followers.stop(libraryId);
+        await forgetLeader(options, libraryId);
+      }),
+    follow: (request) =>
+      change(async () => {
+        await followers.stop(request.libraryId);
+        await prepare(options, request);
+        await remember(options, request);
+        return followers.start(request);
+      }),
+    find: (libraryId) => followers.all.get(catalog.resolve(libraryId)),
+    statuses: () => new Map([...followers.all].map(([id, { status }]) => [id, status])),
+    look,
+    promote: (asked) =>
+      change(async () => {
+        const libraryId = catalog.resolve(asked);
+        const follower = followers.all.get(libraryId);
+        if (follower === undefined) {
+          const detail = "Only a follower can be promoted; this node does not follow that library.";
+          throw new SyncError("not_found", { what: `follower of ${libraryId}` }, { detail });
+        }
+        await followers.stop(libraryId, "promote");
+        return lead(options, libraryId, follower);
+      }),
     stop: async () => {
-      await Promise.all([...followers.keys()].map((id) => stopOne(id, "stop")));
+      watch.stop();
+      await Promise.all([...followers.all.keys()].map((id) => followers.stop(id)));
     },
   };
 }

@@ -3,6 +3,7 @@ import guards from "../../migrations/0001_guards.sql" with { type: "text" };
 import followers from "../../migrations/0002_followers.sql" with { type: "text" };
 import merged from "../../migrations/0004_merged.sql" with { type: "text" };
 import summary from "../../migrations/0005_summary.sql" with { type: "text" };
+import followerDevice from "../../migrations/0006_follower_device.sql" with { type: "text" };
 import lease from "../../migrations/0003_lease.sql" with { type: "text" };
 
 /** The service's own migrations as text, so that runtimes without a file system have them too. */
@@ -13,4 +14,5 @@ export const coreMigrations: Readonly<Record<string, string>> = {
   "0003_lease": lease,
   "0004_merged": merged,
   "0005_summary": summary,
+  "0006_follower_device": followerDevice,
 };

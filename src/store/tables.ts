@@ -131,6 +131,8 @@ export const follower = sqliteTable("follower", {
   libraryId: text("library_id").primaryKey(),
   leaderUrl: text("leader_url").notNull(),
   token: text(),
+  /** As which device it follows; null for the node that reads this. */
+  deviceId: text("device_id"),
   /** The types still to read, as JSON, the current one first; null when no snapshot runs. */
   snapshotTypes: text("snapshot_types"),
   /** The last id of the current type that is stored. */

@@ -71,7 +71,6 @@ function relay(response: Response): Response {
 /** A bulk streams through; it is too large to wait here. */
 async function streamThrough(
   c: AppContext,
-  deviceId: string,
   { follower, write }: { readonly follower: Follower; readonly write: Write },
 ): Promise<Response> {
   const { search } = new URL(c.req.url);
@@ -80,7 +79,7 @@ async function streamThrough(
     const value = c.req.header(name);
     if (value !== undefined) headers.set(name, value);
   }
-  headers.set("x-device-id", c.req.header("x-device-id") ?? deviceId);
+  headers.set("x-device-id", c.req.header("x-device-id") ?? follower.deviceId);
   const { body } = c.req.raw;
   const init = { method: "POST", headers, body, duplex: "half" };
   return relay(await follower.upstream.send(`/${write.path}${search}`, init as RequestInit));
@@ -101,7 +100,7 @@ function createGate(service: Service) {
     const given = request["mutation_id"];
     const mutationId = typeof given === "string" ? given.toLowerCase() : createId();
     const path = write.type === undefined ? write.path : write.kind;
-    const deviceId = c.req.header("x-device-id") ?? service.lease.deviceId;
+    const deviceId = c.req.header("x-device-id") ?? follower.deviceId;
     const queued = { ...request, mutation_id: mutationId };
     const mayWait =
       c.req.query("queue") === "1" && request["atomic"] !== false && write.kind !== "mutations";
@@ -147,9 +146,7 @@ function createGate(service: Service) {
       ...(named === undefined ? {} : { type: named }),
     });
     const isSmall = write.kind !== "bulk" && !write.kind.startsWith("conflicts");
-    return isSmall
-      ? forward(c, follower, write)
-      : streamThrough(c, service.lease.deviceId, { follower, write });
+    return isSmall ? forward(c, follower, write) : streamThrough(c, { follower, write });
   };
 }
 

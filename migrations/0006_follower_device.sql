@@ -1,0 +1,1 @@
+ALTER TABLE `follower` ADD `device_id` text;
