@@ -99,7 +99,7 @@ export function createClient<Source extends AnyRegistry = AnyRegistry>(
   options: ClientOptions,
 ): Client<Source> {
   const engine = createEngine(options, () => void stop(() => keeper.close()));
-  const { cache, events, keeper, session, status, transport } = engine;
+  const { cache, events, keeper, tabs, session, status, transport } = engine;
   const { ready, stop } = startEngine(engine);
   const client = {
     ready,
@@ -125,10 +125,7 @@ export function createClient<Source extends AnyRegistry = AnyRegistry>(
     setToken: (token: TokenSource) => session.setToken(token),
     cache,
     close: () => stop(),
-    signOut: () => {
-      session.post({ kind: "signedOut" });
-      return stop(() => keeper.destroy());
-    },
+    signOut: () => stop(() => tabs.signOut().then(keeper.destroy)),
   };
   // The registry gives the names their types; what runs is the same for all.
   return client as unknown as Client<Source>;

@@ -110,7 +110,7 @@ export function createEngine(options: ClientOptions, onSignedOut: () => void) {
     },
     onEvent: events.emit,
   });
-  const { persistence, diskBytesMax: bytesMax = 50_000_000 } = options;
+  const { persistence, tabs = createSoleTab(), diskBytesMax: bytesMax = 50_000_000 } = options;
   const identity = () => feed.identity;
   const keeper = persistence?.keep(persistence, { ...ground, bytesMax, identity }) ?? nowhere;
   const outbox = createOutbox({
@@ -120,10 +120,7 @@ export function createEngine(options: ClientOptions, onSignedOut: () => void) {
     post: (message) => session.post(message),
   });
   const loadQueue = (): Promise<void> =>
-    keeper
-      .loadQueue()
-      .then((stored) => (stored === null ? onSignedOut() : outbox.restore(stored)))
-      .catch(ground.onFailure);
+    keeper.loadQueue().then(outbox.restore).catch(ground.onFailure);
   /** Nothing is sent before the disk said how another tab may have sent it. */
   const activate = (): void => {
     const { isLeader, isPaused, state } = session.standing;
@@ -134,7 +131,7 @@ export function createEngine(options: ClientOptions, onSignedOut: () => void) {
   const session = createSession({
     ...ground,
     feed,
-    tabs: options.tabs ?? createSoleTab(),
+    tabs,
     silenceMs: options.silenceMs ?? 45_000,
     onLead: () => {
       if (life.isClosed) return;
@@ -156,6 +153,6 @@ export function createEngine(options: ClientOptions, onSignedOut: () => void) {
     onSignedOut,
   });
   const status = createStatus(() => statusOf({ life, cache, feed, outbox, session }), life);
-  return { ...ground, requests, feed, keeper, outbox, loadQueue, session, status };
+  return { ...ground, requests, feed, keeper, outbox, loadQueue, tabs, session, status };
 }
 export type Engine = ReturnType<typeof createEngine>;

@@ -29,15 +29,12 @@ function layOut(db: IDBDatabase): void {
   db.createObjectStore("queue", { autoIncrement: true }).createIndex("id", "id", { unique: true });
 }
 
-async function openDatabase(name: string, onDeleted: () => void): Promise<IDBDatabase> {
+async function openDatabase(name: string): Promise<IDBDatabase> {
   const request = indexedDB.open(name, layout);
   request.addEventListener("upgradeneeded", () => layOut(request.result));
   const db = await answerOf(request);
   // Another tab signs out or brings a newer layout: give way.
-  db.addEventListener("versionchange", ({ newVersion }) => {
-    if (newVersion === null) onDeleted();
-    db.close();
-  });
+  db.addEventListener("versionchange", () => db.close());
   return db;
 }
 
@@ -47,11 +44,7 @@ async function openDatabase(name: string, onDeleted: () => void): Promise<IDBDat
  */
 export function openIndexedDb(options: { readonly name: string }): Persistence {
   const name = `syncline:${options.name}`;
-  // Told before it is deleted, and so before this tab gets the lead of the one that signed out.
-  let isDeleted = false;
-  const opening = openDatabase(name, () => {
-    isDeleted = true;
-  });
+  const opening = openDatabase(name);
   // Whoever uses it is told; nobody is told twice.
   opening.catch(() => {});
 
@@ -75,17 +68,12 @@ export function openIndexedDb(options: { readonly name: string }): Persistence {
     keep: createKeeper,
     load: async () => {
       const tx = (await opening).transaction(base);
-      const [meta, records, queries] = await Promise.all([
-        answerOf<unknown>(tx.objectStore("meta").get("base")),
-        answerOf<unknown[]>(tx.objectStore("records").getAll()),
-        answerOf<unknown[]>(tx.objectStore("queries").getAll()),
-      ]);
+      const all = base.map((store) => answerOf<unknown[]>(tx.objectStore(store).getAll()));
+      const [[meta] = [], records = [], queries = []] = await Promise.all(all);
       return { meta, records, queries };
     },
     loadQueue: async () =>
-      isDeleted
-        ? null
-        : answerOf<unknown[]>((await opening).transaction("queue").objectStore("queue").getAll()),
+      answerOf<unknown[]>((await opening).transaction("queue").objectStore("queue").getAll()),
     save: async (step) => {
       const tx = (await opening).transaction(base, "readwrite", { durability: "relaxed" });
       const stored = until(tx, "complete");

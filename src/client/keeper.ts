@@ -20,9 +20,7 @@ export function createKeeper(disk: Persistence, parts: KeeperParts): Keeper {
       return identity;
     },
     loadQueue: async () => {
-      const stored = await disk.loadQueue();
-      if (stored === null) return null;
-      const { mutations, damagedCount } = toQueue(stored);
+      const { mutations, damagedCount } = toQueue(await disk.loadQueue());
       if (damagedCount > 0) onComplaint(`${damagedCount} waiting mutations cannot be read.`);
       return mutations;
     },

@@ -31,7 +31,7 @@ async function open(engine: Engine): Promise<void> {
 /** The life of a client: `ready` once the disk was read; `stop` ends it. */
 export interface Running {
   readonly ready: Promise<void>;
-  /** Ends this tab. `forget`: what is on disk goes too, so nothing is stored any more. */
+  /** Ends this tab. `forget`: somebody signed out, so nothing is stored or sent any more. */
   readonly stop: (forget?: () => Promise<void>) => Promise<void>;
 }
 

@@ -7,19 +7,16 @@ import type { StoredQuery, StoredRecord } from "./snapshot.ts";
 /** A disk of tests and of clients that need none: what is opened again under it is still there. */
 export interface MemoryDisk {
   meta: StoredMeta | null;
-  /** How often everything was deleted. */
-  deletedCount: number;
   readonly records: Map<string, StoredRecord>;
   readonly queries: Map<string, StoredQuery>;
   readonly queue: Map<string, QueuedMutation>;
 }
 
 export function createMemoryDisk(): MemoryDisk {
-  return { meta: null, deletedCount: 0, records: new Map(), queries: new Map(), queue: new Map() };
+  return { meta: null, records: new Map(), queries: new Map(), queue: new Map() };
 }
 
 export function openMemory(disk: MemoryDisk = createMemoryDisk()): Persistence {
-  const { deletedCount } = disk;
   const clear = (): void => {
     disk.meta = null;
     disk.records.clear();
@@ -32,7 +29,7 @@ export function openMemory(disk: MemoryDisk = createMemoryDisk()): Persistence {
       records: [...disk.records.values()],
       queries: [...disk.queries.values()],
     }),
-    loadQueue: async () => (disk.deletedCount > deletedCount ? null : [...disk.queue.values()]),
+    loadQueue: async () => [...disk.queue.values()],
     save: async (step) => {
       if (step.isFresh) clear();
       for (const record of step.records) disk.records.set(recordKey(record), record);
@@ -51,7 +48,6 @@ export function openMemory(disk: MemoryDisk = createMemoryDisk()): Persistence {
     destroy: async () => {
       clear();
       disk.queue.clear();
-      disk.deletedCount += 1;
     },
   };
 }

@@ -9,7 +9,8 @@ import { sendMutations, toOverlay } from "./mutation.ts";
 import type { MutationRequest, QueuedMutation, Settlement } from "./mutation.ts";
 import type { Keeper } from "./persistence.ts";
 import type { ClientRules } from "./rules.ts";
-import type { ClientProblem, Transport } from "./transport.ts";
+import { closed } from "./status.ts";
+import type { Transport } from "./transport.ts";
 
 export type OutboxMessage =
   | { readonly kind: "queued"; readonly mutation: QueuedMutation }
@@ -46,13 +47,6 @@ export interface Outbox {
   readonly pendingCount: number;
   readonly rejected: readonly RejectedMutation[];
 }
-
-const closed: ClientProblem = {
-  code: "closed",
-  status: 0,
-  detail: "The client was closed. What is queued is sent when it is opened again.",
-  retry: "later",
-};
 
 /** What was refused, until somebody decides on it. */
 function createRefused(options: {

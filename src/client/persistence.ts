@@ -35,8 +35,8 @@ export interface Persistence {
   /** `createKeeper`. It comes along with a disk, so that a client without one does not load it. */
   readonly keep: (disk: Persistence, parts: KeeperParts) => Keeper;
   load(): Promise<PersistedState>;
-  /** Waiting and refused mutations, in the order in which they were added; null when another tab has deleted all. */
-  loadQueue(): Promise<readonly unknown[] | null>;
+  /** Waiting and refused mutations, in the order in which they were added. */
+  loadQueue(): Promise<readonly unknown[]>;
   save(step: PersistedStep): Promise<void>;
   /** All or none; durable once it resolves. A known id keeps its place and is replaced. */
   putMutations(mutations: readonly QueuedMutation[]): Promise<void>;
@@ -66,7 +66,7 @@ export interface Keeper extends Pick<
 > {
   /** Into the cache, unless the client was closed meanwhile. Answers what it is a copy of, if anything. */
   load(life: { readonly isClosed: boolean }): Promise<Identity | null>;
-  loadQueue(): Promise<readonly QueuedMutation[] | null>;
+  loadQueue(): Promise<readonly QueuedMutation[]>;
   /** The next step replaces what is stored by what the cache holds. */
   startFresh(): void;
   /** Only one tab writes. One that begins to replaces what another left, which may be older or newer. */

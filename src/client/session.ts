@@ -25,7 +25,7 @@ export interface SessionOptions extends Pick<
  */
 export interface Session {
   start(): void;
-  post(message: OutboxMessage | { readonly kind: "signedOut" }): void;
+  post(message: OutboxMessage): void;
   setPaused(isPaused: boolean): void;
   setToken(token: TokenSource): void;
   /** What the browser says. An open stream would seem alive until it was silent for too long. */
@@ -49,7 +49,6 @@ function newStanding(): Standing {
 export function createSession(options: SessionOptions): Session {
   const { cache, feed, tabs, transport } = options;
   const standing = newStanding();
-  let giveUp: () => void = () => {};
   const post = (message: TabMessage): void => tabs.post(message);
 
   const tell = (): void => {
@@ -93,7 +92,7 @@ export function createSession(options: SessionOptions): Session {
     start: () => {
       tabs.onMessage(tabs.talk({ ...options, standing, post, tell, setState, dispatch }));
       post({ kind: "joined" });
-      giveUp = tabs.lead(onLead);
+      tabs.lead(onLead);
     },
     post,
     setPaused: (isPaused) => {
@@ -108,8 +107,9 @@ export function createSession(options: SessionOptions): Session {
     },
     hearNetwork: (isThere) => dispatch(isThere ? "due" : "lost"),
     close: () => {
+      // Nobody is told: the others go on.
+      standing.isLeader = false;
       dispatch("close");
-      giveUp();
       tabs.close();
     },
     standing,

@@ -4,7 +4,7 @@ import { createStore } from "./store.ts";
 import { problemOf, toError } from "./transport.ts";
 import type { ClientProblem } from "./transport.ts";
 
-export const closed: ClientProblem = problemOf("closed", "The client was closed.", "never");
+export const closed: ClientProblem = problemOf("closed", "The client was closed.");
 
 /** How the client stands, and who waits for it. */
 export interface Status extends Store<SyncStatus> {

@@ -3,31 +3,27 @@ import type { TabMessage, TalkParts } from "./talk.ts";
 
 /** What tabs of one client have in common: one of them leads, and all hear each other. */
 export interface Tabs {
-  /** Calls back once this tab leads; the returned function gives the lead away, or the wish for it. */
-  lead(onLead: () => void): () => void;
+  /** Calls back once this tab leads. */
+  lead(onLead: () => void): void;
   /** To all other tabs, in order. */
   post(message: TabMessage): void;
   onMessage(listener: (message: TabMessage) => void): void;
   /** What is done with messages: `createTalk`, where there may be any. */
   talk(parts: TalkParts): (message: TabMessage) => void;
+  /** Has all that are open now close, before any of them leads; resolves when they were told. Closes. */
+  signOut(): Promise<void>;
+  /** Gives the lead away, or the wish for it. */
   close(): void;
 }
 
 /** A client that is alone. */
 export function createSoleTab(): Tabs {
   return {
-    lead: (onLead) => {
-      let isWanted = true;
-      queueMicrotask(() => {
-        if (isWanted) onLead();
-      });
-      return () => {
-        isWanted = false;
-      };
-    },
+    lead: (onLead) => queueMicrotask(onLead),
     post: () => {},
     onMessage: () => {},
     talk: () => () => {},
+    signOut: async () => {},
     close: () => {},
   };
 }
@@ -40,44 +36,57 @@ export interface TabsHost {
 
 /**
  * Tabs of one browser. The lead is a Web Lock: the browser gives it to the next tab when the one that
- * holds it closes or crashes, so nobody needs to be told.
+ * holds it closes or crashes, so nobody needs to be told. That may be before a message arrives that was
+ * posted earlier; so all share another lock, and who signs out leads until it is free.
  */
-export function createTabs(name: string, host: TabsHost): Tabs {
-  const channel = new host.BroadcastChannel(`syncline:${name}`);
+export function createTabs(name: string, { BroadcastChannel, locks }: TabsHost): Tabs {
+  const lead = `syncline:${name}`;
+  const open = `${lead}:open`;
+  const channel = new BroadcastChannel(lead);
   let isClosed = false;
+  const { promise: left, resolve: leave } = Promise.withResolvers<void>();
+  const hold = (lock: string, options: LockOptions, onHeld: () => Promise<void>): void => {
+    // It is taken away by who signs out.
+    locks.request(lock, options, onHeld).catch(() => {});
+  };
+  const post = (message: TabMessage): void => {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- A channel has none.
+    if (!isClosed) channel.postMessage(message);
+  };
+  const close = (): void => {
+    isClosed = true;
+    channel.close();
+    leave();
+  };
   return {
     lead: (onLead) => {
-      const wish = new AbortController();
-      host.locks
-        .request(`syncline:${name}`, { signal: wish.signal }, () => {
-          onLead();
-          return new Promise<void>((resolve) => {
-            wish.signal.addEventListener("abort", () => resolve());
-          });
-        })
-        // An aborted wish rejects; that is what was asked for.
-        .catch(() => {});
-      return () => wish.abort();
+      hold(open, { mode: "shared" }, () => left);
+      hold(lead, {}, () => {
+        if (!isClosed) onLead();
+        return left;
+      });
     },
-    post: (message) => {
-      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- A channel has none.
-      if (!isClosed) channel.postMessage(message);
-    },
+    post,
     onMessage: (listener) => {
       // Only clients of this origin speak on this channel.
       channel.addEventListener("message", ({ data }) => listener(data as TabMessage));
     },
     talk: createTalk,
-    close: () => {
-      isClosed = true;
-      channel.close();
+    signOut: () => {
+      hold(lead, { steal: true }, () => {
+        post({ kind: "signedOut" });
+        close();
+        return locks.request(open, {}, () => {});
+      });
+      return left;
     },
+    close,
   };
 }
 
 /** Tabs where the browser has what they need, else none. */
 export function openTabs(name: string): Tabs {
+  // Where there are locks there are channels.
   const { locks } = (globalThis as { navigator?: { locks?: LockManager } }).navigator ?? {};
-  if (locks === undefined || typeof BroadcastChannel === "undefined") return createSoleTab();
-  return createTabs(name, { locks, BroadcastChannel });
+  return locks === undefined ? createSoleTab() : createTabs(name, { locks, BroadcastChannel });
 }

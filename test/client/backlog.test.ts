@@ -46,9 +46,8 @@ async function mutationsOf(world: World): Promise<readonly unknown[]> {
 }
 
 /** As a page that died leaves it. */
-const copyOf = ({ meta, deletedCount, records, queries, queue }: MemoryDisk): MemoryDisk => ({
+const copyOf = ({ meta, records, queries, queue }: MemoryDisk): MemoryDisk => ({
   meta,
-  deletedCount,
   records: new Map(records),
   queries: new Map(queries),
   queue: new Map(queue),

@@ -224,8 +224,7 @@ test("OPT-08: at the moment a handle says queued the edit is on disk; one that s
   const dying = world.open({ persistence: openIndexedDb({ name }), fetch: offline });
   const queued = new Set<string>();
   const reader = openIndexedDb({ name });
-  const onDisk = async () =>
-    ((await reader.loadQueue()) ?? []).map((one) => (one as { id: string }).id);
+  const onDisk = async () => (await reader.loadQueue()).map((one) => (one as { id: string }).id);
   const reads: Promise<void>[] = [];
   const handles = Array.from({ length: 40 }, (_, at) => {
     const handle = dying.insert("album", { name: `album ${at}` });

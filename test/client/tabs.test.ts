@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { eventsOf } from "../../src/client/event-feed.ts";
 import { createId } from "../../src/base/id.ts";
 import { createMemoryDisk, openIndexedDb, openMemory } from "../../src/client/index.ts";
-import type { Tabs } from "../../src/client/index.ts";
+import type { Persistence, Tabs } from "../../src/client/index.ts";
 import { createBrowser } from "../support/browser.ts";
 import { createClientWorld, until } from "../support/client-world.ts";
 import type { BundledClient } from "../support/client-world.ts";
@@ -67,6 +67,14 @@ test("C12: tabs share one stream, and all see what happens", async () => {
   await world.insertAlbum("Iceland");
   for (const list of lists) await until(list, ({ data }) => data.length === 1);
   expect(streams.open).toBe(1);
+  const [leader, ...heirs] = tabs;
+  const seen: string[] = [];
+  for (const { status } of heirs)
+    status.subscribe(() => seen.push(status.getSnapshot().connection));
+  await leader?.close();
+  await world.insertAlbum("Oslo");
+  for (const list of lists.slice(1)) await until(list, ({ data }) => data.length === 2);
+  expect([streams.open, seen.includes("closed")]).toEqual([2, false]);
 });
 
 test("C13: every tab may write, offline too, and all show it at once", async () => {
@@ -213,34 +221,59 @@ test("PERSIST-12: signing out in one tab closes all and leaves nothing on disk",
 
 const name = createId();
 const shared = createMemoryDisk();
-test.each([
-  ["memory", () => openMemory(shared)],
+test.each<[string, () => Persistence | undefined]>([
+  ["no disk", () => undefined],
+  ["a memory each", () => openMemory()],
+  ["one memory", () => openMemory(shared)],
   ["IndexedDB", () => openIndexedDb({ name })],
-] as const)(
-  "PERSIST-12: an heir that never heard of the signing out sends nothing of what was queued (%s)",
+])(
+  "PERSIST-12: an heir hears of the signing out before it leads, and sends nothing of what was queued (%s)",
   async (_, openDisk) => {
     await using world = await createClientWorld();
     const browser = createBrowser(createId());
-    const openTab = (isDeaf: boolean) => {
+    const isOut = Promise.withResolvers<void>();
+    const hasLed: string[] = [];
+    const openTab = (who: string, mayWrite: boolean) => {
       const { tabs } = browser.openTab();
-      const onMessage: Tabs["onMessage"] = (listener) =>
-        tabs.onMessage((message) => {
-          if (!isDeaf || message.kind !== "signedOut") listener(message);
-        });
-      const fetch: typeof world.direct = (url, init) =>
-        !isDeaf && url.endsWith("/mutations")
-          ? Promise.reject(new TypeError("no network"))
-          : world.direct(url, init);
-      return world.open({ tabs: { ...tabs, onMessage }, persistence: openDisk(), fetch });
+      const persistence = openDisk();
+      return world.open({
+        ...(persistence === undefined ? {} : { persistence }),
+        tabs: {
+          ...tabs,
+          // The channel is slower than the lock.
+          onMessage: (listener) =>
+            tabs.onMessage((message) => {
+              if (message.kind !== "signedOut") listener(message);
+              else void isOut.promise.then(() => listener(message));
+            }),
+          lead: (onLead) =>
+            tabs.lead(() => {
+              hasLed.push(who);
+              onLead();
+            }),
+        },
+        fetch: (url, init) =>
+          !mayWrite && url.endsWith("/mutations")
+            ? Promise.reject(new TypeError("no network"))
+            : world.direct(url, init),
+      });
     };
-    const leader = openTab(false);
+    const leader = openTab("leader", false);
     await until(leader.status, live);
-    const heir = openTab(true);
-    await until(heir.status, live);
+    const heir = openTab("heir", true);
+    const other = openTab("other", true);
+    for (const { status } of [heir, other]) await until(status, live);
     leader.insert("album", { name: "never sent" });
     await until(heir.status, ({ pendingCount }) => pendingCount === 1);
-    await leader.signOut();
+    await other.signOut();
+    // Who signs in again waits until nobody of before is left.
+    const next = openTab("next", true);
+    await next.ready;
+    expect([heir.status.getSnapshot().connection, hasLed]).toEqual(["live", ["leader"]]);
+    isOut.resolve();
     await until(heir.status, ({ connection }) => connection === "closed");
+    await until(next.status, live);
+    expect(hasLed).toEqual(["leader", "next"]);
     expect(await world.sequences()).toEqual([]);
   },
 );

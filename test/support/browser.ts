@@ -1,51 +1,46 @@
 import { createTabs } from "../../src/client/tabs.ts";
 import type { Tabs, TabsHost } from "../../src/client/tabs.ts";
 
-/** Web Locks as the specification has them, as far as the client uses them: one holder, then the next. */
+/** Web Locks as the specification has them, as far as the client uses them: in the order they were asked for. */
 function createLocks() {
   interface Wish {
     readonly tab: object;
-    readonly run: () => Promise<unknown>;
+    readonly name: string;
+    readonly isShared: boolean;
+    readonly run: () => unknown;
+    readonly onDone: () => void;
+    isHeld: boolean;
   }
-  const wishes: Wish[] = [];
-  let holder: Wish | null = null;
-  const next = (): void => {
-    if (holder !== null) return;
-    const wish = wishes.shift();
-    if (wish === undefined) return;
-    holder = wish;
-    void wish.run().finally(() => release(wish));
+  let wishes: readonly Wish[] = [];
+  const drop = (isGone: (wish: Wish) => boolean): void => {
+    wishes = wishes.filter((wish) => !isGone(wish));
+    for (const [at, wish] of wishes.entries()) {
+      const before = wishes.slice(0, at).filter(({ name }) => name === wish.name);
+      const isFree = before.every(({ isHeld, isShared }) => isHeld && isShared && wish.isShared);
+      if (isFree && !wish.isHeld && wishes.includes(wish)) void hold(wish);
+    }
   };
-  const release = (wish: Wish): void => {
-    if (holder !== wish) return;
-    holder = null;
-    next();
+  const hold = async (wish: Wish): Promise<void> => {
+    wish.isHeld = true;
+    await wish.run();
+    wish.onDone();
+    drop((one) => one === wish);
   };
   const of = (tab: object): TabsHost["locks"] => ({
-    request: (async (
-      _name: string,
-      { signal }: { signal: AbortSignal },
-      callback: () => Promise<unknown>,
-    ) => {
-      const wish: Wish = { tab, run: callback };
-      wishes.push(wish);
-      signal.addEventListener("abort", () => {
-        const at = wishes.indexOf(wish);
-        if (at >= 0) wishes.splice(at, 1);
-      });
+    request: (async (name: string, { mode, signal, steal }: LockOptions, run: () => unknown) => {
+      const { promise, resolve: onDone } = Promise.withResolvers<void>();
+      const wish = { tab, name, isShared: mode === "shared", run, onDone, isHeld: false };
+      if (steal === true)
+        wishes = [wish, ...wishes.filter((one) => !(one.isHeld && one.name === name))];
+      else wishes = [...wishes, wish];
+      signal?.addEventListener("abort", () => drop((one) => one === wish && !wish.isHeld));
       // As in a browser, never at once.
       await Promise.resolve();
-      next();
+      drop(() => false);
+      return promise;
     }) as unknown as LockManager["request"],
   });
-  return {
-    of,
-    kill: (tab: object): void => {
-      for (let at = wishes.length - 1; at >= 0; at -= 1)
-        if (wishes[at]?.tab === tab) wishes.splice(at, 1);
-      if (holder?.tab === tab) release(holder);
-    },
-  };
+  return { of, kill: (tab: object): void => drop((wish) => wish.tab === tab) };
 }
 
 /** A browser whose tabs live in this process, and hear each other through the channel of a host. */
