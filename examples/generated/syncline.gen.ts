@@ -285,6 +285,8 @@ export interface DecodedEvent {
   /** The records that were created or changed. */
   readonly changed: readonly TypedResource[];
   readonly deleted: readonly { readonly type: string; readonly id: string }[];
+  /** They changed, but their content could not travel: they are to be read again. */
+  readonly touched: readonly { readonly type: string; readonly id: string }[];
   /** What did not fit, one by one: the others are there. What they name is to be read again. */
   readonly problems: readonly { readonly type: string; readonly id: unknown; readonly error: unknown }[];
 }
@@ -309,17 +311,16 @@ export function decodeEvent(value: unknown): DecodedEvent {
       problems.push({ type, id: (given as { id?: unknown } | null)?.id, error });
     }
   }
-  const gone = data["resource_id"];
-  const deleted = [
-    ...list("deleted_ids"),
-    ...(kind.type === "ResourceDeleted" && gone !== undefined ? [gone] : []),
-  ];
+  const only = data["resource_id"] === undefined ? [] : [data["resource_id"]];
+  const isGone = kind.type === "ResourceDeleted";
+  const name = (id: unknown) => ({ type, id: String(id) });
   return {
     envelope,
     kind: kind.type,
     data,
     changed,
-    deleted: deleted.map((id) => ({ type, id: String(id) })),
+    deleted: [...list("deleted_ids"), ...(isGone ? only : [])].map(name),
+    touched: [...list("resource_ids"), ...(isGone ? [] : only)].map(name),
     problems,
   };
 }

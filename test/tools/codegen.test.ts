@@ -97,6 +97,49 @@ test("CODEGEN-01, 06, 09: real events decode without a case for any type; a bad 
   expect(() => decodeResource("nothing" as "file", {})).toThrow("Unknown resource type: nothing");
 });
 
+test("CODEGEN-06: records that changed but could not be built are named, one or many, and nothing given is altered", async () => {
+  const plugin = definePlugin({
+    name: "poem",
+    resources: [
+      defineResource({
+        type: "poem",
+        table: resourceTable("poems", { title: text().notNull() }),
+        input: z.object({ title: z.string() }),
+        sync: { domain: "metadata" },
+        build: async () => {
+          throw new Error("Not now.");
+        },
+      }),
+    ],
+    migrations: {
+      "0001": `CREATE TABLE poems (id text PRIMARY KEY NOT NULL, version integer NOT NULL, created_at integer NOT NULL,
+        updated_at integer NOT NULL, origin_device_id text NOT NULL, title text NOT NULL)`,
+    },
+  });
+  await using world = await createWorld({ plugins: [plugin] });
+  const ids = [createId(), createId(), createId()];
+  const changes = ids.map((id) => ({
+    resource_type: "poem",
+    operation: "insert",
+    id,
+    data: { title: "a" },
+  }));
+  const response = await world.app.request(`${world.at}/events?encoding=json`, {
+    headers: { authorization: `Bearer ${world.token}`, accept: "text/event-stream" },
+  });
+  await world.send("POST", `${world.at}/commit`, changes[0]);
+  await world.send("POST", `${world.at}/batch`, { changes: changes.slice(1) });
+  const wire = await readUntil(response, 3);
+  const before = structuredClone(wire);
+  const events = wire.map(decodeEvent);
+  const refs = ids.map((id) => ({ type: "poem", id }));
+  expect(events.map(({ touched }) => touched)).toEqual([refs.slice(0, 1), refs.slice(1)]);
+  expect(
+    events.flatMap(({ changed, deleted, problems }) => [...changed, ...deleted, ...problems]),
+  ).toEqual([]);
+  expect(wire).toEqual(before);
+});
+
 test("CODEGEN-10: a new resource changes the generated files, and nothing else has to change", async () => {
   const plugin = definePlugin({
     name: "note",

@@ -208,6 +208,8 @@ public struct ResourceEvent: Decodable {
     public let resourceType: String?
     public let changed: [any SynclineResource]
     public let deletedIds: [String]
+    /// They changed, but their content could not travel: they are to be read again.
+    public let touchedIds: [String]
     public let failedCount: Int
 
     private enum EventKeys: String, CodingKey { case envelope, kind }
@@ -215,6 +217,7 @@ public struct ResourceEvent: Decodable {
     private enum DataKeys: String, CodingKey {
         case resource, resources
         case resourceType = "resource_type", resourceId = "resource_id", deletedIds = "deleted_ids"
+        case resourceIds = "resource_ids"
     }
 
     public init(from decoder: Decoder) throws {
@@ -240,11 +243,10 @@ public struct ResourceEvent: Decodable {
         }
         changed = found
         failedCount = failed
-        var gone = try data.decodeIfPresent([String].self, forKey: .deletedIds) ?? []
-        if kind == "ResourceDeleted", let id = try data.decodeIfPresent(String.self, forKey: .resourceId) {
-            gone.append(id)
-        }
-        deletedIds = gone
+        let only = try data.decodeIfPresent(String.self, forKey: .resourceId).map { [$0] } ?? []
+        let isGone = kind == "ResourceDeleted"
+        deletedIds = (try data.decodeIfPresent([String].self, forKey: .deletedIds) ?? []) + (isGone ? only : [])
+        touchedIds = (try data.decodeIfPresent([String].self, forKey: .resourceIds) ?? []) + (isGone ? [] : only)
     }
 }
 `;
