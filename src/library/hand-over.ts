@@ -11,7 +11,12 @@ export interface HandOver {
   readonly head: number;
   readonly historyId: string;
   /** Who leads `into`, and the right to follow it; null when this service does. */
-  readonly leader: { readonly url: string; readonly token: string } | null;
+  readonly leader: {
+    readonly url: string;
+    readonly token: string;
+    /** Whose the token is; the node's that is asked when left out. */
+    readonly deviceId?: string | undefined;
+  } | null;
 }
 
 /** Why a copy of another's library cannot be joined. */
@@ -57,8 +62,8 @@ export async function handOver(
   if (!frozen) return false;
   await catalog.release(libraryId);
   if (leader !== null && following.find(into) === undefined) {
-    const { url: leaderUrl, token } = leader;
-    await following.follow({ libraryId: into, leaderUrl, token, isMerged: true });
+    const { url: leaderUrl, ...right } = leader;
+    await following.follow({ libraryId: into, leaderUrl, ...right, isMerged: true });
   }
   if (libraryId !== into) await catalog.rename(libraryId, into);
   return true;

@@ -25,17 +25,23 @@ export interface Kept<Work> {
   readonly work: Work;
 }
 
+/** A job as it stands on record. */
+export interface Recorded<Work> extends Kept<Work> {
+  /** When its node last told of it. */
+  readonly savedAt: number;
+}
+
 /** Jobs on record. */
 export interface Jobs<Work> {
   /** Resolves to false when it is no longer this node's: it has ended, or another goes on with it. */
   save(job: Job, work: Work): Promise<boolean>;
   find(jobId: string): Promise<Job | null>;
   /** Ends a job that another node does, unless it is ending; that one learns of it when it saves. */
-  cancel(jobId: string): Promise<void>;
+  cancel(jobId: string, why?: string): Promise<void>;
   /** Takes a job over from the node that did it. Resolves to false when it did not wait for that. */
   adopt(kept: Kept<Work>, from: string): Promise<boolean>;
   /** Those of all nodes. */
-  running(): Promise<Kept<Work>[]>;
+  running(): Promise<Recorded<Work>[]>;
 }
 
 export const CANCELLED = "Cancelled.";
@@ -69,15 +75,15 @@ export function createJobs<Work extends Owned>(options: {
       if (saved.length > 0) await options.announce(job);
       return saved.length > 0;
     },
-    cancel: async (jobId) => {
-      const sql = `UPDATE jobs SET status = 'failed', message = '${CANCELLED}', input = '{}'
+    cancel: async (jobId, why = CANCELLED) => {
+      const sql = `UPDATE jobs SET status = 'failed', message = ?, input = '{}'
         WHERE id = ? AND status = 'running' AND NOT coalesce(input->>'isEnding', 0)`;
-      await database.write([{ sql, args: [jobId] }]);
+      await database.write([{ sql, args: [why, jobId] }]);
     },
     adopt: async ({ job, work }, from) => {
-      const sql = `UPDATE jobs SET input = ? WHERE id = ? AND status = 'running'
+      const sql = `UPDATE jobs SET input = ?, updated_at = ? WHERE id = ? AND status = 'running'
         AND input->>'deviceId' = ? RETURNING id`;
-      const args = [JSON.stringify(work), job.id, from];
+      const args = [JSON.stringify(work), clock.now(), job.id, from];
       const [taken = []] = await database.write([{ sql, args }]);
       return taken.length > 0;
     },
@@ -87,11 +93,12 @@ export function createJobs<Work extends Owned>(options: {
       return rows[0] === undefined ? null : toJob(rows[0]);
     },
     running: async () => {
-      const sql = `SELECT ${COLUMNS}, input FROM jobs WHERE status = 'running'`;
+      const sql = `SELECT ${COLUMNS}, input, updated_at FROM jobs WHERE status = 'running'`;
       const [rows = []] = await database.read([{ sql, args: [] }]);
       return rows.map((row) => ({
         job: toJob(row),
         work: JSON.parse(row[6] as string) as Work,
+        savedAt: row[7] as number,
       }));
     },
   };

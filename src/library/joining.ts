@@ -55,6 +55,8 @@ export interface CopyContext {
   readonly copy: Copy;
   /** Who leads the target, for the service that has the source; null when it is the same. */
   readonly leader: HandOver["leader"];
+  /** The source may have ended already. */
+  readonly isEnding: boolean;
   readonly save: (state: CopyState) => Promise<void>;
   /** Puts on record that the source may end now, or that it did not. @throws when that is called off */
   readonly end: (state: CopyState, mayEnd: boolean) => Promise<void>;
@@ -146,6 +148,13 @@ async function tail(context: CopyContext, start: CopyState): Promise<CopyState> 
 export async function runCopy(context: CopyContext, start: CopyState): Promise<CopyState> {
   const { sides, copy, leader, save, end } = context;
   let state = start;
+  const handOver = (): Promise<boolean> => {
+    const order = { into: copy.target, head: state.sequence ?? 0, historyId: state.historyId };
+    return sides[copy.from].handOver(copy.source, { ...order, leader });
+  };
+  // Asked for before a break: what has ended is not read again, for it is the target by now.
+  const wasAsked = context.isEnding && state.isScanned && state.refused.length === 0;
+  if (wasAsked && (await handOver())) return state;
   for (;;) {
     if (!state.isScanned) {
       state = await scan(context, state);
@@ -158,10 +167,9 @@ export async function runCopy(context: CopyContext, start: CopyState): Promise<C
       const detail = `${state.refused.length} records were refused, so both libraries stay as they are: ${first}`;
       throw new SyncError("invalid_record", { issues: [{ path: "", message: first }] }, { detail });
     }
-    const order = { into: copy.target, head: state.sequence ?? 0, historyId: state.historyId };
     // On record before it is asked for: from here on a cancel may be too late.
     await end(state, true);
-    if (await sides[copy.from].handOver(copy.source, { ...order, leader })) return state;
+    if (await handOver()) return state;
     await end(state, false);
   }
 }

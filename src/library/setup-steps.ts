@@ -5,6 +5,7 @@ import { SyncError, errorTable, isSyncError } from "../protocol/errors.ts";
 import { registerDevice } from "./device.ts";
 import { discoverRemote } from "./discovery.ts";
 import { FOLLOWS } from "./hand-over.ts";
+import type { HandOver } from "./hand-over.ts";
 import type { Owned } from "./job.ts";
 import { newCopy, runCopy } from "./joining.ts";
 import type { Copy, CopyState } from "./joining.ts";
@@ -22,6 +23,8 @@ export interface SetupRequest {
   readonly remoteLibraryId: string;
   readonly remoteUrl: string;
   readonly remoteToken: string;
+  /** Whose that token is; the node's that does the job when left out. */
+  readonly deviceId?: string | undefined;
   /** How the other service reaches this one. */
   readonly localUrl: string;
   readonly leaderDeviceId: string;
@@ -157,8 +160,10 @@ export async function step(
   if (copy.target === sharedId && isNew) {
     await sides[copy.to].create(sharedId, request.name ?? "Shared library");
   }
-  let leader = null;
-  if (copy.from === "local" && copy.to === "remote") leader = remote;
+  let leader: HandOver["leader"] = null;
+  if (copy.from === "local" && copy.to === "remote") {
+    leader = { ...remote, deviceId: request.deviceId };
+  }
   if (copy.from === "remote" && copy.to === "local") {
     const token = await options.invite?.(work.remoteId, copy.target);
     if (token === undefined) {
@@ -177,7 +182,8 @@ export async function step(
     isEnding = mayEnd || doneCount > 0;
     return note(state);
   };
-  const { mergedCount } = await runCopy({ sides, copy, leader, save: note, end }, work.state);
+  const context = { sides, copy, leader, isEnding, save: note, end };
+  const { mergedCount } = await runCopy(context, work.state);
   options.telemetry.log("info", "A library was merged into another.", { ...copy, isLocalLeader });
   const state = { ...newCopy, mergedCount };
   return { ...work, state, doneCount: doneCount + 1, isEnding: true };

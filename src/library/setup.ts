@@ -1,6 +1,5 @@
 import { backoffMs } from "../base/backoff.ts";
 import { createId } from "../base/id.ts";
-import { mayWrite } from "../lease/lease.ts";
 import { createBell } from "../follower/bell.ts";
 import type { Bell } from "../follower/bell.ts";
 import { SyncError } from "../protocol/errors.ts";
@@ -9,6 +8,7 @@ import type { Job, Jobs, Kept } from "./job.ts";
 import { newCopy } from "./joining.ts";
 import { mayPass, planCopies, register, step } from "./setup-steps.ts";
 import type { SetupOptions, SetupRequest, Work } from "./setup-steps.ts";
+import { takeOver } from "./take-over.ts";
 
 export interface SetupOutcome {
   /** Both sides know each other's device. */
@@ -129,34 +129,6 @@ function launch(runner: Runner, kept: Kept<Work>): Running {
   return { ended, cancel };
 }
 
-/**
- * The job as this node's own: it was already, or the library it merges is led here now. The node
- * that had it waits for a lease that is here, or is no more.
- */
-async function takeOver(
-  { catalog, clock, lease, telemetry }: SetupOptions,
-  jobs: Jobs<Work>,
-  { job, work }: Kept<Work>,
-): Promise<Kept<Work> | null> {
-  const { deviceId: from, request } = work;
-  const { deviceId } = lease;
-  if (from === deviceId) return { job, work };
-  // What only makes a node known elsewhere is that node's.
-  if (request.action === "RegisterOnly") return null;
-  const id = catalog.resolve(job.libraryId);
-  const library = catalog.libraries.find(({ state }) => state.id === id);
-  if (library === undefined || !mayWrite(library.state, clock)) return null;
-  const leaderDeviceId = request.leaderDeviceId === from ? deviceId : request.leaderDeviceId;
-  const localUrl = lease.nodeUrl ?? request.localUrl;
-  const mine = {
-    job,
-    work: { ...work, deviceId, request: { ...request, leaderDeviceId, localUrl } },
-  };
-  if (!(await jobs.adopt(mine, from))) return null;
-  telemetry.log("info", "A setup goes on here.", { job: job.id, library_id: id, from });
-  return mine;
-}
-
 function openJobs({ catalog, clock }: SetupOptions): Jobs<Work> {
   return createJobs<Work>({
     database: catalog.database,
@@ -177,8 +149,10 @@ export function createSetup(options: SetupOptions): Setup {
 
   const runner = { options, jobs, bell, isStopping: () => isStopping };
   const start = (kept: Kept<Work>): void => {
-    const one = launch(runner, kept);
     const { id } = kept.job;
+    // A job that has just begun may be found on record too.
+    if (running.has(id)) return;
+    const one = launch(runner, kept);
     running.set(id, one);
     void one.ended.then(() => running.delete(id));
   };
@@ -186,8 +160,7 @@ export function createSetup(options: SetupOptions): Setup {
     for (const kept of await jobs.running()) {
       if (running.has(kept.job.id) || isStopping) continue;
       const mine = await takeOver(options, jobs, kept);
-      // While it was asked for, another look may have begun.
-      if (mine !== null && !running.has(kept.job.id)) start(mine);
+      if (mine !== null) start(mine);
     }
   };
   const stopLooking = clock.every(LOOK_EVERY_MS, () => {

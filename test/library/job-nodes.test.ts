@@ -175,7 +175,7 @@ for (const [type, chief, pattern] of [
     await gate.reached;
     await using second = await secondNode(pair);
     await phone.library.leadership.release();
-    expect(await (await second.service.catalog.open(id)).leadership.lead()).toBeNull();
+    expect(await (await second.service.catalog.open(id)).leadership.lead(true)).toBeNull();
     gate.open();
     // What the second node does by itself every few seconds.
     await second.service.setup.resume();

@@ -7,7 +7,10 @@ import type { WorldOptions } from "./world.ts";
 
 /** A leader and a follower in one process: each a whole service with databases of its own. */
 export async function createPair(
-  options: WorldOptions & { readonly followerPlugins?: readonly Plugin[] } = {},
+  options: WorldOptions & {
+    readonly followerPlugins?: readonly Plugin[];
+    readonly followerDecorate?: WorldOptions["decorate"];
+  } = {},
 ) {
   let isCut = false;
   /** The leader reaches the phone at whatever address the phone was called by. */
@@ -21,10 +24,11 @@ export async function createPair(
   });
   /** What stands between the two; a test may replace it to lose or change what passes. */
   const wire = { send: (url: string, init?: RequestInit) => leader.app.request(url, init) };
-  const { followerPlugins, ...shared } = options;
+  const { followerPlugins, followerDecorate, ...shared } = options;
   const phoneOptions: WorldOptions = {
     ...shared,
     ...(followerPlugins === undefined ? {} : { plugins: followerPlugins }),
+    ...(followerDecorate === undefined ? {} : { decorate: followerDecorate }),
     deviceId: "phone",
     fetch: async (url, init) => {
       if (isCut) throw new TypeError("The network is down.");
