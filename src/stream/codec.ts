@@ -1,4 +1,4 @@
-import { Packr } from "msgpackr/pack";
+import { Packr, RESET_BUFFER_MODE } from "msgpackr/pack";
 import type { WireEvent } from "./event.ts";
 import { createMatcher } from "./structures.ts";
 import type { Structure } from "./structures.ts";
@@ -28,7 +28,7 @@ const encoder = new TextEncoder();
 
 /** Plain msgpack in memory of its own: the packer reuses its buffer. */
 export function pack(value: unknown): Uint8Array {
-  return new Uint8Array(plain.pack(value));
+  return new Uint8Array(plain.pack(value, RESET_BUFFER_MODE));
 }
 
 function base64(bytes: Uint8Array): string {
@@ -50,7 +50,7 @@ function createRecordPacker(structures: readonly Structure[]): (value: unknown) 
     // The declaration knows only booleans; the library asks a function for each object.
     useRecords: createMatcher(structures) as unknown as boolean,
   });
-  return (value) => new Uint8Array(packr.pack(value));
+  return (value) => new Uint8Array(packr.pack(value, RESET_BUFFER_MODE));
 }
 
 /** The codec of a service whose records have these structures. */
@@ -61,7 +61,8 @@ export function createCodec(structures: readonly Structure[]): Codec {
     value: unknown,
     { format, id }: { format: Format; id?: number | undefined },
   ): Uint8Array => {
-    const data = format === "sse-json" ? JSON.stringify(value) : base64(pack(value));
+    const data =
+      format === "sse-json" ? JSON.stringify(value) : base64(plain.pack(value, RESET_BUFFER_MODE));
     const position = id === undefined ? "" : `id: ${id}\n`;
     return encoder.encode(`${position}event: ${type}\ndata: ${data}\n\n`);
   };

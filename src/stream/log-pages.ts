@@ -22,7 +22,7 @@ export interface LogPages {
 }
 
 /** Pages in memory. A reader that stops half-way holds none of them: it reads anew when it goes on. */
-const PAGES_KEPT = 8;
+const PAGES_KEPT = 32;
 
 export function createLogPages(readLog: ReadLog, codec: Codec): LogPages {
   let pages: (Source & { readonly after: number })[] = [];

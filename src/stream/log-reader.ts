@@ -1,5 +1,5 @@
 import type { LibraryState } from "../lease/lease.ts";
-import { decodeSurvivors, selectExtent, selectSurvivors } from "../log/sync-log.ts";
+import { decodeEntries, selectExtent, selectSurvivors } from "../log/sync-log.ts";
 import type { LogEntry } from "../log/sync-log.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { Database } from "../store/database.ts";
@@ -9,13 +9,15 @@ import { toEvents } from "./event.ts";
 import type { RenderedEntry } from "./event.ts";
 import type { ReadLog } from "./log-pages.ts";
 
-/** Positions one page of catch-up covers, unless a transaction ends later. */
-const PAGE_ENTRIES = 1_000;
+/**
+ * What one page of catch-up covers, unless a transaction ends later. Pages of a thousand entries
+ * cost half again as much: their texts are so long that the allocator returns the memory every time.
+ */
+const PAGE = { entries: 200, bytes: 1_048_576 };
 
 export interface LogReaderOptions {
   readonly database: Database;
   readonly state: LibraryState;
-  readonly limits: { readonly pageBytes: number };
   readonly telemetry: Telemetry;
   readonly render: (entries: readonly LogEntry[]) => Promise<RenderedEntry[]>;
 }
@@ -26,10 +28,10 @@ export interface LogReaderOptions {
  * payload is read.
  */
 export function createLogReader(options: LogReaderOptions): ReadLog {
-  const { database, state, limits, telemetry, render } = options;
+  const { database, state, telemetry, render } = options;
 
   const findEnd = async (after: number, head: number): Promise<number> => {
-    const extent = selectExtent(after, { entries: PAGE_ENTRIES, bytes: limits.pageBytes });
+    const extent = selectExtent(after, PAGE);
     const [rows = []] = await database.readNear([extent]);
     return Math.min(head, (rows[0]?.[0] as number | null | undefined) ?? head);
   };
@@ -41,7 +43,7 @@ export function createLogReader(options: LogReaderOptions): ReadLog {
     return during(telemetry.span("stream.catch_up", { after }), async () => {
       const end = await findEnd(after, head);
       const [rows = []] = await database.readNear([selectSurvivors(after, end)]);
-      const rendered = await render(decodeSurvivors(rows));
+      const rendered = await render(decodeEntries(rows));
       return { events: toEvents(rendered, { libraryId: state.id, after }), end };
     });
   };

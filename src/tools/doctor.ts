@@ -37,9 +37,10 @@ async function replayLog(database: Database): Promise<Replay> {
   const replay: Replay = { records: new Map(), bulkTypes: new Set(), findings: [], entryCount: 0 };
   let expected = oldest;
   for (;;) {
-    const [page = []] = await database.read([selectAfter(expected - 1, 1_000)]);
+    const [rows = []] = await database.read([selectAfter(expected - 1, 1_000)]);
+    const page = decodeEntries(rows);
     if (page.length === 0) break;
-    for (const entry of decodeEntries(page)) {
+    for (const entry of page) {
       if (entry.sequence !== expected) {
         replay.findings.push(`I1: the log jumps from ${expected - 1} to ${entry.sequence}.`);
       }
