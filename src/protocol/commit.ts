@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { defaultLimits } from "./limits.ts";
+import { batchChanges, lineMutations } from "./limits.ts";
 
 const uuid = v.pipe(v.string(), v.uuid());
 const fields = v.record(v.string(), v.unknown());
@@ -16,9 +16,9 @@ const typed = { resource_type: v.string(), ...changeEntries };
 /** Body of `commit`. */
 export const commitSchema = v.object({ ...typed, mutation_id: v.optional(uuid) });
 export const changeSchema = v.object(typed);
-/** Body of `batch`; the number of changes is checked against the limits. */
+/** Body of `batch`. */
 export const batchSchema = v.object({
-  changes: v.pipe(v.array(changeSchema), v.minLength(1), v.maxLength(1_000)),
+  changes: v.pipe(v.array(changeSchema), v.minLength(1), v.maxLength(batchChanges)),
   operation: v.optional(v.picklist(["Index", "Update", "WatcherBatch"])),
   mutation_id: v.optional(uuid),
   atomic: v.optional(v.boolean()),
@@ -26,7 +26,7 @@ export const batchSchema = v.object({
 /** The same with `atomic: false`: each change is read by itself, so that one cannot hide the others. */
 export const resilientBatchSchema = v.object({
   ...batchSchema.entries,
-  changes: v.pipe(v.array(v.unknown()), v.minLength(1), v.maxLength(1_000)),
+  changes: v.pipe(v.array(v.unknown()), v.minLength(1), v.maxLength(batchChanges)),
 });
 export const actionSchema = v.object({
   input: v.optional(v.unknown()),
@@ -68,7 +68,7 @@ export const lineSchema = v.object({
       ),
     ),
     v.minLength(1),
-    v.maxLength(defaultLimits.lineMutations),
+    v.maxLength(lineMutations),
   ),
 });
 export const resolveSchema = v.object({

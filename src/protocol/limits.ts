@@ -1,3 +1,7 @@
+/** Changes of one batch, and mutations of one line: constants of the protocol, for callers make theirs by them. */
+export const batchChanges = 1_000;
+export const lineMutations = 100;
+
 /**
  * Every limit of the service, in one table. Past a limit the answer is 413, 429 or 503, never an
  * out-of-memory. `createService` takes overrides for all of them.
@@ -17,9 +21,6 @@ export interface Limits {
   readonly bodyTimeoutMs: number;
   /** Milliseconds a bulk body may send nothing before the operation is interrupted. */
   readonly bulkStallMs: number;
-  readonly batchChanges: number;
-  /** Mutations of one line; `mutations` takes no more. */
-  readonly lineMutations: number;
   /** Changes a resilient batch writes in one transaction (TM-29). */
   readonly resilientChunk: number;
   /** Records a bulk operation writes in one transaction. */
@@ -84,8 +85,6 @@ export const defaultLimits: Limits = {
   nestingDepth: 32,
   bodyTimeoutMs: 30 * second,
   bulkStallMs: 30 * second,
-  batchChanges: 1_000,
-  lineMutations: 100,
   resilientChunk: 100,
   bulkChunk: 2_000,
   bulkFailures: 100,

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { v5 } from "uuid";
 import { createId } from "../../base/id.ts";
 import { systemClock } from "../../base/clock.ts";
+import { batchChanges } from "../../protocol/limits.ts";
 import { jsonBody, type Api } from "../api.ts";
 import { uploadBulk } from "../bulk.ts";
 import { chooseLibrary, connect, withLibrary, type ConnectionOptions } from "../connect.ts";
@@ -40,7 +41,6 @@ export interface IndexSummary extends Omit<Difference, "changes"> {
   readonly entriesWritten: number;
 }
 
-const batchChanges = 1_000;
 /** Leaves room below the 16 MiB a batch may have. */
 const batchBytes = 8 * 1_048_576;
 const dryRunListed = 20;
