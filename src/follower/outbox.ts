@@ -1,7 +1,11 @@
 import type { Clock } from "../base/clock.ts";
-import { SyncError } from "../protocol/errors.ts";
+import { lineMutations } from "../protocol/limits.ts";
+import { SyncError, toProblem } from "../protocol/errors.ts";
 import type { Problem } from "../protocol/errors.ts";
 import type { Database } from "../store/database.ts";
+import { sendLine, unreadable } from "./line.ts";
+import type { LineEntry } from "./line.ts";
+import { fromProblem, replySoon } from "./upstream.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** A write that waits for the leader, as it will be sent. */
@@ -23,9 +27,12 @@ export interface OutboxEntry extends QueuedWrite {
 
 /** Writes of a follower whose leader cannot be reached, in order. A refused one blocks nobody. */
 export interface Outbox {
-  /** Resolves once the write is durable here. The same mutation id is kept once. @throws overloaded */
-  add(write: QueuedWrite): Promise<void>;
-  /** Sends what waits, oldest first. Resolves to how many the leader took. @throws when it is out of reach */
+  /**
+   * Resolves once the writes are durable here, all or none. The same mutation id is kept once; answers for
+   * each why it does not wait: refused before, or its id waits with other content. @throws overloaded
+   */
+  add(writes: readonly QueuedWrite[]): Promise<(Problem | null)[]>;
+  /** Sends what waits in lines, oldest first. Resolves to how many the leader took. @throws when it is out of reach */
   drain(): Promise<number>;
   list(): Promise<OutboxEntry[]>;
   /** Those that wait, oldest first; a page of them. */
@@ -35,6 +42,12 @@ export interface Outbox {
 }
 
 const QUEUE_MAX = 100_000;
+/** About how many bytes go at once. */
+const LINE_BYTES = 1_000_000;
+/** A write that fails this often for no reason the leader can name is set aside. */
+const FAILURES_MAX = 5;
+/** A drain is asked for by each write as well: failures closer together count as one. */
+const FAILURE_MS = 1_000;
 const COLUMNS = "path, mutation_id, device_id, request, created_at, problem";
 
 function toEntry(row: readonly unknown[]): OutboxEntry {
@@ -48,18 +61,141 @@ function toEntry(row: readonly unknown[]): OutboxEntry {
   };
 }
 
-/** Sends one write. Answers null when the leader took it, else why never. @throws when it is to wait */
-async function deliver(upstream: Upstream, entry: OutboxEntry): Promise<Partial<Problem> | null> {
-  const response = await upstream.send(`/${entry.path}`, {
+/** The first that wait and fit a line; one at least, however large. */
+const FIRST = `SELECT ${COLUMNS} FROM (
+  SELECT *, sum(length(request)) OVER (ORDER BY id) AS sent FROM (
+    SELECT * FROM outbox WHERE problem IS NULL ORDER BY id LIMIT ${lineMutations}))
+  WHERE sent <= ${LINE_BYTES} OR sent = length(request) ORDER BY id`;
+/** What was set aside, but not refused, waits again when it is sent again. */
+const ADD = `INSERT INTO outbox (path, mutation_id, device_id, request, created_at) VALUES (?, ?, ?, ?, ?)
+  ON CONFLICT (mutation_id) DO UPDATE SET problem = NULL WHERE problem->>'retry' <> 'never'`;
+const FIND = `SELECT ${COLUMNS} FROM outbox WHERE mutation_id IN (SELECT value FROM json_each(?))`;
+const REMOVE = "DELETE FROM outbox WHERE mutation_id IN (SELECT value FROM json_each(?))";
+const REFUSE = `UPDATE outbox SET problem = told.value->'$.problem' FROM json_each(?) AS told
+  WHERE mutation_id = told.value->>'$.id'`;
+
+/** A waiting write as one of a line. */
+function toMutation({ path, mutationId, request }: QueuedWrite): object {
+  const { mutation_id: _id, ...body } = request;
+  if (path === "commit") return { mutation_id: mutationId, commit: body };
+  if (path === "batch") return { mutation_id: mutationId, batch: body };
+  return { mutation_id: mutationId, action: path.slice("actions/".length), input: body["input"] };
+}
+
+/** Sends one write by its own route. Answers null when the leader took it, else why never. @throws when it is to wait */
+async function sendOne(upstream: Upstream, entry: OutboxEntry): Promise<Problem | null> {
+  const [kind = "", ...names] = entry.path.split("/");
+  const name = names.length === 0 ? "" : `/${encodeURIComponent(names.join("/"))}`;
+  const response = await upstream.send(`/${kind}${name}`, {
     method: "POST",
     headers: { "content-type": "application/json", "x-device-id": entry.deviceId },
     body: JSON.stringify(entry.request),
+    signal: replySoon(),
   });
-  if (response.ok) return null;
+  if (response.ok) {
+    await response.body?.cancel();
+    return null;
+  }
   const problem = (await response.json().catch(() => ({}))) as Partial<Problem>;
-  if (problem.retry === "never" && response.status !== 401) return problem;
-  const detail = `The leader answers ${response.status}; the write goes on waiting.`;
-  throw new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail });
+  const isAsked = response.status === 401 || response.status === 426;
+  if (problem.retry === "never" && !isAsked) return problem as Problem;
+  throw fromProblem(response.status, problem);
+}
+
+/** Counts how often the write that is first has failed with `internal`. */
+function createPatience(clock: Clock) {
+  let last = { id: "", count: 0, at: 0 };
+  return {
+    isOver: ({ mutationId: id }: OutboxEntry, { code }: SyncError): boolean => {
+      const now = clock.monotonic();
+      if (code !== "internal") return false;
+      if (last.id !== id) last = { id, count: 1, at: now };
+      else if (now - last.at >= FAILURE_MS) last = { id, count: last.count + 1, at: now };
+      return last.count >= FAILURES_MAX;
+    },
+  };
+}
+
+/** Sends the first that wait until one of them has an end. */
+function createSender(upstream: Upstream, clock: Clock) {
+  const patience = createPatience(clock);
+  const waits = (error: SyncError): SyncError => {
+    const detail = `${error.message} The write goes on waiting.`;
+    return new SyncError("overloaded", { retryAfterSeconds: 1 }, { cause: error, detail });
+  };
+  const alone = async (first: OutboxEntry): Promise<LineEntry[]> => {
+    try {
+      const problem = await sendOne(upstream, first);
+      return [problem === null ? {} : { problem }];
+    } catch (error) {
+      if (!(error instanceof SyncError)) throw error;
+      if (!patience.isOver(first, error)) throw waits(error);
+      return [{ problem: toProblem(error) }];
+    }
+  };
+  return async (
+    first: OutboxEntry,
+    waiting: readonly OutboxEntry[],
+  ): Promise<readonly LineEntry[]> => {
+    const { deviceId } = first;
+    const end = waiting.findIndex((entry) => entry.deviceId !== deviceId);
+    const line = end < 0 ? waiting : waiting.slice(0, end);
+    if (line.length === 1) return alone(first);
+    const sent = await sendLine(upstream, { deviceId, mutations: line.map(toMutation) });
+    // Nobody knows which of them is at fault.
+    if (sent instanceof Response) return alone(first);
+    if (sent.answers.length > 0) return sent.answers.slice(0, line.length);
+    const error = sent.error ?? unreadable();
+    if (patience.isOver(first, error)) return alone(first);
+    throw waits(error);
+  };
+}
+
+/** Forgets what the leader took, keeps what it refused; answers how many it took. */
+async function settle(
+  database: Database,
+  entries: readonly OutboxEntry[],
+  answers: readonly LineEntry[],
+): Promise<number> {
+  const done: string[] = [];
+  const refused: object[] = [];
+  for (const [at, { problem }] of answers.entries()) {
+    const id = entries[at]?.mutationId;
+    if (problem === undefined) done.push(id ?? "");
+    else refused.push({ id, problem });
+  }
+  await database.write([
+    { sql: REMOVE, args: [JSON.stringify(done)] },
+    { sql: REFUSE, args: [JSON.stringify(refused)] },
+  ]);
+  return done.length;
+}
+
+async function add(
+  database: Database,
+  writes: readonly QueuedWrite[],
+  now: number,
+): Promise<(Problem | null)[]> {
+  const [[full] = []] = await database.read([{ sql: "SELECT count(*) FROM outbox", args: [] }]);
+  if ((full?.[0] as number) + writes.length > QUEUE_MAX) {
+    const detail = `${QUEUE_MAX} writes wait for the leader already.`;
+    throw new SyncError("overloaded", { retryAfterSeconds: 60 }, { detail });
+  }
+  const requests = writes.map(({ request }) => JSON.stringify(request));
+  const results = await database.write([
+    ...writes.map(({ path, mutationId, deviceId }, at) => ({
+      sql: ADD,
+      args: [path, mutationId, deviceId, requests[at] ?? "", now],
+    })),
+    { sql: FIND, args: [JSON.stringify(writes.map(({ mutationId }) => mutationId))] },
+  ]);
+  const found = results.at(-1)?.map(toEntry) ?? [];
+  const kept = new Map(found.map((one) => [one.mutationId, one]));
+  return writes.map(({ path, mutationId }, at) => {
+    const one = kept.get(mutationId);
+    const isSame = one?.path === path && JSON.stringify(one.request) === requests[at];
+    return isSame ? one.problem : toProblem(new SyncError("mutation_reused", { mutationId }));
+  });
 }
 
 export function createOutbox(options: {
@@ -67,62 +203,37 @@ export function createOutbox(options: {
   readonly upstream: Upstream;
   readonly clock: Clock;
 }): Outbox {
-  const { upstream, clock } = options;
+  const { clock } = options;
+  const send = createSender(options.upstream, clock);
   let draining: Promise<number> | null = null;
-  const write = async (sql: string, args: (string | number | null)[]) =>
-    (await options.database()).write([{ sql, args }]);
-  const read = async (where: string): Promise<OutboxEntry[]> => {
-    const sql = `SELECT ${COLUMNS} FROM outbox WHERE ${where}`;
+  const read = async (sql: string): Promise<OutboxEntry[]> => {
     const [rows = []] = await (await options.database()).read([{ sql, args: [] }]);
     return rows.map(toEntry);
-  };
-  const remove = async (mutationId: string): Promise<void> => {
-    await write("DELETE FROM outbox WHERE mutation_id = ?", [mutationId]);
-  };
-  const sendOne = async (entry: OutboxEntry): Promise<boolean> => {
-    const problem = await deliver(upstream, entry);
-    if (problem === null) await remove(entry.mutationId);
-    else
-      await write("UPDATE outbox SET problem = ? WHERE mutation_id = ?", [
-        JSON.stringify(problem),
-        entry.mutationId,
-      ]);
-    return problem === null;
   };
   const drain = async (): Promise<number> => {
     let count = 0;
     for (;;) {
-      const [entry] = await read("problem IS NULL ORDER BY id LIMIT 1");
-      if (entry === undefined) return count;
-      if (await sendOne(entry)) count += 1;
+      const waiting = await read(FIRST);
+      const [first] = waiting;
+      if (first === undefined) return count;
+      const answers = await send(first, waiting);
+      count += await settle(await options.database(), waiting, answers);
     }
   };
   return {
-    add: async ({ path, mutationId, deviceId, request }) => {
-      const [[full] = []] = await (
-        await options.database()
-      ).read([{ sql: "SELECT count(*) FROM outbox", args: [] }]);
-      if ((full?.[0] as number) >= QUEUE_MAX) {
-        const detail = `${QUEUE_MAX} writes wait for the leader already.`;
-        throw new SyncError("overloaded", { retryAfterSeconds: 60 }, { detail });
-      }
-      await write(
-        `INSERT OR IGNORE INTO outbox (path, mutation_id, device_id, request, created_at)
-          VALUES (?, ?, ?, ?, ?)`,
-        [path, mutationId, deviceId, JSON.stringify(request), clock.now()],
-      );
-    },
+    add: async (writes) => add(await options.database(), writes, clock.now()),
     drain: () => {
       draining ??= drain().finally(() => {
         draining = null;
       });
       return draining;
     },
-    list: () => read("true ORDER BY id LIMIT 1000"),
-    waiting: () => read("problem IS NULL ORDER BY id LIMIT 1000"),
+    list: () => read(`SELECT ${COLUMNS} FROM outbox ORDER BY id LIMIT 1000`),
+    waiting: () =>
+      read(`SELECT ${COLUMNS} FROM outbox WHERE problem IS NULL ORDER BY id LIMIT 1000`),
     dismiss: async (mutationId) => {
       const sql = "DELETE FROM outbox WHERE mutation_id = ? AND problem IS NOT NULL RETURNING id";
-      const [rows = []] = await write(sql, [mutationId]);
+      const [rows = []] = await (await options.database()).write([{ sql, args: [mutationId] }]);
       return rows.length > 0;
     },
   };

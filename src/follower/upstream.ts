@@ -68,15 +68,19 @@ export interface Upstream {
   leave(): void;
 }
 
+/** What the leader said, as the error it was. */
+export function fromProblem(status: number, problem: object): SyncError {
+  const { code, detail: said } = problem as { readonly code?: unknown; readonly detail?: unknown };
+  const name = String(code);
+  const known: ErrorCode = Object.hasOwn(errorTable, name) ? (name as ErrorCode) : "internal";
+  const facts = renameKeys({ ...problem }, toCamelCase) as unknown as ErrorFacts[ErrorCode];
+  const told = typeof said === "string" ? said : name;
+  return new SyncError(known, facts, { detail: `The leader answers ${status}: ${told}` });
+}
+
 /** The answer's problem as the error it was. */
 export async function toError(response: Response): Promise<SyncError> {
-  const problem = (await response.json().catch(() => ({}))) as Record<string, unknown>;
-  const code = String(problem["code"]);
-  const known: ErrorCode = Object.hasOwn(errorTable, code) ? (code as ErrorCode) : "internal";
-  const facts = renameKeys(problem, toCamelCase) as unknown as ErrorFacts[ErrorCode];
-  const told = typeof problem["detail"] === "string" ? problem["detail"] : code;
-  const detail = `The leader answers ${response.status}: ${told}`;
-  return new SyncError(known, facts, { detail });
+  return fromProblem(response.status, (await response.json().catch(() => ({}))) as object);
 }
 
 interface WireEntry {
@@ -127,6 +131,8 @@ function toEntry(wire: WireEntry): LogEntry {
 /** A leader that hangs is one that cannot be reached; its pages are far smaller than this. */
 const REPLY_MS = 30_000;
 const REPLY_BYTES = 67_108_864;
+/** Ends a request whose answer is due by then. */
+export const replySoon = (): AbortSignal => AbortSignal.timeout(REPLY_MS);
 const LINE_CHARS = 16_777_216;
 
 async function* readLines(
@@ -198,9 +204,8 @@ function createLine({ url: urls, libraryId, token, fetch }: UpstreamOptions): Li
 export function createUpstream(options: UpstreamOptions): Upstream {
   const { clock } = options;
   const { send, get, leave } = createLine(options);
-  const soon = () => ({ signal: AbortSignal.timeout(REPLY_MS) });
   const json = async <Answer>(path: string): Promise<Answer> => {
-    const response = await get(path, soon());
+    const response = await get(path, { signal: replySoon() });
     const bytes = await readAnswer(response, REPLY_BYTES).catch(() => null);
     if (bytes !== null) return JSON.parse(new TextDecoder().decode(bytes)) as Answer;
     const detail = `The leader's answer to ${path} breaks off, or has more than ${REPLY_BYTES} bytes.`;
@@ -208,7 +213,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   };
   const post = async (path: string, body: object): Promise<void> => {
     const headers = { "content-type": "application/json" };
-    await get(path, { method: "POST", headers, body: JSON.stringify(body), ...soon() });
+    await get(path, { method: "POST", headers, body: JSON.stringify(body), signal: replySoon() });
   };
   return {
     describe: async () => {

@@ -28,15 +28,27 @@ export function batchAnswer(receipt: Receipt | ResilientReceipt) {
   };
 }
 
+/** Who wants to write which library. */
+export interface Writer {
+  readonly registry: Service["registry"];
+  readonly libraryId: string;
+  readonly capability: Capability;
+}
+
 /** @throws forbidden for a type that the token may not write */
-export function requireTypes(asking: Asking, changes: readonly ChangeRequest[]): void {
-  const { service, library, capability } = asking;
+export function requireTypes(writer: Writer, changes: readonly ChangeRequest[]): void {
   for (const type of new Set(changes.map((change) => change.resource_type))) {
     // An unknown one is refused by its name, later.
-    if (service.registry.find(type) === undefined) continue;
-    requireGrant(capability, { library: library.state.id, role: "writer", type });
+    if (writer.registry.find(type) === undefined) continue;
+    requireGrant(writer.capability, { library: writer.libraryId, role: "writer", type });
   }
 }
+
+export const writerOf = ({ service, library, capability }: Asking): Writer => ({
+  registry: service.registry,
+  libraryId: library.state.id,
+  capability,
+});
 
 /** `named`: the mutation id that the caller gave. */
 export async function commitOne(asking: Asking, change: ChangeRequest, named: string | undefined) {
@@ -63,7 +75,7 @@ export async function commitMany(
   operation: BatchOperation | undefined,
 ) {
   const { service, library, context } = asking;
-  requireTypes(asking, changes);
+  requireTypes(writerOf(asking), changes);
   const more = operation === undefined ? {} : { operation };
   const receipt = await library.manager.commitBatch(changes, { ...context, ...more });
   service.telemetry.count("commits", 1, { kind: "batch" });

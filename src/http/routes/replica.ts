@@ -1,24 +1,28 @@
 import { Hono } from "hono";
+import { tryDecodeURIComponent } from "hono/utils/url";
 import type { Next } from "hono";
 import { requireGrant, SERVICE_WIDE } from "../../auth/capability.ts";
 import { createId } from "../../base/id.ts";
 import type { Follower } from "../../follower/follower.ts";
+import { replySoon } from "../../follower/upstream.ts";
 import {
   actionSchema,
   batchSchema,
   commitSchema,
-  mutationsSchema,
+  lineSchema,
   resilientBatchSchema,
 } from "../../protocol/commit.ts";
-import { SyncError } from "../../protocol/errors.ts";
+import { SyncError, isSyncError } from "../../protocol/errors.ts";
 import { followSchema, resumeSchema } from "../../protocol/setup.ts";
 import type { Service } from "../../service.ts";
 import { answer, readBody } from "../body.ts";
 import { authenticate, bodyLimits, openFor, parse } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
+import { handLineOn, outOfReach, toAnswers } from "../line.ts";
+import type { Writer } from "../mutation.ts";
 
 const WRITE =
-  /^(?:resources\/([^/]+)\/)?(commit|batch|bulk|mutations|actions\/[^/]+|conflicts\/[^/]+\/resolve)$/;
+  /^(?:(?:resources\/([^/]+)\/)?(commit|batch|bulk)|(mutations|actions\/[^/]+|conflicts\/[^/]+\/resolve))$/;
 
 interface Write {
   /** What follows the library in the path. */
@@ -29,7 +33,8 @@ interface Write {
 
 function toWrite(c: AppContext): Write | null {
   const path = c.req.path.split("/").slice(4).join("/");
-  const [, type, kind] = WRITE.exec(path) ?? [];
+  const [, type, ofType, ofAll] = WRITE.exec(path) ?? [];
+  const kind = ofType ?? ofAll;
   return c.req.method === "POST" && kind !== undefined ? { path, type, kind } : null;
 }
 
@@ -38,7 +43,6 @@ function toRequest(write: Write, given: unknown): Record<string, unknown> {
   const withType = (one: unknown) =>
     write.type === undefined ? one : { ...(one as object), resource_type: write.type };
   if (write.kind === "commit") return parse(commitSchema, withType(given));
-  if (write.kind === "mutations") return parse(mutationsSchema, given);
   if (write.kind !== "batch") return parse(actionSchema, given);
   const body = given as { changes?: unknown; atomic?: unknown } | null;
   const changes = Array.isArray(body?.changes) ? body.changes.map(withType) : body?.changes;
@@ -47,10 +51,6 @@ function toRequest(write: Write, given: unknown): Record<string, unknown> {
 }
 
 function typesOf(request: Record<string, unknown>): string[] {
-  if (Array.isArray(request["mutations"]))
-    return request["mutations"].flatMap((one: { commit?: object; batch?: object }) =>
-      typesOf({ ...one.commit, ...one.batch }),
-    );
   const changes = Array.isArray(request["changes"]) ? request["changes"] : [request];
   return changes.flatMap((one: unknown) => {
     const type = (one as { resource_type?: unknown } | null)?.resource_type;
@@ -71,7 +71,7 @@ function relay(response: Response): Response {
 /** A bulk streams through; it is too large to wait here. */
 async function streamThrough(
   c: AppContext,
-  { follower, write }: { readonly follower: Follower; readonly write: Write },
+  { follower, write, deviceId }: Forwarded,
 ): Promise<Response> {
   const { search } = new URL(c.req.url);
   const headers = new Headers();
@@ -79,57 +79,82 @@ async function streamThrough(
     const value = c.req.header(name);
     if (value !== undefined) headers.set(name, value);
   }
-  headers.set("x-device-id", c.req.header("x-device-id") ?? follower.deviceId);
+  headers.set("x-device-id", deviceId);
   const { body } = c.req.raw;
   const init = { method: "POST", headers, body, duplex: "half" };
   return relay(await follower.upstream.send(`/${write.path}${search}`, init as RequestInit));
 }
 
-/** Writes of a library that follows: the leader's to decide, or kept until it is in reach. */
-function createGate(service: Service) {
-  const { limits, registry } = service;
+/** A write whose leader decides, and who asks for it. */
+interface Forwarded {
+  readonly follower: Follower;
+  readonly write: Write;
+  readonly writer: Writer;
+  readonly deviceId: string;
+}
 
-  const forward = async (c: AppContext, follower: Follower, write: Write): Promise<Response> => {
-    const read = bodyLimits(service, limits.batchBodyBytes);
+/** Answers a line, each of its mutations as the leader would. */
+function createLineForward(service: Service) {
+  const read = bodyLimits(service, service.limits.batchBodyBytes);
+  return async (c: AppContext, forwarded: Forwarded): Promise<Response> => {
+    const { mutations } = parse(lineSchema, await readBody(c.req.raw, read));
+    const mayWait = c.req.query("queue") === "1";
+    const results = await handLineOn(mutations, { ...forwarded, mayWait });
+    if (results instanceof Response) return relay(results);
+    const isKept = results.some((one) => one.status === "fulfilled" && "queued" in one.value);
+    return answer(c.req.raw, toAnswers(c, service, results), { status: isKept ? 202 : 200 });
+  };
+}
+
+/** Answers a commit, a batch or an action. */
+function createForward(service: Service) {
+  const read = bodyLimits(service, service.limits.batchBodyBytes);
+  return async (c: AppContext, { follower, write, writer, deviceId }: Forwarded) => {
     const request = toRequest(write, await readBody(c.req.raw, read));
-    const libraryId = (c.req.param("library") ?? "").toLowerCase();
     for (const type of typesOf(request)) {
-      if (registry.find(type) === undefined) continue;
-      requireGrant(c.get("capability"), { library: libraryId, role: "writer", type });
+      if (writer.registry.find(type) === undefined) continue;
+      requireGrant(writer.capability, { library: writer.libraryId, role: "writer", type });
     }
     const given = request["mutation_id"];
     const mutationId = typeof given === "string" ? given.toLowerCase() : createId();
-    const path = write.type === undefined ? write.path : write.kind;
-    const deviceId = c.req.header("x-device-id") ?? follower.deviceId;
     const queued = { ...request, mutation_id: mutationId };
-    const mayWait =
-      c.req.query("queue") === "1" && request["atomic"] !== false && write.kind !== "mutations";
+    const mayWait = c.req.query("queue") === "1" && request["atomic"] !== false;
     try {
       // What waits goes first, so that writes reach the leader in the order they were made.
       await follower.outbox.drain();
-      const response = await follower.upstream.send(`/${path}`, {
-        method: "POST",
-        headers: {
-          "content-type": "application/json",
-          accept: c.req.header("accept") ?? "application/json",
-          "x-device-id": deviceId,
+      const response = await follower.upstream.send(
+        `/${write.type === undefined ? write.path : write.kind}`,
+        {
+          method: "POST",
+          headers: {
+            "content-type": "application/json",
+            accept: c.req.header("accept") ?? "application/json",
+            "x-device-id": deviceId,
+          },
+          body: JSON.stringify(mayWait ? queued : request),
+          signal: replySoon(),
         },
-        body: JSON.stringify(mayWait ? queued : request),
-      });
+      );
       follower.wake();
       if (!mayWait || response.status < 500) return relay(response);
     } catch (error) {
-      if (!mayWait || !(error instanceof SyncError)) {
-        if (!(error instanceof SyncError)) throw error;
-        const detail = `${error.message} Try again, or send ?queue=1 to leave the write here.`;
-        throw new SyncError("overloaded", { retryAfterSeconds: 2 }, { cause: error, detail });
-      }
+      if (!isSyncError(error)) throw error;
+      if (!mayWait) throw outOfReach(error);
     }
-    await follower.outbox.add({ path, mutationId, deviceId, request: queued });
+    const path = tryDecodeURIComponent(write.kind);
+    const [problem] = await follower.outbox.add([{ path, mutationId, deviceId, request: queued }]);
     follower.wake();
-    return answer(c.req.raw, { queued: true, mutation_id: mutationId }, { status: 202 });
+    if (problem === null || problem === undefined)
+      return answer(c.req.raw, { queued: true, mutation_id: mutationId }, { status: 202 });
+    const { status } = problem;
+    return answer(c.req.raw, problem, { status, type: "application/problem+json" });
   };
+}
 
+/** Writes of a library that follows: the leader's to decide, or kept until it is in reach. */
+function createGate(service: Service) {
+  const forward = createForward(service);
+  const forwardLine = createLineForward(service);
   return async (c: AppContext, next: Next): Promise<Response | undefined> => {
     const libraryId = (c.req.param("library") ?? "").toLowerCase();
     const follower = service.following.find(libraryId);
@@ -145,8 +170,12 @@ function createGate(service: Service) {
       role: "writer",
       ...(named === undefined ? {} : { type: named }),
     });
-    const isSmall = write.kind !== "bulk" && !write.kind.startsWith("conflicts");
-    return isSmall ? forward(c, follower, write) : streamThrough(c, { follower, write });
+    const deviceId = c.req.header("x-device-id") ?? follower.deviceId;
+    const writer = { registry: service.registry, libraryId, capability };
+    const forwarded = { follower, write, writer, deviceId };
+    if (write.kind === "mutations") return forwardLine(c, forwarded);
+    const isStreamed = write.kind === "bulk" || write.kind.startsWith("conflicts");
+    return isStreamed ? streamThrough(c, forwarded) : forward(c, forwarded);
   };
 }
 

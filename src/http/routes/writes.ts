@@ -18,7 +18,7 @@ import type { Service } from "../../service.ts";
 import { answer, readBody } from "../body.ts";
 import { authenticate, authorOf, bodyLimits, mutationOf, openFor, parse } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
-import { act, batchAnswer, commitMany, commitOne, requireTypes } from "../mutation.ts";
+import { act, batchAnswer, commitMany, commitOne, requireTypes, writerOf } from "../mutation.ts";
 import type { Asking } from "../mutation.ts";
 import { readRecords } from "../records.ts";
 
@@ -115,7 +115,7 @@ function createBatch(service: Service): Handler {
     }
     const each = toEach(parse(resilientBatchSchema, { ...body, changes }));
     const asking = await toAsking(c, service, { library, mutationId: each.mutation_id });
-    requireTypes(asking, each.changes);
+    requireTypes(writerOf(asking), each.changes);
     const { operation } = each;
     const context = { ...asking.context, ...(operation === undefined ? {} : { operation }) };
     const receipt = await commitEach(library.manager, each, context);

@@ -1,0 +1,62 @@
+import { readAnswer } from "../base/answer.ts";
+import { createId } from "../base/id.ts";
+import { SyncError } from "../protocol/errors.ts";
+import type { Problem } from "../protocol/errors.ts";
+import { fromProblem, replySoon } from "./upstream.ts";
+import type { Upstream } from "./upstream.ts";
+
+/** What the leader said of the first of a line, and why it says nothing of the rest; null when there is none. */
+export interface LineAnswer {
+  readonly answers: readonly LineEntry[];
+  readonly error: SyncError | null;
+}
+
+/** The answer to one mutation. */
+export type LineEntry = object & { readonly problem?: Problem };
+
+const ANSWER_BYTES = 67_108_864;
+
+/** Of an answer that broke off, or is none. It may do so each time: it counts as what nobody foresaw. */
+export function unreadable(cause?: unknown): SyncError {
+  const detail = "The leader's answer to a line of mutations cannot be read.";
+  return new SyncError("internal", { requestId: createId() }, { cause, detail });
+}
+
+const isObject = (value: unknown): boolean => typeof value === "object" && value !== null;
+
+async function read(response: Response): Promise<LineAnswer> {
+  const bytes = await readAnswer(response, ANSWER_BYTES);
+  if (bytes === null) throw unreadable();
+  const { answers, stopped } = JSON.parse(new TextDecoder().decode(bytes)) as {
+    readonly answers?: unknown;
+    readonly stopped?: object;
+  };
+  const isSound = Array.isArray(answers) && answers.length > 0 && answers.every(isObject);
+  if (!isSound) throw unreadable();
+  const error = stopped === undefined ? null : fromProblem(200, stopped);
+  return { answers: answers as LineEntry[], error };
+}
+
+/**
+ * Sends mutations to the leader in one request. Resolves to the response itself when it refuses the
+ * line as a whole. @throws overloaded when the leader cannot be reached
+ */
+export async function sendLine(
+  upstream: Upstream,
+  line: { readonly deviceId: string; readonly mutations: readonly object[] },
+): Promise<LineAnswer | Response> {
+  const response = await upstream.send("/mutations", {
+    method: "POST",
+    headers: { "content-type": "application/json", "x-device-id": line.deviceId },
+    body: JSON.stringify({ mutations: line.mutations }),
+    signal: replySoon(),
+  });
+  if (response.ok)
+    return read(response).catch((error: unknown) => ({ answers: [], error: unreadable(error) }));
+  const problem = (await response
+    .clone()
+    .json()
+    .catch(() => ({}))) as Partial<Problem>;
+  if (problem.retry === "never") return response;
+  return { answers: [], error: fromProblem(response.status, problem) };
+}
