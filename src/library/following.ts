@@ -316,9 +316,15 @@ export function createFollowing(given: FollowingOptions): Following {
       }),
     follow: (request) =>
       change(async () => {
-        await followers.stop(request.libraryId);
-        await prepare(options, request);
-        await remember(options, request);
+        // It goes on taking writes until the next one stands in its place.
+        await followers.all.get(request.libraryId)?.stop();
+        try {
+          await prepare(options, request);
+          await remember(options, request);
+        } catch (error) {
+          await followers.stop(request.libraryId);
+          throw error;
+        }
         return followers.start(request);
       }),
     find: (libraryId) => followers.all.get(catalog.resolve(libraryId)),
