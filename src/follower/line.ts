@@ -2,7 +2,7 @@ import { readAnswer } from "../base/answer.ts";
 import { createId } from "../base/id.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { Problem } from "../protocol/errors.ts";
-import { fromProblem, replySoon } from "./upstream.ts";
+import { fromProblem, replySoon, toDelay } from "./upstream.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** What the leader said of the first of a line, and why it says nothing of the rest; null when there is none. */
@@ -57,6 +57,6 @@ export async function sendLine(
     .clone()
     .json()
     .catch(() => ({}))) as Partial<Problem>;
-  if (problem.retry === "never") return response;
-  return { answers: [], error: fromProblem(response.status, problem) };
+  const error = toDelay(response.status, problem);
+  return error === null ? response : { answers: [], error };
 }

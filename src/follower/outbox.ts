@@ -5,7 +5,7 @@ import type { Problem } from "../protocol/errors.ts";
 import type { Database } from "../store/database.ts";
 import { sendLine, unreadable } from "./line.ts";
 import type { LineEntry } from "./line.ts";
-import { fromProblem, replySoon } from "./upstream.ts";
+import { replySoon, toDelay } from "./upstream.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** A write that waits for the leader, as it will be sent. */
@@ -97,9 +97,9 @@ async function sendOne(upstream: Upstream, entry: OutboxEntry): Promise<Problem 
     return null;
   }
   const problem = (await response.json().catch(() => ({}))) as Partial<Problem>;
-  const isAsked = response.status === 401 || response.status === 426;
-  if (problem.retry === "never" && !isAsked) return problem as Problem;
-  throw fromProblem(response.status, problem);
+  const error = toDelay(response.status, problem);
+  if (error === null) return problem as Problem;
+  throw error;
 }
 
 /** Counts how often the write that is first has failed with `internal`. */

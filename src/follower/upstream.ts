@@ -83,6 +83,23 @@ export async function toError(response: Response): Promise<SyncError> {
   return fromProblem(response.status, (await response.json().catch(() => ({}))) as object);
 }
 
+/** Said against this device, not against what it sent: a better token, or a newer version, may send it. */
+export const isOwn = (status: number): boolean => status === 401 || status === 426;
+
+/**
+ * Why the leader does not take a write now; null when it never will. Whoever wrote can do nothing about
+ * this device's own token, and must not look for a fault in theirs.
+ */
+export function toDelay(status: number, problem: { readonly retry?: unknown }): SyncError | null {
+  const error = fromProblem(status, problem);
+  if (!isOwn(status)) return problem.retry === "never" ? null : error;
+  return new SyncError(
+    "overloaded",
+    { retryAfterSeconds: 1 },
+    { cause: error, detail: error.message },
+  );
+}
+
 interface WireEntry {
   readonly sequence: number;
   readonly epoch: number;

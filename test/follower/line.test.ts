@@ -228,10 +228,37 @@ test("a line that is refused as a whole is sent one by one, and a token that is 
   pair.cut(true);
   await pair.phone.send("POST", `${pair.at}/mutations?queue=1`, named("d", "e"));
   pair.cut(false);
+  // It is the follower's own token; whoever writes here must not look for a fault in theirs.
+  for (const path of ["mutations", "commit"]) {
+    const body = path === "commit" ? album("x") : named("x");
+    const answered = await pair.phone.send("POST", `${pair.at}/${path}`, body);
+    expect([answered.status, answered.body.code]).toEqual([503, "overloaded"]);
+  }
   await follower.settle();
   expect(await follower.outbox.waiting()).toHaveLength(2);
   pair.wire.send = send;
   follower.resume();
   await follower.settle();
   expect(await namesAt(pair)).toEqual(["a", "b", "c", "d", "e"]);
+});
+
+test("I10, DOM-04: a registered device writes on a replica as itself only", async () => {
+  await using pair = await createPair();
+  await followed(pair);
+  await pair.phone.send("POST", `${pair.at}/devices`, { id: "tester", name: "t" });
+  const as = { "x-device-id": "other" };
+  const refused = await pair.phone.send("POST", `${pair.at}/mutations`, named("a"), as);
+  expect([refused.status, refused.body.reason]).toEqual([403, "other_device"]);
+  expect(await namesAt(pair)).toEqual([]);
+});
+
+test("while a follower begins anew its replica takes writes", async () => {
+  await using pair = await createPair();
+  await followed(pair);
+  pair.cut(true);
+  const [, kept] = await Promise.all([
+    pair.follow(),
+    pair.phone.send("POST", `${pair.at}/mutations?queue=1`, named("a")),
+  ]);
+  expect([kept.status, kept.body.answers[0].queued]).toEqual([202, true]);
 });

@@ -4,7 +4,7 @@ import type { Next } from "hono";
 import { requireGrant, SERVICE_WIDE } from "../../auth/capability.ts";
 import { createId } from "../../base/id.ts";
 import type { Follower } from "../../follower/follower.ts";
-import { replySoon } from "../../follower/upstream.ts";
+import { isOwn, replySoon } from "../../follower/upstream.ts";
 import {
   actionSchema,
   batchSchema,
@@ -16,7 +16,7 @@ import { SyncError, isSyncError } from "../../protocol/errors.ts";
 import { followSchema, resumeSchema } from "../../protocol/setup.ts";
 import type { Service } from "../../service.ts";
 import { answer, readBody } from "../body.ts";
-import { authenticate, bodyLimits, openFor, parse } from "../context.ts";
+import { assertActsAs, authenticate, bodyLimits, openFor, parse } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 import { handLineOn, outOfReach, toAnswers } from "../line.ts";
 import type { Writer } from "../mutation.ts";
@@ -58,8 +58,12 @@ function typesOf(request: Record<string, unknown>): string[] {
   });
 }
 
-/** The leader's answer, as the follower's own. */
+/** The leader's answer, as the follower's own. @throws overloaded where it does not let this device in */
 function relay(response: Response): Response {
+  if (isOwn(response.status)) {
+    const detail = `The leader answers ${response.status} to this device; whoever runs it must look.`;
+    throw new SyncError("overloaded", { retryAfterSeconds: 60 }, { detail });
+  }
   const headers = new Headers();
   for (const name of ["content-type", "etag", "retry-after"]) {
     const value = response.headers.get(name);
@@ -170,7 +174,10 @@ function createGate(service: Service) {
       role: "writer",
       ...(named === undefined ? {} : { type: named }),
     });
-    const deviceId = c.req.header("x-device-id") ?? follower.deviceId;
+    const author = c.req.header("x-device-id");
+    if (author !== undefined)
+      await assertActsAs(c, await openFor(c, service, { role: "writer" }), author);
+    const deviceId = author ?? follower.deviceId;
     const writer = { registry: service.registry, libraryId, capability };
     const forwarded = { follower, write, writer, deviceId };
     if (write.kind === "mutations") return forwardLine(c, forwarded);
