@@ -79,6 +79,16 @@ export interface HandedOn {
   readonly mayWait: boolean;
 }
 
+/**
+ * Sends what waits first, so that writes reach the leader in the order they were made. Not to a leader
+ * of another history: a person decides first whether these writes are its. @throws overloaded
+ */
+export async function sendBacklog({ status, outbox }: Follower): Promise<void> {
+  if (status.state !== "foreign") return void (await outbox.drain());
+  const detail = `The leader is not the one that was followed. ${status.reason ?? ""}`;
+  throw new SyncError("overloaded", { retryAfterSeconds: 60 }, { detail });
+}
+
 /** Asks the leader, behind what waits for it already. */
 async function ask(
   mutations: readonly Mutation[],
@@ -86,7 +96,7 @@ async function ask(
 ): Promise<LineAnswer | Response> {
   if (mutations.length === 0) return { answers: [], error: null };
   try {
-    await follower.outbox.drain();
+    await sendBacklog(follower);
     return await sendLine(follower.upstream, { deviceId, mutations });
   } catch (error) {
     if (!isSyncError(error)) throw error;

@@ -262,3 +262,22 @@ test("while a follower begins anew its replica takes writes", async () => {
   ]);
   expect([kept.status, kept.body.answers[0].queued]).toEqual([202, true]);
 });
+
+test("a leader of another history gets no writes before a person accepts it", async () => {
+  await using pair = await createPair();
+  const { leader, phone } = pair;
+  const follower = await followed(pair);
+  const historyId = createId();
+  Object.assign(leader.library.state, { historyId });
+  const sql = "UPDATE library SET history_id = ?";
+  await leader.library.database.write([{ sql, args: [historyId] }]);
+  expect(await follower.settle()).toBe("foreign");
+  const refused = await phone.send("POST", `${pair.at}/commit`, album("a"));
+  expect([refused.status, refused.body.code]).toEqual([503, "overloaded"]);
+  const kept = await phone.send("POST", `${pair.at}/mutations?queue=1`, named("b"));
+  expect(kept.body.answers).toMatchObject([{ queued: true }]);
+  expect(await namesAt(pair)).toEqual([]);
+  follower.resume({ acceptHistory: true });
+  expect(await follower.settle()).toBe("live");
+  expect(await namesAt(pair)).toEqual(["b"]);
+});

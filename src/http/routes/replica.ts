@@ -18,7 +18,7 @@ import type { Service } from "../../service.ts";
 import { answer, readBody } from "../body.ts";
 import { assertActsAs, authenticate, bodyLimits, openFor, parse } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
-import { handLineOn, outOfReach, toAnswers } from "../line.ts";
+import { handLineOn, outOfReach, sendBacklog, toAnswers } from "../line.ts";
 import type { Writer } from "../mutation.ts";
 
 const WRITE =
@@ -124,8 +124,7 @@ function createForward(service: Service) {
     const queued = { ...request, mutation_id: mutationId };
     const mayWait = c.req.query("queue") === "1" && request["atomic"] !== false;
     try {
-      // What waits goes first, so that writes reach the leader in the order they were made.
-      await follower.outbox.drain();
+      await sendBacklog(follower);
       const response = await follower.upstream.send(
         `/${write.type === undefined ? write.path : write.kind}`,
         {
