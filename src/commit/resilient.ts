@@ -40,8 +40,8 @@ interface ChunkContext {
 }
 
 interface Chunk {
-  /** Null when nothing of it stands and nothing was to be remembered. */
-  readonly receipt: Receipt | null;
+  /** None when nothing of it stands and nothing was to be remembered. */
+  readonly receipts: readonly Receipt[];
   /** What is refused. */
   readonly failed: readonly BatchFailure[];
   /** The rest, and what it met; null when all of it is decided. */
@@ -53,38 +53,93 @@ const fail = (error: SyncError, { index }: Indexed): BatchFailure => ({
   problem: toProblem(withIndex(error, index)),
 });
 
-/** Commits what it can of one chunk: what is refused is taken out of it, and the rest asked for again. */
+/** What is kept with the mutation id of a chunk: who was refused, and whether the rest was halved. */
+interface Kept {
+  readonly failed?: readonly BatchFailure[];
+  readonly isHalved?: boolean;
+}
+
+/**
+ * Commits what it can of one chunk: what is refused is taken out of it, and the rest asked for again.
+ * Where the database refuses it and does not say which record it means, it is halved.
+ */
 async function commitChunk(
-  { committer, registry, limits }: ResilientOptions,
+  options: ResilientOptions,
   chunk: readonly Indexed[],
-  { batch, ...own }: ChunkContext,
+  context: ChunkContext,
 ): Promise<Chunk> {
+  const { committer, registry, limits } = options;
+  const { batch, ...own } = context;
+  const submit = (part: readonly Indexed[], output: Kept | undefined): Promise<Receipt> => {
+    const changes = toChanges(
+      part.map(({ request }) => request),
+      registry,
+      limits,
+    );
+    const asked = { operation: "Update", ...batch, mutationId: null } as const;
+    const submission = { ...toSubmission(changes, null, asked), ...own, keepsRefusal: false };
+    return committer.submit({ ...submission, output });
+  };
   const failed: BatchFailure[] = [];
   let pending = chunk;
+  let isHalved = false;
   while (pending.length > 0 || own.mutationId !== null) {
     try {
-      const changes = toChanges(
-        pending.map(({ request }) => request),
-        registry,
-        limits,
-      );
-      const context = { operation: "Update", ...batch, mutationId: null } as const;
-      const submission = { ...toSubmission(changes, null, context), ...own, keepsRefusal: false };
+      if (isHalved && own.mutationId === null) {
+        return await commitHalves(options, { failed, pending }, context);
+      }
+      // On record first: sent again under its id it must be halved again, whatever stands by then.
+      if (isHalved) await submit([], { failed, isHalved });
       // Kept with the mutation id, so that a replay lists the same refusals.
-      const output = failed.length === 0 ? undefined : failed;
-      const receipt = await committer.submit({ ...submission, output });
-      const kept = (receipt.output ?? []) as readonly BatchFailure[];
-      return { receipt, failed: receipt.replayed ? kept : failed, late: null };
+      const receipt = await submit(pending, failed.length === 0 ? undefined : { failed });
+      if (!receipt.replayed) return { receipts: [receipt], failed, late: null };
+      const kept = (receipt.output ?? {}) as Kept;
+      const was = { failed: kept.failed ?? [], pending: without(chunk, kept.failed ?? []) };
+      if (kept.isHalved === true) return await commitHalves(options, was, context);
+      return { receipts: [receipt], failed: was.failed, late: null };
     } catch (error) {
-      if (!isRefusal(error)) return { receipt: null, failed, late: { error, pending } };
+      const late = { receipts: [], failed, late: { error, pending } };
+      if (!isRefusal(error)) return late;
       const at = "index" in error.facts ? error.facts.index : undefined;
       const culprit = pending.length === 1 ? pending[0] : pending[at ?? -1];
-      if (culprit === undefined) return { receipt: null, failed, late: { error, pending } };
+      if (culprit === undefined && (isHalved || error.code !== "invalid_record")) return late;
+      isHalved = culprit === undefined;
+      if (culprit === undefined) continue;
       failed.push(fail(error, culprit));
       pending = pending.filter((one) => one !== culprit);
     }
   }
-  return { receipt: null, failed, late: null };
+  return { receipts: [], failed, late: null };
+}
+
+const without = (chunk: readonly Indexed[], failed: readonly BatchFailure[]): Indexed[] =>
+  chunk.filter(({ index }) => !failed.some((one) => one.index === index));
+
+/** Commits two halves of what is left of a chunk, each as a chunk. */
+async function commitHalves(
+  options: ResilientOptions,
+  {
+    failed,
+    pending,
+  }: { readonly failed: readonly BatchFailure[]; readonly pending: readonly Indexed[] },
+  context: ChunkContext,
+): Promise<Chunk> {
+  const { mutationId } = context;
+  const idOf = (place: number): string | null =>
+    mutationId === null ? null : deriveId(`urn:syncline:mutation:${mutationId}/half/${place}`);
+  const [left, right] = [pending.slice(0, pending.length >> 1), pending.slice(pending.length >> 1)];
+  const first = await commitChunk(options, left, { ...context, mutationId: idOf(0) });
+  const all = [...failed, ...first.failed];
+  if (first.late !== null) {
+    const late = { ...first.late, pending: [...first.late.pending, ...right] };
+    return { ...first, failed: all, late };
+  }
+  const second = await commitChunk(options, right, { ...context, mutationId: idOf(1) });
+  return {
+    receipts: [...first.receipts, ...second.receipts],
+    failed: [...all, ...second.failed],
+    late: second.late,
+  };
 }
 
 /** What all chunks together answer. */
@@ -135,7 +190,7 @@ export async function commitResilient(
     const chunk = indexed.slice(start, end);
     const done = await commitChunk(options, chunk, { batch, mutationId, fingerprint });
     failed.push(...done.failed);
-    if (done.receipt !== null) receipts.push(done.receipt);
+    receipts.push(...done.receipts);
     const { late } = done;
     if (late === null) continue;
     if (receipts.every(({ resources }) => resources.length === 0)) throw late.error;

@@ -158,3 +158,52 @@ test("I5: two copies of one batch at once take effect once and get one answer", 
   expect(one).toEqual(two);
   expect(await world.sequences()).toEqual(dense(9));
 });
+
+/** One that says something of a file, of which there may be one. */
+const saying = (file: string) => ({
+  resource_type: "user_metadata",
+  operation: "insert",
+  id: createId(),
+  data: { file_id: file, favorite: true },
+});
+
+for (const mutation_id of [undefined, createId()]) {
+  test(`TM-29: what the database refuses without a name is found, ${mutation_id === undefined ? "without" : "with"} a mutation id`, async () => {
+    await using world = await createFaultyWorld();
+    const [one, other] = [createId(), createId()];
+    await world.sendBatch([saying(one), saying(other)]);
+    const changes = [...inserts(2), insert(""), saying(one), ...inserts(3), saying(other)];
+    const first = await world.sendBatch(changes, { mutation_id });
+    expect(first.status).toBe(200);
+    expect(placesOf(first.body.failed)).toEqual([
+      "2 invalid_record never",
+      "3 invalid_record never",
+      "7 invalid_record never",
+    ]);
+    expect(first.body.resources.length).toBe(5);
+    expect(await world.sequences()).toEqual(dense(7));
+    if (mutation_id === undefined) return;
+    // Sent again when nothing refuses them any more, it answers as it did.
+    await world.library.database.write([{ sql: "DELETE FROM user_metadata", args: [] }]);
+    const second = await world.sendBatch(changes, { mutation_id });
+    expect(second.body).toEqual({ ...first.body, replayed: true });
+    expect(await world.sequences()).toEqual(dense(7));
+  });
+}
+
+test("I5: a batch that was halved and cut off goes on with its second half under its mutation id", async () => {
+  await using world = await createFaultyWorld();
+  const file = createId();
+  await world.sendBatch([saying(file)]);
+  const changes = [...inserts(2), insert("c"), saying(file)];
+  const mutation_id = createId();
+  // The refused chunk, the note that it is halved, and its first half.
+  Object.assign(world.fault, { after: 3, code: "overloaded" });
+  const first = await world.sendBatch(changes, { mutation_id });
+  expect(placesOf(first.body.failed)).toEqual(["2 overloaded later", "3 overloaded later"]);
+  world.fault.after = null;
+  const second = await world.sendBatch(changes, { mutation_id });
+  expect(placesOf(second.body.failed)).toEqual(["3 invalid_record never"]);
+  expect(second.body.resources.length).toBe(3);
+  expect(await world.sequences()).toEqual(dense(4));
+});
