@@ -118,8 +118,8 @@ async function prepare(
   if (known.length > 0) return;
   const upstream = createUpstream({ ...options, ...request, url: leaderUrl });
   const description = await upstream.describe();
-  await adopt(options, libraryId, description);
   await catalog.release(libraryId);
+  await options.createDatabase?.(libraryId);
   const database = options.openDatabase(libraryId);
   try {
     await migrate(database, allMigrations(registry), clock.now());
@@ -131,6 +131,8 @@ async function prepare(
   } finally {
     database.close();
   }
+  // Listed before, it would be opened as a library of its own by whoever asked for it.
+  await adopt(options, libraryId, description);
 }
 
 /** Puts the library into this service's list. */

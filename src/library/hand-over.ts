@@ -1,5 +1,5 @@
 import type { Catalog } from "./catalog.ts";
-import { SyncError } from "../protocol/errors.ts";
+import { SyncError, isSyncError } from "../protocol/errors.ts";
 import type { Following } from "./following.ts";
 import { assertLeading } from "./leadership.ts";
 
@@ -30,10 +30,30 @@ const UNSEAT = `UPDATE library SET leader_device_id = NULL, leader_url = NULL, l
   WHERE EXISTS (SELECT 1 FROM follower)`;
 
 /**
+ * Refuses to follow in place of a library that this service has of its own: another node's of this
+ * very service, or a copy that was promoted. What is in it would be lost, and nobody would lead it.
+ *
+ * @throws already_exists
+ */
+async function assertNotOwn(catalog: Catalog, libraryId: string): Promise<void> {
+  const own = await catalog.open(libraryId).catch((error: unknown) => {
+    if (isSyncError(error, "not_found")) return null;
+    throw error;
+  });
+  if (own === null || own.state.isReplica) return;
+  const detail =
+    `The service that is to follow ${libraryId} has a library of that id of its own: ` +
+    "merge that one first, or delete it there.";
+  throw new SyncError("already_exists", { current: null }, { detail });
+}
+
+/**
  * Ends a library that was merged, and lets its id stand for the one it was merged into; if that is
  * led elsewhere, this service follows it. Nothing committed is lost: the end is one transaction that
  * fails when the log went on. Asked again after a break it goes on where it was. Resolves to whether
  * it is done; if not, the rest of the log must be merged first.
+ *
+ * @throws already_exists, forbidden
  */
 export async function handOver(
   { catalog, following }: { readonly catalog: Catalog; readonly following: Following },
@@ -43,6 +63,7 @@ export async function handOver(
   const { into, head, historyId, leader } = order;
   const isDone = libraryId === into ? following.find(into) !== undefined : isMerged();
   if (isDone) return true;
+  if (leader !== null && libraryId !== into) await assertNotOwn(catalog, into);
   const library = await catalog.open(libraryId);
   const { database, committer, state } = library;
   if (!state.isReplica) await assertLeading(library);

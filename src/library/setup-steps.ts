@@ -99,6 +99,9 @@ export async function register(
   const { catalog, clock, fetch, lease, limits } = options;
   const { remoteUrl: url, remoteToken: token, remoteLibraryId: libraryId } = request;
   const remote = await discoverRemote(fetch, { url, token });
+  if (remote?.deviceId === lease.deviceId) {
+    throw invalid("remote_url", `${url} is this service itself, not another one.`);
+  }
   assertLeader(request, lease.deviceId, remote?.deviceId ?? null);
   if (remote === null) return null;
   const { deviceId: id, deviceName: name } = remote;

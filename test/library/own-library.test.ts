@@ -1,0 +1,72 @@
+/** Merges that would make a service follow in place of a library of its own: refused, nothing is lost. */
+import { expect, test } from "bun:test";
+import { createPair, setupRequest } from "../support/pair.ts";
+import { createWorld } from "../support/world.ts";
+import type { World } from "../support/world.ts";
+
+const names = async (world: World, at: string): Promise<string[]> => {
+  const { body } = await world.send("GET", `${at}/resources/album?limit=1000`);
+  return body.resources.map((one: { name: string }) => one.name).toSorted();
+};
+
+/** Two libraries of one service, which its nodes reach over the network too. */
+async function createAlone() {
+  const door: { app: World["app"] | null } = { app: null };
+  const fetch = async (url: string, init?: RequestInit): Promise<Response> =>
+    door.app?.request(url, init) ?? Promise.reject(new TypeError("The network is down."));
+  const world = await createWorld({ fetch });
+  door.app = world.app;
+  const { state } = await world.service.catalog.create({ name: "other" });
+  await world.insertAlbum("a");
+  return { ...world, fetch, otherId: state.id };
+}
+
+const join = (world: World, remoteId: string, leader: string) => ({
+  local_library_id: world.library.state.id,
+  remote_library_id: remoteId,
+  remote_url: "http://self",
+  remote_token: world.token,
+  action: { type: "MergeIntoLocal" },
+  leader_device_id: leader,
+});
+
+test("I10: a service is not joined with itself", async () => {
+  await using world = await createAlone();
+  const body = join(world, world.otherId, "node");
+  const { status, body: problem } = await world.send("POST", "/v1/sync-setup", body);
+  expect([status, problem.issues[0].path]).toEqual([400, "remote_url"]);
+});
+
+test("a service is not joined with itself by way of another of its nodes: both libraries stay", async () => {
+  await using world = await createAlone();
+  const { directory, fetch } = world;
+  await using second = await createWorld({ directory, fetch, deviceId: "second" });
+  await second.insertAlbum("b");
+  const body = join(second, world.library.state.id, "second");
+  const begun = await second.send("POST", "/v1/sync-setup", body);
+  await second.service.setup.settled();
+  const job = await second.send("GET", `/v1/jobs/${begun.body.job_id}`);
+  expect(job.body.status).toBe("failed");
+  expect(job.body.message).toContain("of its own");
+  for (const node of [world, second]) expect((await node.insertAlbum("c")).status).toBe(200);
+});
+
+test("a promoted copy that stands beside a merge is not overwritten by what it was a copy of", async () => {
+  await using pair = await createPair();
+  const { leader, phone } = pair;
+  await leader.insertAlbum("a");
+  const follower = await pair.follow();
+  await follower.settle();
+  expect((await phone.send("POST", `${pair.at}/leader/promote`)).status).toBe(200);
+  const write = { resource_type: "album", operation: "insert", id: phone.library.state.id };
+  expect(
+    (await phone.send("POST", `${pair.at}/commit`, { ...write, data: { name: "only here" } }))
+      .status,
+  ).toBe(200);
+  const request = setupRequest(pair, "MergeIntoRemote", "node");
+  const { body } = await phone.send("POST", "/v1/sync-setup", request);
+  await phone.service.setup.settled();
+  expect((await phone.send("GET", `/v1/jobs/${body.job_id}`)).body.status).toBe("failed");
+  expect(await names(phone, pair.at)).toEqual(["a", "only here"]);
+  expect((await phone.insertAlbum("b")).status).toBe(200);
+});
