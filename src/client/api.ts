@@ -19,6 +19,7 @@ import type {
 import type { QueryKey } from "./query-key.ts";
 import type { ClientRecord } from "./record.ts";
 import type { QueryPolicy, QuerySnapshot, RecordSnapshot } from "./snapshot.ts";
+import type { ClientProblem } from "./transport.ts";
 
 /** Something to read now, and to be told of changes of. An unchanged snapshot keeps its identity. */
 export interface Store<Snapshot> {
@@ -48,7 +49,7 @@ export interface MutationSnapshot<Output = unknown> {
   readonly state: "saving" | "queued" | "sent" | "committed" | "rejected";
   /** Null when it changed nothing. */
   readonly sequence?: number | null;
-  readonly problem?: unknown;
+  readonly problem?: ClientProblem;
   readonly output?: Output;
 }
 
@@ -69,7 +70,7 @@ export interface MutationHandle<Output = unknown> extends Store<MutationSnapshot
 
 export interface RejectedMutation {
   readonly mutationId: string;
-  readonly problem: unknown;
+  readonly problem: ClientProblem;
   /** Sends it again: after a refusal as a new mutation, because the refusal is the answer of its id. */
   retry(): void;
   discard(): void;
@@ -83,7 +84,7 @@ export interface SyncStatus {
   readonly head: number;
   readonly pendingCount: number;
   readonly rejected: readonly RejectedMutation[];
-  readonly problem: unknown;
+  readonly problem: ClientProblem | null;
 }
 
 /** One change of a batch. */

@@ -10,7 +10,7 @@ import type { MutationRequest, QueuedMutation, Settlement } from "./mutation.ts"
 import type { Keeper } from "./persistence.ts";
 import type { ClientRules } from "./rules.ts";
 import { closed } from "./status.ts";
-import type { Transport } from "./transport.ts";
+import type { ClientProblem, Transport } from "./transport.ts";
 
 export type OutboxMessage =
   | { readonly kind: "queued"; readonly mutation: QueuedMutation }
@@ -48,10 +48,12 @@ export interface Outbox {
   readonly rejected: readonly RejectedMutation[];
 }
 
+type RefusedMutation = QueuedMutation & { readonly problem: ClientProblem };
+
 /** What was refused, until somebody decides on it. */
 function createRefused(options: {
   readonly onChange: () => void;
-  readonly retry: (mutation: QueuedMutation) => void;
+  readonly retry: (mutation: RefusedMutation) => void;
   readonly discard: (id: string) => void;
 }) {
   const refused = new Map<string, RejectedMutation>();
@@ -68,7 +70,7 @@ function createRefused(options: {
       return list;
     },
     release,
-    add: (mutation: QueuedMutation): void => {
+    add: (mutation: RefusedMutation): void => {
       const { id, problem } = mutation;
       refused.delete(id);
       refused.set(id, {
@@ -131,7 +133,10 @@ function restore(desk: Desk, stored: readonly QueuedMutation[]): void {
   const known = new Set(own.map(({ id }) => id));
   const pending = stored.filter(({ id, problem }) => problem === undefined && !saving.has(id));
   const unknown = pending.filter(({ id }) => !known.has(id));
-  for (const one of stored) if (one.problem !== undefined) refused.add(one);
+  for (const one of stored) {
+    const { problem } = one;
+    if (problem !== undefined) refused.add({ ...one, problem });
+  }
   // Older ones come first in the overlay too.
   if (unknown.length > 0)
     cache.batch(() => {
@@ -199,7 +204,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     onChange,
     retry: ({ id, problem, request }) => {
       // A refusal is the lasting answer of its id; after any other end it may have happened.
-      const isLasting = problem?.retry === "never";
+      const isLasting = problem.retry === "never";
       void submit({ id: isLasting ? options.createId() : id, request });
       if (isLasting) discard(id);
     },

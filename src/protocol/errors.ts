@@ -78,11 +78,14 @@ export const errorTable: Readonly<
   internal: { status: 500, retry: "later", title: "Something went wrong" },
 };
 
-/** What is wrong first, and where. */
-function firstIssue(facts: ErrorFacts[ErrorCode]): string | null {
-  const [first] = ("issues" in facts ? facts.issues : null) ?? [];
-  if (first === undefined) return null;
-  return first.path === "" ? first.message : `${first.path}: ${first.message}`;
+/** What is wrong, and where; a misspelled field is two issues, and the second one names it. */
+function describeIssues(facts: ErrorFacts[ErrorCode]): string | null {
+  const issues = ("issues" in facts ? facts.issues : null) ?? [];
+  if (issues.length === 0) return null;
+  const told = issues
+    .slice(0, 3)
+    .map(({ path, message }) => (path ? `${path}: ${message}` : message));
+  return told.join("; ");
 }
 
 /** The one error class. `code` decides, `facts` inform, `message` is for people. */
@@ -96,7 +99,9 @@ export class SyncError<Code extends ErrorCode = ErrorCode> extends Error {
     facts: ErrorFacts[Code],
     options: { detail?: string; cause?: unknown } = {},
   ) {
-    super(options.detail ?? firstIssue(facts) ?? errorTable[code].title, { cause: options.cause });
+    super(options.detail ?? describeIssues(facts) ?? errorTable[code].title, {
+      cause: options.cause,
+    });
     this.name = "SyncError";
     this.code = code;
     this.facts = facts;

@@ -6,11 +6,26 @@ import type { Running, ServeOptions } from "./process.ts";
 export { loadPlugins, stopOnSignal } from "./process.ts";
 export type { Running, ServeOptions } from "./process.ts";
 
+/** Ends the service where it cannot listen. @throws Error with a sentence where the port is taken */
+async function listen(
+  service: { stop(): Promise<void> },
+  options: Parameters<typeof Bun.serve>[0] & { readonly port: number },
+) {
+  try {
+    return Bun.serve(options);
+  } catch (cause) {
+    await service.stop();
+    if ((cause as { code?: string }).code !== "EADDRINUSE") throw cause;
+    const message = `Port ${options.port} is in use: end what listens there, or set PORT to another.`;
+    throw new Error(message, { cause });
+  }
+}
+
 /** Starts the service on Bun. @throws Error with a sentence for a wrong configuration */
 export async function serve(options: ServeOptions): Promise<Running> {
   const { service, app, config, node } = await openProcess(options, openDirectBody);
   const { limits, telemetry } = service;
-  const server = Bun.serve({
+  const server = await listen(service, {
     hostname: config.HOST,
     port: config.PORT,
     maxRequestBodySize: limits.bulkBodyBytes,
