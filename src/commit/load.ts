@@ -18,7 +18,9 @@ export interface Known {
   readonly mutations: Map<string, KnownMutation>;
 }
 
-const TOMBSTONES = "SELECT -1, json_array(model_type, record_id, version) FROM tombstones";
+const TOMBSTONE = "SELECT -1, json_array(model_type, record_id, version)";
+const BURIED_OF_MANY =
+  "FROM json_each(?) AS wanted CROSS JOIN tombstones ON record_id = wanted.value";
 const MUTATIONS = `SELECT -2, json_array(mutation_id, fingerprint, first_sequence, last_sequence, answer)
   FROM mutations`;
 
@@ -29,13 +31,13 @@ function selectRecords(
   place: number,
 ): Statement[] {
   const [only = ""] = ids;
-  const [rows, matches, key] =
+  const [rows, buried, key] =
     ids.size === 1
-      ? [sql.selectById, "= ?", only]
-      : [sql.selectByIds, "IN (SELECT value FROM json_each(?))", JSON.stringify([...ids])];
+      ? [sql.selectById, "FROM tombstones WHERE record_id = ?", only]
+      : [sql.selectByIds, BURIED_OF_MANY, JSON.stringify([...ids])];
   return [
     { sql: rows.replace("SELECT ", `SELECT ${place}, `), args: [key] },
-    { sql: `${TOMBSTONES} WHERE model_type = ? AND record_id ${matches}`, args: [type, key] },
+    { sql: `${TOMBSTONE} ${buried} AND model_type = ?`, args: [key, type] },
   ];
 }
 

@@ -88,7 +88,7 @@ function writeSql(tableName: string, columns: readonly Column[]): CompiledResour
   const into = `INSERT INTO ${table} (${names.join(", ")})`;
   const fromJson = `SELECT ${names.map((_, index) => `value->>${index}`).join(", ")} FROM json_each(?) WHERE true`;
   const updates = names.filter((name) => name !== '"id"').map((name) => `${name}=excluded.${name}`);
-  const row = `json_array(${names.join(", ")})`;
+  const row = `json_array(${names.map((name) => `record.${name}`).join(", ")})`;
   const rowsSql = (end: string): RowsSql => ({
     all: `${into} ${fromJson} ${end}`,
     values: insertValues({ into, row: `(${names.map(() => "?").join(", ")})`, end }),
@@ -96,10 +96,11 @@ function writeSql(tableName: string, columns: readonly Column[]): CompiledResour
   return {
     upsert: rowsSql(`ON CONFLICT("id") DO UPDATE SET ${updates.join(", ")}`),
     insert: rowsSql(""),
-    selectById: `SELECT ${row} FROM ${table} WHERE "id" = ?`,
-    selectByIds: `SELECT ${row} FROM ${table} WHERE "id" IN (SELECT value FROM json_each(?))`,
+    selectById: `SELECT ${row} FROM ${table} AS record WHERE "id" = ?`,
+    // A join needs no table of the ids, as IN does; an id that is named twice is found twice.
+    selectByIds: `SELECT ${row} FROM json_each(?) AS wanted CROSS JOIN ${table} AS record ON record."id" = wanted.value`,
     deleteByIds: `DELETE FROM ${table} WHERE "id" IN (SELECT value FROM json_each(?))`,
-    page: `SELECT ${row} FROM ${table} WHERE "id" > ? ORDER BY "id" LIMIT ?`,
+    page: `SELECT ${row} FROM ${table} AS record WHERE "id" > ? ORDER BY "id" LIMIT ?`,
   };
 }
 

@@ -39,7 +39,7 @@ export async function fetchByIds(
   ids: readonly string[],
 ): Promise<WireResource[]> {
   const [rows = []] = await database.readNear([
-    { sql: resource.sql.selectByIds, args: [JSON.stringify(ids)] },
+    { sql: resource.sql.selectByIds, args: [JSON.stringify([...new Set(ids)])] },
   ]);
   const decoded = rows.map(([json]) => decodeRow(resource, json as string));
   return renderRows(resource, decoded, reader);
