@@ -359,9 +359,11 @@ async function replay(
   for (const { path, request, mutationId, deviceId } of waiting) {
     const context = { author: { deviceId, isDevice: true }, mutationId };
     const { manager, database } = library;
-    const { mutation_id: _id, changes, operation, input, ...rest } = request as ReplayedRequest;
+    // In the order it came in, by which the same mutation is known again.
+    const { mutation_id: _id, ...change } = request;
+    const { changes, operation, input } = request as ReplayedRequest;
     try {
-      if (path === "commit") await manager.commit({ ...rest, operation } as never, context);
+      if (path === "commit") await manager.commit(change as never, context);
       else if (path === "batch") {
         const batch = operation === undefined ? context : { ...context, operation };
         await manager.commitBatch((changes ?? []) as never, batch as never);
@@ -387,9 +389,7 @@ async function replay(
 }
 
 interface ReplayedRequest {
-  readonly mutation_id?: unknown;
   readonly changes?: unknown;
   readonly operation?: unknown;
   readonly input?: unknown;
-  readonly [field: string]: unknown;
 }

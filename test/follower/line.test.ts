@@ -281,3 +281,23 @@ test("a leader of another history gets no writes before a person accepts it", as
   expect(await follower.settle()).toBe("live");
   expect(await namesAt(pair)).toEqual(["b"]);
 });
+
+test("I5: what waited when a follower was promoted is the same mutation when it is sent again", async () => {
+  await using pair = await createPair();
+  await followed(pair);
+  pair.cut(true);
+  const tag = createId();
+  const line = lineOf([
+    { commit: { ...album("red", tag), resource_type: "tag" } },
+    { batch: { changes: [album("b"), album("c")], operation: "Update" } },
+    { action: "tag.apply", input: { tag_id: tag, file_ids: [createId()] } },
+  ]);
+  await pair.phone.send("POST", `${pair.at}/mutations?queue=1`, line);
+  await pair.phone.send("POST", `${pair.at}/leader/promote`);
+  const again = await pair.phone.send("POST", `${pair.at}/mutations`, line);
+  expect(again.body.answers).toMatchObject([
+    { sequence: 1, epoch: 2, replayed: true },
+    { last_sequence: 3, replayed: true },
+    { last_sequence: 4, replayed: true },
+  ]);
+});
