@@ -7,7 +7,13 @@ const deviceId = v.pipe(
   v.regex(/^[\w.:-]{1,128}$/, "Letters, digits and . : - _ only."),
 );
 const deviceName = v.pipe(v.string(), v.nonEmpty(), v.maxLength(200));
-const url = v.pipe(v.string(), v.url(), v.regex(/^https?:\/\//, "An http:// or https:// address."));
+/** Paths are put behind it, and it is told in answers and events. */
+const url = v.pipe(
+  v.string(),
+  v.url(),
+  v.regex(/^https?:\/\//, "An http:// or https:// address."),
+  v.regex(/^[^@?#]*$/, "An address without a password, query or fragment."),
+);
 const sequence = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 export const deviceSchema = v.object({

@@ -70,3 +70,17 @@ test("a promoted copy that stands beside a merge is not overwritten by what it w
   expect(await names(phone, pair.at)).toEqual(["a", "only here"]);
   expect((await phone.insertAlbum("b")).status).toBe(200);
 });
+
+test("I10: an address with a password, a query or a fragment is refused, and not repeated", async () => {
+  await using world = await createAlone();
+  for (const remote_url of [
+    "http://me:secret@self",
+    "http://self/?secret",
+    "http://self/#secret",
+  ]) {
+    const body = { ...join(world, world.otherId, "node"), remote_url };
+    const { status, body: problem } = await world.send("POST", "/v1/sync-setup", body);
+    expect([status, problem.issues?.[0]?.path]).toEqual([400, "remote_url"]);
+    expect(JSON.stringify(problem)).not.toContain("secret");
+  }
+});
