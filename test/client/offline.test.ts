@@ -174,15 +174,10 @@ test("PERSIST-10: another registry drops what is stored with its cursor", async 
   expect([...disk.records.keys()].includes("album:ghost")).toBe(false);
 });
 
-/** The least of three runs, in milliseconds: what else the machine does only adds. */
-async function leastMs(work: () => Promise<unknown>): Promise<number> {
-  let least = Infinity;
-  for (let run = 0; run < 3; run += 1) {
-    const started = performance.now();
-    await work();
-    least = Math.min(least, performance.now() - started);
-  }
-  return least;
+async function timeOf(work: () => Promise<unknown>): Promise<number> {
+  const started = performance.now();
+  await work();
+  return performance.now() - started;
 }
 
 /** The same rows by the bare calls of the browser. */
@@ -209,12 +204,14 @@ test("14,000 rows on disk are read in one go, in not much more than a bare read 
   const meta = { cursor: 14_000, historyId: "h", registryHash: "r" };
   await disk.save({ meta, isFresh: true, records, ...none });
   expect(await readBare(name)).toBe(14_000);
-  const bareMs = await leastMs(() => readBare(name));
-  const oursMs = await leastMs(async () => {
-    const { length } = (await disk.load()).records;
-    expect(length).toBe(14_000);
-  });
-  expect(oursMs / bareMs).toBeLessThan(2);
+  expect((await disk.load()).records.length).toBe(14_000);
+  // In turns, and the least of each: what else the machine does only adds.
+  const times = { bareMs: Infinity, oursMs: Infinity };
+  for (let run = 0; run < 5; run += 1) {
+    times.bareMs = Math.min(times.bareMs, await timeOf(() => readBare(name)));
+    times.oursMs = Math.min(times.oursMs, await timeOf(() => disk.load()));
+  }
+  expect(times.oursMs / times.bareMs).toBeLessThan(2);
   await disk.destroy();
 }, 60_000);
 

@@ -7,6 +7,7 @@ import { createId } from "../../src/base/id.ts";
 import { createClient } from "../../src/client/index.ts";
 import { synclineCollectionOptions } from "../../src/client/tanstack-db.ts";
 import { createWorld } from "../support/world.ts";
+import { until } from "../support/client-world.ts";
 
 interface App {
   readonly plugins: typeof bundledPlugins;
@@ -28,13 +29,17 @@ async function createStage() {
     client,
     albums,
     names: () => albums.toArray.map((album) => album.name).toSorted(),
-    until: async (isTrue: () => boolean) => {
-      const deadline = Date.now() + 3_000;
-      while (!isTrue()) {
-        if (Date.now() > deadline) throw new Error("It did not come.");
-        await new Promise((resolve) => setTimeout(resolve, 2));
-      }
-    },
+    until: (isTrue: () => boolean) =>
+      until(
+        {
+          getSnapshot: () => albums.toArray,
+          subscribe: (listener) => {
+            const subscription = albums.subscribeChanges(listener);
+            return () => subscription.unsubscribe();
+          },
+        },
+        isTrue,
+      ),
     [Symbol.asyncDispose]: async () => {
       await albums.cleanup();
       await client.close();

@@ -56,7 +56,7 @@ export async function createClientWorld(options: WorldOptions = {}) {
   };
 }
 
-/** Resolves once `isTrue`; a store tells when to look. @throws after two seconds, with what was seen */
+/** Resolves once `isTrue`; a store tells when to look. @throws with what was seen, when even a busy machine would have it */
 export async function until<Value>(
   store: { getSnapshot(): Value; subscribe(listener: () => void): () => void },
   isTrue: (value: Value) => boolean,
@@ -64,7 +64,7 @@ export async function until<Value>(
   const { promise, resolve, reject } = Promise.withResolvers<Value>();
   const late = setTimeout(
     () => reject(new Error(`Waited in vain: ${JSON.stringify(store.getSnapshot())}`)),
-    4_000,
+    20_000,
   );
   const check = (): void => {
     const value = store.getSnapshot();
