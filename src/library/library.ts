@@ -114,9 +114,11 @@ function createReadPath(
   options: LibraryOptions,
   { state, reader, refresh }: Ground & { readonly refresh: () => Promise<void> },
 ) {
-  const { database, registry } = options;
+  const { database, registry, telemetry } = options;
+  const onUnbuilt = (error: unknown): void =>
+    telemetry.log("error", "Resources could not be built; events carry their ids only.", { error });
   const render = (entries: readonly LogEntry[]) =>
-    renderEntries(entries, { registry, database, reader });
+    renderEntries(entries, { registry, database, reader, onUnbuilt });
   const readLog = createLogReader({ ...options, state, render });
   const codec = createCodec(structuresOf(registry));
   const arrivals = createArrivals({ ...options, state, refresh });

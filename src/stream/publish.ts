@@ -63,7 +63,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       published = published
         .then(() => render(entries))
         .catch((error: unknown) => {
-          const message = "Resources could not be built; events carry their ids only.";
+          const message = "Resources could not be read; events carry their ids only.";
           telemetry.log("error", message, { error });
           return entries.map((entry) => ({ entry, resource: null }));
         })

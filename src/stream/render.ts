@@ -32,23 +32,33 @@ interface Source {
   readonly reader: Reader;
 }
 
-/** The records of these ids as clients see them now, in no order; missing ones are left out. */
-export async function fetchByIds(
-  { database, reader }: Source,
+async function readByIds(
+  { database }: Source,
   resource: CompiledResource,
   ids: readonly string[],
-): Promise<WireResource[]> {
+): Promise<Row[]> {
   const [rows = []] = await database.readNear([
     { sql: resource.sql.selectByIds, args: [JSON.stringify([...new Set(ids)])] },
   ]);
-  const decoded = rows.map(([json]) => decodeRow(resource, json as string));
-  return renderRows(resource, decoded, reader);
+  return rows.map(([json]) => decodeRow(resource, json as string));
 }
 
-/** Gives each entry the record it left: from the log itself where that says all, else from the rows. */
+/** The records of these ids as clients see them now, in no order; missing ones are left out. */
+export async function fetchByIds(
+  source: Source,
+  resource: CompiledResource,
+  ids: readonly string[],
+): Promise<WireResource[]> {
+  return renderRows(resource, await readByIds(source, resource, ids), source.reader);
+}
+
+/**
+ * Gives each entry the record it left: from the log itself where that says all, else from the rows. What
+ * its plugin cannot build is null, so that one bad record never ends the stream of all who catch up.
+ */
 export async function renderEntries(
   entries: readonly LogEntry[],
-  context: Source & { readonly registry: Registry },
+  context: Source & { readonly registry: Registry; readonly onUnbuilt: (error: unknown) => void },
 ): Promise<RenderedEntry[]> {
   const built = new Map<string, WireResource>();
   const wanted = new Map<CompiledResource, string[]>();
@@ -60,8 +70,12 @@ export async function renderEntries(
     wanted.set(resource, ids);
   }
   for (const [resource, ids] of wanted) {
-    for (const one of await fetchByIds(context, resource, ids)) {
-      built.set(`${resource.type}:${one.id}`, one);
+    const rows = await readByIds(context, resource, ids);
+    try {
+      for (const one of await renderRows(resource, rows, context.reader))
+        built.set(`${resource.type}:${one.id}`, one);
+    } catch (error) {
+      context.onUnbuilt(error);
     }
   }
   return entries.map((entry) => {
