@@ -3,7 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import { mayPass, nextLine } from "./mutation.ts";
 import type { Ended, Outcome, QueuedMutation } from "./mutation.ts";
 
-/** A mutation that fails this often for no reason the service can name is set aside. */
+/** A mutation that fails this often in a row for no reason the service can name is set aside. */
 const failuresMax = 5;
 
 export interface OfflineQueueOptions {
@@ -63,7 +63,7 @@ export function createOfflineQueue(options: OfflineQueueOptions): OfflineQueue {
       if (ends.length > 0) return settle(ends);
       const [mutation] = line;
       if (problem === null || mutation === undefined) return;
-      if (problem.code === "internal") failureCount += 1;
+      failureCount = problem.code === "internal" ? failureCount + 1 : 0;
       const isRefused = !mayPass(problem) || failureCount >= failuresMax;
       if (isRefused && line.length === 1)
         return settle([{ mutation, settlement: { kind: "rejected", problem } }]);

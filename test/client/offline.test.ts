@@ -96,6 +96,22 @@ test("a mutation that the service cannot carry out is set aside, and the ones be
   expect((await good.done).sequence).toBe(1);
 });
 
+test("a service that is away when a mutation is tried alone refuses nothing", async () => {
+  await using world = await createClientWorld();
+  const answers = [500, 500, 500, 500, 500, 503];
+  const client = world.open({
+    fetch: (url, init) => {
+      const status = url.endsWith("/mutations") ? answers.shift() : undefined;
+      if (status === undefined) return world.direct(url, init);
+      const code = status === 500 ? "internal" : "database_unavailable";
+      return Promise.resolve(Response.json({ code, retry: "later" }, { status }));
+    },
+  });
+  const both = [client.insert("album", { name: "one" }), client.insert("album", { name: "two" })];
+  const ends = await Promise.all(both.map(({ done }) => done));
+  expect(ends.map(({ sequence }) => sequence)).toEqual([1, 2]);
+});
+
 test("what was refused is still there after a reload", async () => {
   await using world = await createClientWorld();
   const disk = createMemoryDisk();
