@@ -1,42 +1,30 @@
 import { systemClock } from "../base/clock.ts";
 import { openDirectBody } from "./direct-body.ts";
-import { openProcess } from "./process.ts";
+import { listen, openProcess } from "./process.ts";
 import type { Running, ServeOptions } from "./process.ts";
 
 export { loadPlugins, stopOnSignal } from "./process.ts";
 export type { Running, ServeOptions } from "./process.ts";
 
-/** Ends the service where it cannot listen. @throws Error with a sentence where the port is taken */
-async function listen(
-  service: { stop(): Promise<void> },
-  options: Parameters<typeof Bun.serve>[0] & { readonly port: number },
-) {
-  try {
-    return Bun.serve(options);
-  } catch (cause) {
-    await service.stop();
-    if ((cause as { code?: string }).code !== "EADDRINUSE") throw cause;
-    const message = `Port ${options.port} is in use: end what listens there, or set PORT to another.`;
-    throw new Error(message, { cause });
-  }
-}
-
 /** Starts the service on Bun. @throws Error with a sentence for a wrong configuration */
 export async function serve(options: ServeOptions): Promise<Running> {
-  const { service, app, config, node } = await openProcess(options, openDirectBody);
+  const opened = await openProcess(options, openDirectBody);
+  const { service, app, config, node } = opened;
   const { limits, telemetry } = service;
-  const server = await listen(service, {
-    hostname: config.HOST,
-    port: config.PORT,
-    maxRequestBodySize: limits.bulkBodyBytes,
-    // Later than our own answer to a body that does not arrive.
-    idleTimeout: Math.min(255, Math.round(limits.bodyTimeoutMs / 1_000) + 5),
-    fetch: (request, bunServer) => {
-      // Streams and bulk uploads last as long as they last; their own clocks end them.
-      if (/\/(events|bulk|snapshot)(\?|$)/.test(request.url)) bunServer.timeout(request, 0);
-      return options.pages?.(request) ?? app.fetch(request);
-    },
-  });
+  const server = await listen(opened, () =>
+    Bun.serve({
+      hostname: config.HOST,
+      port: config.PORT,
+      maxRequestBodySize: limits.bulkBodyBytes,
+      // Later than our own answer to a body that does not arrive.
+      idleTimeout: Math.min(255, Math.round(limits.bodyTimeoutMs / 1_000) + 5),
+      fetch: (request, bunServer) => {
+        // Streams and bulk uploads last as long as they last; their own clocks end them.
+        if (/\/(events|bulk|snapshot)(\?|$)/.test(request.url)) bunServer.timeout(request, 0);
+        return options.pages?.(request) ?? app.fetch(request);
+      },
+    }),
+  );
   let stopping: Promise<void> | null = null;
   const stop = async (): Promise<void> => {
     const finished = server.stop(false);

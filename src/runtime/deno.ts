@@ -1,6 +1,6 @@
 import process from "node:process";
 import { systemClock } from "../base/clock.ts";
-import { openProcess, stopOnSignal } from "./process.ts";
+import { listen, openProcess, stopOnSignal } from "./process.ts";
 import type { Running, ServeOptions } from "./process.ts";
 
 /** As much of Deno as this file uses; its own types would clash with those of Bun. */
@@ -16,10 +16,11 @@ declare const Deno: {
 
 /** Starts the service on Deno. @throws Error with a sentence for a wrong configuration */
 export async function serve(options: ServeOptions): Promise<Running> {
-  const { service, app, config, node } = await openProcess(options);
+  const opened = await openProcess(options);
+  const { service, app, config, node } = opened;
   const { hostname, port } = { hostname: config.HOST, port: config.PORT };
-  const server = Deno.serve({ hostname, port, onListen: () => {} }, (request) =>
-    app.fetch(request),
+  const server = await listen(opened, () =>
+    Deno.serve({ hostname, port, onListen: () => {} }, (request) => app.fetch(request)),
   );
   let stopping: Promise<void> | null = null;
   const stop = async (): Promise<void> => {

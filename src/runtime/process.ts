@@ -95,6 +95,21 @@ export async function openProcess(
   return { service, app: createApp(service), config, node };
 }
 
+/** Opens the door of a service, which ends when that fails. @throws Error that names a port which is taken */
+export async function listen<Server>(
+  { service, config }: Opened,
+  open: () => Server,
+): Promise<Server> {
+  try {
+    return open();
+  } catch (cause) {
+    await service.stop();
+    if ((cause as { code?: string }).code !== "EADDRINUSE") throw cause;
+    const message = `Port ${config.PORT} is in use: end what listens there, or set PORT to another.`;
+    throw new Error(message, { cause });
+  }
+}
+
 /** Stops at SIGTERM or SIGINT, within ten seconds, with exit code 0. */
 export function stopOnSignal(running: Running): void {
   const end = (): void => {
