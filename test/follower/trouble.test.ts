@@ -5,6 +5,7 @@ import { bundledPlugins } from "../../plugins/index.ts";
 import { createId } from "../../src/base/id.ts";
 import { definePlugin, defineResource, resourceTable } from "../../src/index.ts";
 import { createPair, logOf, recordsOf } from "../support/pair.ts";
+import type { World } from "../support/world.ts";
 
 const notes = resourceTable("notes", { body: text().notNull() });
 const notePlugin = definePlugin({
@@ -155,6 +156,31 @@ test("BULK-07: records of a metadata bulk are fetched before the follower moves 
   const replica = await pair.replica();
   expect(await recordsOf(replica)).toEqual(await recordsOf(leader.library));
   expect(await logOf(replica)).toEqual(await logOf(leader.library));
+});
+
+test("a bulk through a replica is the leader's, who is asked how far it is", async () => {
+  await using pair = await createPair();
+  await (await pair.follow()).settle();
+  const token = createId();
+  const headers = {
+    authorization: `Bearer ${pair.leader.token}`,
+    "content-type": "application/x-ndjson",
+  };
+  const body = JSON.stringify({ id: createId(), name: "one" });
+  const bulk = `${pair.at}/bulk?resource_type=album&token=${token}`;
+  const sent = await pair.phone.app.request(bulk, { method: "POST", headers, body });
+  expect(await sent.json()).toMatchObject({ affected_count: 1 });
+  const ask = async (of: World, named: string) => {
+    const response = await of.app.request(`${pair.at}/bulk/${named}`, { headers });
+    return { status: response.status, body: (await response.json()) as object };
+  };
+  const told = await ask(pair.phone, token);
+  expect(told).toMatchObject({ status: 200, body: { state: "complete", affected_count: 1 } });
+  expect(told).toEqual(await ask(pair.leader, token));
+  expect(await ask(pair.phone, createId())).toMatchObject({
+    status: 404,
+    body: { code: "not_found" },
+  });
 });
 
 test("a bulk of domain index is the plugin's to fetch: bundled files and locations are", async () => {

@@ -89,6 +89,19 @@ async function streamThrough(
   return relay(await follower.upstream.send(`/${write.path}${search}`, init as RequestInit));
 }
 
+/** How far a bulk is that went through here, which its leader alone knows. */
+function createBulkState(service: Service) {
+  return async (c: AppContext, next: Next): Promise<Response | void> => {
+    await authenticate(c, service);
+    const { state } = await openFor(c, service, { role: "reader" });
+    const follower = service.following.find(state.id);
+    if (follower === undefined) return next();
+    const path = `/bulk/${encodeURIComponent(c.req.param("token") ?? "")}`;
+    const headers = { accept: c.req.header("accept") ?? "application/json" };
+    return relay(await follower.upstream.send(path, { headers, signal: replySoon() }));
+  };
+}
+
 /** A write whose leader decides, and who asks for it. */
 interface Forwarded {
   readonly follower: Follower;
@@ -238,6 +251,7 @@ export function replicaRoutes(service: Service): Hono<AppEnv> {
       await openFor(c, service, { role: "reader" });
       return answer(c.req.raw, await describe(followerOf(c)));
     })
+    .get("/v1/libraries/:library/bulk/:token", createBulkState(service))
     .post("/v1/libraries/:library/follower/resume", async (c) => {
       await authenticate(c, service);
       await openFor(c, service, { role: "owner" });
