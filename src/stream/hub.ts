@@ -77,14 +77,14 @@ export function createHub(options: HubOptions): Hub {
     ring.clear(ring.head);
     pages.clear();
   };
-  const deliver = createDelivery({ ...options, members, ring, pages, leave });
+  const { deliver, count } = createDelivery({ ...options, members, ring, pages, leave });
   const sweeper = createSweeper({ ...options, leave });
 
   const pump = (member: Member): void => {
     member.progressAt = clock.monotonic();
     if (!members.has(member)) return;
-    const count = deliver(member, member.progressAt);
-    if (count > 0) telemetry.count("frames_delivered", count);
+    deliver(member, member.progressAt);
+    count();
   };
 
   return {
@@ -94,9 +94,8 @@ export function createHub(options: HubOptions): Hub {
       if (members.size === 0) return ring.clear(head);
       ring.push(events, head);
       const now = clock.monotonic();
-      let count = 0;
-      for (const member of members) count += deliver(member, now);
-      telemetry.count("frames_delivered", count);
+      for (const member of members) deliver(member, now);
+      count();
       observeLag(options, events.at(-1));
     },
     broadcast: (wire) => {
