@@ -35,8 +35,6 @@ export interface Outbox {
   /** Sends what waits in lines, oldest first. Resolves to how many the leader took. @throws when it is out of reach */
   drain(): Promise<number>;
   list(): Promise<OutboxEntry[]>;
-  /** Those that wait, oldest first; a page of them. */
-  waiting(): Promise<OutboxEntry[]>;
   /** Forgets a refused write. */
   dismiss(mutationId: string): Promise<boolean>;
 }
@@ -59,6 +57,13 @@ function toEntry(row: readonly unknown[]): OutboxEntry {
     createdAt: row[4] as number,
     problem: row[5] === null ? null : (JSON.parse(row[5] as string) as Problem),
   };
+}
+
+/** Those that wait in a library, oldest first; a page of them. */
+export async function readWaiting(database: Database): Promise<OutboxEntry[]> {
+  const sql = `SELECT ${COLUMNS} FROM outbox WHERE problem IS NULL ORDER BY id LIMIT 1000`;
+  const [rows = []] = await database.read([{ sql, args: [] }]);
+  return rows.map(toEntry);
 }
 
 /** The first that wait and fit a line; one at least, however large. */
@@ -229,8 +234,6 @@ export function createOutbox(options: {
       return draining;
     },
     list: () => read(`SELECT ${COLUMNS} FROM outbox ORDER BY id LIMIT 1000`),
-    waiting: () =>
-      read(`SELECT ${COLUMNS} FROM outbox WHERE problem IS NULL ORDER BY id LIMIT 1000`),
     dismiss: async (mutationId) => {
       const sql = "DELETE FROM outbox WHERE mutation_id = ? AND problem IS NOT NULL RETURNING id";
       const [rows = []] = await (await options.database()).write([{ sql, args: [mutationId] }]);

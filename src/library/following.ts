@@ -1,17 +1,17 @@
-import { createId } from "../base/id.ts";
 import { createFollower } from "../follower/follower.ts";
 import type { Follower, FollowerStatus, FollowerTimes } from "../follower/follower.ts";
 import { createUpstream } from "../follower/upstream.ts";
 import type { Fetch, LeaderDescription, Upstream } from "../follower/upstream.ts";
 import { readState } from "../lease/lease.ts";
 import { decodeEntries, selectRange } from "../log/sync-log.ts";
-import { SyncError, isSyncError, toProblem } from "../protocol/errors.ts";
+import { SyncError, isSyncError } from "../protocol/errors.ts";
 import type { Database, Statement } from "../store/database.ts";
 import { migrate } from "../store/migrate.ts";
 import type { Catalog, CatalogOptions } from "./catalog.ts";
 import type { Library } from "./library.ts";
 import { addListing } from "./listing.ts";
 import { allMigrations } from "./prepare.ts";
+import { finishPromotion, finishPromotions, markPromoted } from "./promotion.ts";
 
 /** Whom to follow, and with what right. The token must reach all types of the library. */
 export interface FollowRequest {
@@ -165,35 +165,6 @@ async function forgetLeader({ catalog }: FollowingOptions, libraryId: string): P
   await catalog.database.write([{ sql, args: [libraryId] }]);
 }
 
-/** Turns a replica whose follower has stopped into a library that leads. */
-async function lead(
-  options: FollowingOptions,
-  libraryId: string,
-  { outbox }: Follower,
-): Promise<Library> {
-  const { catalog, telemetry } = options;
-  const replica = await catalog.open(libraryId);
-  await replica.database.write([
-    { sql: "DELETE FROM follower", args: [] },
-    {
-      sql: "UPDATE library SET leader_device_id = NULL, leader_url = NULL, lease_expires_at = 0",
-      args: [],
-    },
-  ]);
-  await forgetLeader(options, libraryId);
-  await catalog.release(libraryId);
-  const library = await catalog.open(libraryId);
-  for (let waiting = await outbox.waiting(); waiting.length > 0;) {
-    await replay(library, waiting, telemetry);
-    waiting = await outbox.waiting();
-  }
-  library.announce("LeaderChanged", {
-    leader_device_id: library.state.leaderDeviceId,
-    epoch: library.state.epoch,
-  });
-  return library;
-}
-
 /** Whom this service follows. */
 async function readFollowed({ catalog, lease }: FollowingOptions): Promise<FollowRequest[]> {
   const [rows = []] = await catalog.database.read([
@@ -280,6 +251,8 @@ function createWatch(options: Options, followers: ReturnType<typeof createFollow
       // Promoted or deleted at another node: whoever asks for it here finds what it is now.
       await catalog.release(id);
     }
+    // Whoever began it here is at it, or was stopped half-way.
+    if (!isStopped && changes.open === 0) await finishPromotions(options);
   };
   const stopLooking = clock.every(LOOK_EVERY_MS, () => {
     look().catch((error: unknown) =>
@@ -340,56 +313,13 @@ export function createFollowing(given: FollowingOptions): Following {
           const detail = "Only a follower can be promoted; this node does not follow that library.";
           throw new SyncError("not_found", { what: `follower of ${libraryId}` }, { detail });
         }
+        await markPromoted(options, libraryId);
         await followers.stop(libraryId, "promote");
-        return lead(options, libraryId, follower);
+        return (await finishPromotion(options, libraryId)) ?? catalog.open(libraryId);
       }),
     stop: async () => {
       watch.stop();
       await Promise.all([...followers.all.keys()].map((id) => followers.stop(id)));
     },
   };
-}
-
-/** Commits here what waited for the leader. What is refused stays in the outbox, with its problem. */
-async function replay(
-  library: Library,
-  waiting: Awaited<ReturnType<Follower["outbox"]["waiting"]>>,
-  telemetry: FollowingOptions["telemetry"],
-): Promise<void> {
-  for (const { path, request, mutationId, deviceId } of waiting) {
-    const context = { author: { deviceId, isDevice: true }, mutationId };
-    const { manager, database } = library;
-    // In the order it came in, by which the same mutation is known again.
-    const { mutation_id: _id, ...change } = request;
-    const { changes, operation, input } = request as ReplayedRequest;
-    try {
-      if (path === "commit") await manager.commit(change as never, context);
-      else if (path === "batch") {
-        const batch = operation === undefined ? context : { ...context, operation };
-        await manager.commitBatch((changes ?? []) as never, batch as never);
-      } else await manager.runAction(path.replace("actions/", ""), input, context);
-      await database.write([
-        { sql: "DELETE FROM outbox WHERE mutation_id = ?", args: [mutationId] },
-      ]);
-    } catch (error) {
-      telemetry.log("error", "A queued write could not be committed.", {
-        mutation_id: mutationId,
-        error,
-      });
-      const refusal =
-        error instanceof SyncError ? error : new SyncError("internal", { requestId: createId() });
-      await database.write([
-        {
-          sql: "UPDATE outbox SET problem = ? WHERE mutation_id = ?",
-          args: [JSON.stringify(toProblem(refusal)), mutationId],
-        },
-      ]);
-    }
-  }
-}
-
-interface ReplayedRequest {
-  readonly changes?: unknown;
-  readonly operation?: unknown;
-  readonly input?: unknown;
 }

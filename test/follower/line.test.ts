@@ -1,6 +1,7 @@
 /** Lines of mutations on a replica: handed on, left to wait, and what waits sent as lines. */
 import { expect, test } from "bun:test";
 import { createId } from "../../src/base/id.ts";
+import { readWaiting } from "../../src/follower/outbox.ts";
 import { SyncError, toProblem } from "../../src/protocol/errors.ts";
 import { createPair, recordsOf } from "../support/pair.ts";
 import type { Pair } from "../support/pair.ts";
@@ -235,7 +236,7 @@ test("a line that is refused as a whole is sent one by one, and a token that is 
     expect([answered.status, answered.body.code]).toEqual([503, "overloaded"]);
   }
   await follower.settle();
-  expect(await follower.outbox.waiting()).toHaveLength(2);
+  expect(await readWaiting((await pair.replica()).database)).toHaveLength(2);
   pair.wire.send = send;
   follower.resume();
   await follower.settle();

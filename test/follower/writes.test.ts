@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { createId } from "../../src/base/id.ts";
+import { readWaiting } from "../../src/follower/outbox.ts";
 import { createPair, recordsOf } from "../support/pair.ts";
 
 const insert = (name: string, more: object = {}) => ({
@@ -130,6 +131,38 @@ test("a promoted follower leads under the next epoch, commits what waited and re
   expect((await phone.send("GET", `${pair.at}/follower`)).status).toBe(404);
   const twice = await phone.send("POST", `${pair.at}/leader/promote`);
   expect(twice.status).toBe(404);
+});
+
+test("a promotion that ended half-way goes on: what waited was accepted, and is not lost", async () => {
+  await using pair = await createPair();
+  const { phone } = pair;
+  await (await pair.follow()).settle();
+  pair.cut(true);
+  for (const name of ["first", "second"])
+    await phone.send("POST", `${pair.at}/commit?queue=1`, insert(name));
+  const { catalog, following } = phone.service;
+  // Its process ended when the replica had become a library that leads, and before any write.
+  await catalog.database.write([{ sql: "UPDATE follower SET token = NULL", args: [] }]);
+  const lead = async (until: string) =>
+    (await pair.replica()).database.write([
+      { sql: "DELETE FROM follower", args: [] },
+      {
+        sql: `UPDATE library SET leader_device_id = 'another', lease_expires_at = ${until}`,
+        args: [],
+      },
+    ]);
+  const waitingNow = async () => (await readWaiting((await pair.replica()).database)).length;
+  await lead("CAST(unixepoch('subsec') * 1000 AS INTEGER) + 60000");
+  await following.look();
+  // Whoever leads it does that, as soon as it looks.
+  expect(await waitingNow()).toBe(2);
+  await lead("0");
+  await following.look();
+  expect(await waitingNow()).toBe(0);
+  const { albums } = await recordsOf(await pair.replica());
+  expect(albums).toMatchObject([{ 2: "first" }, { 2: "second" }]);
+  const [rows = []] = await catalog.database.read([{ sql: "SELECT 1 FROM follower", args: [] }]);
+  expect(rows).toEqual([]);
 });
 
 test("I3: a page that arrives after the promotion is refused by the database", async () => {

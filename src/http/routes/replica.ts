@@ -277,7 +277,7 @@ export function replicaRoutes(service: Service): Hono<AppEnv> {
         leader_device_id: state.leaderDeviceId,
         leader_url: state.leaderUrl,
         epoch: state.epoch,
-        is_self: true,
+        is_self: state.leaderDeviceId === service.lease.deviceId,
       });
     });
 }
