@@ -2,7 +2,7 @@ import { readAnswer } from "../base/answer.ts";
 import { createId } from "../base/id.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { Problem } from "../protocol/errors.ts";
-import { fromProblem, replySoon, toDelay } from "./upstream.ts";
+import { fromProblem, sendWrite, toDelay } from "./upstream.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** What the leader said of the first of a line, and why it says nothing of the rest; null when there is none. */
@@ -45,12 +45,8 @@ export async function sendLine(
   upstream: Upstream,
   line: { readonly deviceId: string; readonly mutations: readonly object[] },
 ): Promise<LineAnswer | Response> {
-  const response = await upstream.send("/mutations", {
-    method: "POST",
-    headers: { "content-type": "application/json", "x-device-id": line.deviceId },
-    body: JSON.stringify({ mutations: line.mutations }),
-    signal: replySoon(),
-  });
+  const { deviceId, mutations } = line;
+  const response = await sendWrite(upstream, "/mutations", { deviceId, body: { mutations } });
   if (response.ok)
     return read(response).catch((error: unknown) => ({ answers: [], error: unreadable(error) }));
   const problem = (await response

@@ -5,7 +5,7 @@ import type { Problem } from "../protocol/errors.ts";
 import type { Database } from "../store/database.ts";
 import { sendLine, unreadable } from "./line.ts";
 import type { LineEntry } from "./line.ts";
-import { replySoon, toDelay } from "./upstream.ts";
+import { sendWrite, toDelay } from "./upstream.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** A write that waits for the leader, as it will be sent. */
@@ -59,12 +59,14 @@ function toEntry(row: readonly unknown[]): OutboxEntry {
   };
 }
 
-/** Those that wait in a library, oldest first; a page of them. */
-export async function readWaiting(database: Database): Promise<OutboxEntry[]> {
-  const sql = `SELECT ${COLUMNS} FROM outbox WHERE problem IS NULL ORDER BY id LIMIT 1000`;
+async function read(database: Database, sql: string): Promise<OutboxEntry[]> {
   const [rows = []] = await database.read([{ sql, args: [] }]);
   return rows.map(toEntry);
 }
+
+/** Those that wait in a library, oldest first; a page of them. */
+export const readWaiting = (database: Database): Promise<OutboxEntry[]> =>
+  read(database, `SELECT ${COLUMNS} FROM outbox WHERE problem IS NULL ORDER BY id LIMIT 1000`);
 
 /** The first that wait and fit a line; one at least, however large. */
 const FIRST = `SELECT ${COLUMNS} FROM (
@@ -91,11 +93,9 @@ function toMutation({ path, mutationId, request }: QueuedWrite): object {
 async function sendOne(upstream: Upstream, entry: OutboxEntry): Promise<Problem | null> {
   const [kind = "", ...names] = entry.path.split("/");
   const name = names.length === 0 ? "" : `/${encodeURIComponent(names.join("/"))}`;
-  const response = await upstream.send(`/${kind}${name}`, {
-    method: "POST",
-    headers: { "content-type": "application/json", "x-device-id": entry.deviceId },
-    body: JSON.stringify(entry.request),
-    signal: replySoon(),
+  const response = await sendWrite(upstream, `/${kind}${name}`, {
+    deviceId: entry.deviceId,
+    body: entry.request,
   });
   if (response.ok) {
     await response.body?.cancel();
@@ -211,14 +211,10 @@ export function createOutbox(options: {
   const { clock } = options;
   const send = createSender(options.upstream, clock);
   let draining: Promise<number> | null = null;
-  const read = async (sql: string): Promise<OutboxEntry[]> => {
-    const [rows = []] = await (await options.database()).read([{ sql, args: [] }]);
-    return rows.map(toEntry);
-  };
   const drain = async (): Promise<number> => {
     let count = 0;
     for (;;) {
-      const waiting = await read(FIRST);
+      const waiting = await read(await options.database(), FIRST);
       const [first] = waiting;
       if (first === undefined) return count;
       const answers = await send(first, waiting);
@@ -233,7 +229,8 @@ export function createOutbox(options: {
       });
       return draining;
     },
-    list: () => read(`SELECT ${COLUMNS} FROM outbox ORDER BY id LIMIT 1000`),
+    list: async () =>
+      read(await options.database(), `SELECT ${COLUMNS} FROM outbox ORDER BY id LIMIT 1000`),
     dismiss: async (mutationId) => {
       const sql = "DELETE FROM outbox WHERE mutation_id = ? AND problem IS NOT NULL RETURNING id";
       const [rows = []] = await (await options.database()).write([{ sql, args: [mutationId] }]);

@@ -152,6 +152,19 @@ const REPLY_BYTES = 67_108_864;
 export const replySoon = (): AbortSignal => AbortSignal.timeout(REPLY_MS);
 const LINE_CHARS = 16_777_216;
 
+/** Sends what a device writes. @throws overloaded when the leader cannot be reached */
+export const sendWrite = (
+  upstream: Upstream,
+  path: string,
+  write: { readonly deviceId: string; readonly body: object },
+): Promise<Response> =>
+  upstream.send(path, {
+    method: "POST",
+    headers: { "content-type": "application/json", "x-device-id": write.deviceId },
+    body: JSON.stringify(write.body),
+    signal: replySoon(),
+  });
+
 async function* readLines(
   body: ReadableStream<Uint8Array>,
   clock: Clock,

@@ -36,7 +36,10 @@ export interface Writer {
 }
 
 /** @throws forbidden for a type that the token may not write */
-export function requireTypes(writer: Writer, changes: readonly ChangeRequest[]): void {
+export function requireTypes(
+  writer: Writer,
+  changes: readonly Pick<ChangeRequest, "resource_type">[],
+): void {
   for (const type of new Set(changes.map((change) => change.resource_type))) {
     // An unknown one is refused by its name, later.
     if (writer.registry.find(type) === undefined) continue;

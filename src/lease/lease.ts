@@ -52,6 +52,13 @@ export function acquireLease({ deviceId, nodeUrl, leaseMs }: LeaseOptions): Stat
   };
 }
 
+/** Leaves a replica without a leader, whoever it had; of a library that leads it takes nothing. */
+export const unseat: Statement = {
+  sql: `UPDATE library SET leader_device_id = NULL, leader_url = NULL, lease_expires_at = 0
+    WHERE EXISTS (SELECT 1 FROM follower)`,
+  args: [],
+};
+
 /** Prolongs a lease that is still ours and has not ended. Answers no row otherwise. */
 export function renewLease({ deviceId, leaseMs }: LeaseOptions, epoch: number): Statement {
   return {

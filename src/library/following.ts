@@ -165,23 +165,23 @@ async function forgetLeader({ catalog }: FollowingOptions, libraryId: string): P
   await catalog.database.write([{ sql, args: [libraryId] }]);
 }
 
-/** Whom this service follows. */
-async function readFollowed({ catalog, lease }: FollowingOptions): Promise<FollowRequest[]> {
+/** Whom this service follows, and what it has begun to promote (`markPromoted`). */
+async function readFollowed({ catalog, lease }: FollowingOptions) {
   const [rows = []] = await catalog.database.read([
     {
-      sql: `SELECT library_id, leader_url, token, device_id FROM follower WHERE token IS NOT NULL
-        AND library_id IN (SELECT id FROM libraries WHERE state = 'active')`,
+      sql: `SELECT library_id, leader_url, token, device_id FROM follower
+        WHERE library_id IN (SELECT id FROM libraries WHERE state = 'active')`,
       args: [],
     },
   ]);
-  return (rows as [string, string, string, string | null][]).map(
-    ([libraryId, leaderUrl, token, deviceId]) => ({
-      libraryId,
-      leaderUrl,
-      token,
-      deviceId: deviceId ?? lease.deviceId,
-    }),
-  );
+  const wanted: FollowRequest[] = [];
+  const promoted: string[] = [];
+  for (const row of rows as [string, string, string | null, string | null][]) {
+    const [libraryId, leaderUrl, token, deviceId] = row;
+    if (token === null) promoted.push(libraryId);
+    else wanted.push({ libraryId, leaderUrl, token, deviceId: deviceId ?? lease.deviceId });
+  }
+  return { wanted, promoted };
 }
 
 type Options = FollowingOptions & { readonly fetch: Fetch };
@@ -236,7 +236,7 @@ function createWatch(options: Options, followers: ReturnType<typeof createFollow
   let isStopped = false;
   const look = async (): Promise<void> => {
     const { steps } = changes;
-    const wanted = await readFollowed(options);
+    const { wanted, promoted } = await readFollowed(options);
     // What was read may be older than what was changed here meanwhile.
     if (isStopped || changes.open > 0 || changes.steps !== steps) return;
     const named = new Set(wanted.map(({ libraryId }) => libraryId));
@@ -251,8 +251,8 @@ function createWatch(options: Options, followers: ReturnType<typeof createFollow
       // Promoted or deleted at another node: whoever asks for it here finds what it is now.
       await catalog.release(id);
     }
-    // Whoever began it here is at it, or was stopped half-way.
-    if (!isStopped && changes.open === 0) await finishPromotions(options);
+    // Whoever began one here meanwhile is at it.
+    if (!isStopped && changes.steps === steps) await finishPromotions(options, promoted);
   };
   const stopLooking = clock.every(LOOK_EVERY_MS, () => {
     look().catch((error: unknown) =>

@@ -1,4 +1,5 @@
 import type { Catalog } from "./catalog.ts";
+import { unseat } from "../lease/lease.ts";
 import { SyncError, isSyncError } from "../protocol/errors.ts";
 import type { Following } from "./following.ts";
 import { assertLeading } from "./leadership.ts";
@@ -26,8 +27,6 @@ export const FOLLOWS =
 /** The row that keeps every node from leading stands only if no commit came between (I3). */
 const FREEZE = `INSERT INTO follower (library_id, leader_url)
   SELECT ?, ? FROM library WHERE head = ? AND history_id = ? AND NOT EXISTS (SELECT 1 FROM follower)`;
-const UNSEAT = `UPDATE library SET leader_device_id = NULL, leader_url = NULL, lease_expires_at = 0
-  WHERE EXISTS (SELECT 1 FROM follower)`;
 
 /**
  * Refuses to follow in place of a library that this service has of its own: another node's of this
@@ -70,7 +69,7 @@ export async function handOver(
   const freeze = async (): Promise<boolean> => {
     await database.write([
       { sql: FREEZE, args: [into, leader?.url ?? "", head, historyId] },
-      { sql: UNSEAT, args: [] },
+      unseat,
     ]);
     const [rows = []] = await database.read([{ sql: "SELECT library_id FROM follower", args: [] }]);
     return rows[0]?.[0] === into;

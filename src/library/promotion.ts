@@ -8,6 +8,7 @@ import { createId } from "../base/id.ts";
 import { isRefusal } from "../commit/line.ts";
 import { readWaiting } from "../follower/outbox.ts";
 import type { QueuedWrite } from "../follower/outbox.ts";
+import { unseat } from "../lease/lease.ts";
 import { SyncError, isSyncError, toProblem } from "../protocol/errors.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Catalog } from "./catalog.ts";
@@ -80,14 +81,7 @@ export async function finishPromotion(
   const { catalog } = options;
   const replica = await catalog.open(libraryId);
   if (replica.state.isReplica) {
-    await replica.database.write([
-      {
-        sql: `UPDATE library SET leader_device_id = NULL, leader_url = NULL, lease_expires_at = 0
-          WHERE EXISTS (SELECT 1 FROM follower)`,
-        args: [],
-      },
-      { sql: "DELETE FROM follower", args: [] },
-    ]);
+    await replica.database.write([unseat, { sql: "DELETE FROM follower", args: [] }]);
     await catalog.release(libraryId);
   }
   const library = await catalog.open(libraryId);
@@ -105,14 +99,16 @@ export async function finishPromotion(
 }
 
 /** Goes on with promotions that a node began and did not finish. */
-export async function finishPromotions(options: Options): Promise<void> {
-  const { catalog, telemetry } = options;
-  const sql = `SELECT library_id FROM follower WHERE token IS NULL
-    AND library_id IN (SELECT id FROM libraries WHERE state = 'active')`;
-  const [rows = []] = await catalog.database.read([{ sql, args: [] }]);
-  for (const [libraryId] of rows as [string][]) {
+export async function finishPromotions(
+  options: Options,
+  libraryIds: readonly string[],
+): Promise<void> {
+  for (const libraryId of libraryIds) {
     await finishPromotion(options, libraryId).catch((error: unknown) =>
-      telemetry.log("error", "A promotion could not go on.", { library_id: libraryId, error }),
+      options.telemetry.log("error", "A promotion could not go on.", {
+        library_id: libraryId,
+        error,
+      }),
     );
   }
 }

@@ -19,6 +19,7 @@ import { answer, readBody } from "../body.ts";
 import { assertActsAs, authenticate, bodyLimits, openFor, parse } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 import { handLineOn, outOfReach, sendBacklog, toAnswers } from "../line.ts";
+import { requireTypes } from "../mutation.ts";
 import type { Writer } from "../mutation.ts";
 
 const WRITE =
@@ -50,12 +51,12 @@ function toRequest(write: Write, given: unknown): Record<string, unknown> {
   return parse(schema, { ...body, changes });
 }
 
-function typesOf(request: Record<string, unknown>): string[] {
+/** Its changes that say of which type they are. */
+function typedOf(request: Record<string, unknown>): { resource_type: string }[] {
   const changes = Array.isArray(request["changes"]) ? request["changes"] : [request];
-  return changes.flatMap((one: unknown) => {
-    const type = (one as { resource_type?: unknown } | null)?.resource_type;
-    return typeof type === "string" ? type : [];
-  });
+  return changes.filter(
+    (one: { resource_type?: unknown } | null) => typeof one?.resource_type === "string",
+  );
 }
 
 /** The leader's answer, as the follower's own. @throws overloaded where it does not let this device in */
@@ -128,10 +129,7 @@ function createForward(service: Service) {
   const read = bodyLimits(service, service.limits.batchBodyBytes);
   return async (c: AppContext, { follower, write, writer, deviceId }: Forwarded) => {
     const request = toRequest(write, await readBody(c.req.raw, read));
-    for (const type of typesOf(request)) {
-      if (writer.registry.find(type) === undefined) continue;
-      requireGrant(writer.capability, { library: writer.libraryId, role: "writer", type });
-    }
+    requireTypes(writer, typedOf(request));
     const given = request["mutation_id"];
     const mutationId = typeof given === "string" ? given.toLowerCase() : createId();
     const queued = { ...request, mutation_id: mutationId };
