@@ -6,6 +6,7 @@ import { recordHash } from "../commit/write.ts";
 import { HASH_MASK } from "../base/hash.ts";
 import type { Registry } from "../resource/registry.ts";
 import type { Database } from "../store/database.ts";
+import { countOf } from "./count.ts";
 
 /** What the log says of one record: its last version and fields; null fields when it was deleted. */
 interface Replayed {
@@ -105,7 +106,7 @@ async function compareType(
   const [keptCount = 0, keptSum = 0] = (kept[0] ?? []) as number[];
   if (keptCount !== count || keptSum !== sum) {
     findings.push(
-      `The checksum of ${resource.type} says ${keptCount} records, the table has ${count}.`,
+      `The checksum of ${resource.type} says ${countOf(keptCount, "record")}, the table has ${count}.`,
     );
   }
   return count;

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { countOf } from "./count.ts";
 
 const envelopeSchema = v.looseObject({
   timestamp: v.optional(v.union([v.string(), v.number()])),
@@ -63,7 +64,7 @@ function describe(kind: string, data: Fields): string[] {
       return [type, describeBatch(data)];
     case "BulkOperationCompleted": {
       const state = data["interrupted"] === true ? ", interrupted" : "";
-      const what = `${textOf(data["affected_count"])} records (${textOf(data["mode"])}${state})`;
+      const what = `${countOf(textOf(data["affected_count"]), "record")} (${textOf(data["mode"])}${state})`;
       return [type, what, `token ${textOf(data["operation_token"])}`];
     }
     default:

@@ -37,7 +37,7 @@ test("a refusal says how much was written before it", async () => {
     Response.json({ state: "interrupted", affected_count: 1 }),
   ]);
   await expect(answer).rejects.toThrow(
-    "The record is not valid (invalid_record; index 1)\n1 records were written before it ended",
+    "The record is not valid (invalid_record; index 1)\nWritten before it ended: 1 record",
   );
 });
 

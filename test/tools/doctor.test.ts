@@ -42,7 +42,7 @@ test("doctor takes a library by name, and makes no file for one that is not ther
     const { exitCode, stdout, stderr } = Bun.spawnSync(command, { env });
     return `${exitCode} ${stdout.toString()}${stderr.toString()}`;
   };
-  const agrees = "0 1 entries, 1 records, 0 differences.\n";
+  const agrees = "0 1 entry, 1 record, 0 differences.\n";
   expect(doctor(world.directory, "--library", "home")).toBe(agrees);
   expect(doctor(world.directory)).toBe(agrees);
   expect(doctor(world.directory, "--library", "nowhere")).toContain("No library is called nowhere");

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { createRegistry } from "../../resource/registry.ts";
+import { countOf } from "../count.ts";
 import { findLibrary, openNamed } from "../database.ts";
 import { examineLibrary } from "../doctor.ts";
 import { CommandError } from "../errors.ts";
@@ -24,7 +25,8 @@ export function addDoctor(program: Command): void {
       for (const finding of findings.slice(0, FINDINGS_SHOWN)) writeLine(finding);
       if (findings.length > FINDINGS_SHOWN)
         writeLine(`… and ${findings.length - FINDINGS_SHOWN} more.`);
-      writeLine(`${entryCount} entries, ${recordCount} records, ${findings.length} differences.`);
+      const examined = [countOf(entryCount, "entry", "entries"), countOf(recordCount, "record")];
+      writeLine(`${examined.join(", ")}, ${countOf(findings.length, "difference")}.`);
       if (findings.length > 0) throw new CommandError("The log and the rows do not agree.");
     });
 }

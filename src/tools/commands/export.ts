@@ -5,6 +5,7 @@ import type { Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import type { Command } from "commander";
 import { chooseLibrary, connect, withLibrary, type ConnectionOptions } from "../connect.ts";
+import { countOf } from "../count.ts";
 import { writeNotice } from "../output.ts";
 import { createProgress } from "../progress.ts";
 import { readSnapshot } from "../snapshot.ts";
@@ -37,11 +38,11 @@ async function exportLibrary({ types, out, ...options }: ExportOptions): Promise
   const progress = createProgress({ message: "Exporting" });
   try {
     const count = await writeOut(lines, out, (written) =>
-      progress.advance(1, `Exporting: ${written} lines`),
+      progress.advance(1, `Exporting: ${countOf(written, "line")}`),
     );
     // The first and the last line are about the snapshot, not in it.
     progress.done(
-      `Exported ${count - 2} records, deleted ones counted${out === undefined ? "" : ` to ${out}`}.`,
+      `Exported ${countOf(count - 2, "record")}, deleted ones counted${out === undefined ? "" : ` to ${out}`}.`,
     );
   } catch (error) {
     progress.fail("The export has stopped.");

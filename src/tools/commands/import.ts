@@ -4,6 +4,7 @@ import { createId } from "../../base/id.ts";
 import { systemClock } from "../../base/clock.ts";
 import { describeFailures, uploadBulk } from "../bulk.ts";
 import { chooseLibrary, connect, withLibrary, type ConnectionOptions } from "../connect.ts";
+import { countOf } from "../count.ts";
 import { CommandError, explain } from "../errors.ts";
 import { writeLine, writeNotice } from "../output.ts";
 import { createProgress } from "../progress.ts";
@@ -91,7 +92,7 @@ async function importFile(path: string, options: ImportOptions): Promise<void> {
     for (const line of describeFailures(answer)) writeNotice(line);
     const { affected_count: affected, failed_count: failed, sequence } = answer;
     writeLine(
-      `${affected} records written (${options.mode}), ${failed} failed; log entry ${sequence ?? "-"}`,
+      `${countOf(affected, "record")} written (${options.mode}), ${failed} failed; log entry ${sequence ?? "-"}`,
     );
     if (failed > 0) process.exitCode = 1;
   } catch (error) {

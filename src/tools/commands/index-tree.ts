@@ -8,6 +8,7 @@ import { batchChanges } from "../../protocol/limits.ts";
 import { jsonBody, type Api } from "../api.ts";
 import { uploadBulk } from "../bulk.ts";
 import { chooseLibrary, connect, withLibrary, type ConnectionOptions } from "../connect.ts";
+import { countOf } from "../count.ts";
 import {
   createComparison,
   fileIdOf,
@@ -95,7 +96,7 @@ export function formatSummary(summary: IndexSummary, elapsedMs: number): string 
   return (
     `${summary.addedCount} added, ${summary.changedCount} changed, ${summary.movedCount} moved, ` +
     `${summary.deletedCount} deleted of ${summary.foundCount} found; ` +
-    `${summary.entriesWritten} log entries written; ${seconds.toFixed(2)} s, ${rate} files/s`
+    `${countOf(summary.entriesWritten, "log entry", "log entries")} written; ${seconds.toFixed(2)} s, ${rate} files/s`
   );
 }
 
@@ -114,9 +115,9 @@ async function loadCurrent({ api, key, locationId }: Run): Promise<CurrentFile[]
   const current: CurrentFile[] = [];
   for await (const file of readFiles(api, key.library, locationId)) {
     current.push(file);
-    progress.advance(1, `Reading what the library knows: ${current.length} files`);
+    progress.advance(1, `Reading what the library knows: ${countOf(current.length, "file")}`);
   }
-  progress.done(`The library knows ${current.length} files of this location.`);
+  progress.done(`The library knows ${countOf(current.length, "file")} of this location.`);
   return current;
 }
 
@@ -134,7 +135,7 @@ async function addAll(run: Run): Promise<IndexSummary> {
       const parentId = parentPath === null ? null : fileIdOf(locationId, parentPath);
       const id = fileIdOf(locationId, path);
       foundCount += 1;
-      progress.advance(1, `Indexing: ${foundCount} files`);
+      progress.advance(1, `Indexing: ${countOf(foundCount, "file")}`);
       yield `${JSON.stringify({ id, ...toFields(found, locationId, parentId) })}\n`;
     }
   };
@@ -147,11 +148,11 @@ async function addAll(run: Run): Promise<IndexSummary> {
       token: createId(),
       lines,
     });
-    progress.done(`Indexed ${foundCount} files.`);
+    progress.done(`Indexed ${countOf(foundCount, "file")}.`);
     const none = { changedCount: 0, movedCount: 0, deletedCount: 0 };
     return { ...none, addedCount, foundCount, entriesWritten: 1 };
   } catch (error) {
-    progress.fail(`Stopped after ${foundCount} files; run it again to go on.`);
+    progress.fail(`Stopped after ${countOf(foundCount, "file")}; run it again to go on.`);
     throw error;
   }
 }
@@ -163,10 +164,10 @@ async function sendDifference(run: Run, current: readonly CurrentFile[]): Promis
   for await (const found of walk(run.key.path, run.report)) {
     comparison.add(found);
     count += 1;
-    walking.advance(1, `Looking at the directory: ${count} files`);
+    walking.advance(1, `Looking at the directory: ${countOf(count, "file")}`);
   }
   const { changes, ...counts } = comparison.finish();
-  walking.done(`Found ${count} files, ${changes.length} differences.`);
+  walking.done(`Found ${countOf(count, "file")}, ${countOf(changes.length, "difference")}.`);
   if (run.isDryRun) {
     for (const change of changes.slice(0, dryRunListed)) writeLine(formatChange(change));
     if (changes.length > dryRunListed) writeLine(`  and ${changes.length - dryRunListed} more`);
@@ -189,11 +190,11 @@ async function sendBatches({ api, key }: Run, changes: readonly FileChange[]): P
     }
   } catch (error) {
     progress.fail(
-      `Stopped after ${sentCount} of ${changes.length} changes; run it again to go on.`,
+      `Stopped after ${sentCount} of ${countOf(changes.length, "change")}; run it again to go on.`,
     );
     throw error;
   }
-  progress.done(`Sent ${sentCount} changes.`);
+  progress.done(`Sent ${countOf(sentCount, "change")}.`);
   return sentCount;
 }
 
