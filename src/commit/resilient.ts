@@ -39,13 +39,25 @@ interface ChunkContext {
   readonly fingerprint: string;
 }
 
+/** What a transaction answers, and for which changes. */
+interface Written {
+  readonly receipt: Receipt;
+  readonly changes: readonly Indexed[];
+}
+
 interface Chunk {
   /** None when nothing of it stands and nothing was to be remembered. */
-  readonly receipts: readonly Receipt[];
+  readonly written: readonly Written[];
   /** What is refused. */
   readonly failed: readonly BatchFailure[];
   /** The rest, and what it met; null when all of it is decided. */
   readonly late: { readonly error: unknown; readonly pending: readonly Indexed[] } | null;
+}
+
+/** A chunk that the database refuses, and does not say for which record: who is refused by name, and the rest. */
+interface Unnamed {
+  readonly failed: readonly BatchFailure[];
+  readonly pending: readonly Indexed[];
 }
 
 const fail = (error: SyncError, { index }: Indexed): BatchFailure => ({
@@ -59,69 +71,84 @@ interface Kept {
   readonly isHalved?: boolean;
 }
 
+type Submit = (part: readonly Indexed[], output?: Kept) => Promise<Receipt>;
+
+function createSubmit(
+  { committer, registry, limits }: ResilientOptions,
+  { batch, ...own }: ChunkContext,
+): Submit {
+  return async (part, output) => {
+    const requests = part.map(({ request }) => request);
+    const asked = { operation: "Update", ...batch, mutationId: null } as const;
+    const submission = toSubmission(toChanges(requests, registry, limits), null, asked);
+    return committer.submit({ ...submission, ...own, keepsRefusal: false, output });
+  };
+}
+
+/** What a chunk did when it was sent before: it stands, or was halved. */
+function toReplayed(receipt: Receipt, chunk: readonly Indexed[]): Chunk | Unnamed {
+  const { failed = [], isHalved = false } = (receipt.output ?? {}) as Kept;
+  const pending = chunk.filter(({ index }) => !failed.some((one) => one.index === index));
+  if (isHalved) return { failed, pending };
+  return { written: [{ receipt, changes: pending }], failed, late: null };
+}
+
 /**
- * Commits what it can of one chunk: what is refused is taken out of it, and the rest asked for again.
- * Where the database refuses it and does not say which record it means, it is halved.
+ * Commits a chunk as one transaction: who is refused by name is taken out of it, and the rest asked
+ * for again.
  */
+async function commitTogether(
+  submit: Submit,
+  chunk: readonly Indexed[],
+  { mutationId }: ChunkContext,
+): Promise<Chunk | Unnamed> {
+  const failed: BatchFailure[] = [];
+  let pending = chunk;
+  while (pending.length > 0 || mutationId !== null) {
+    try {
+      // Kept with the mutation id, so that a replay lists the same refusals.
+      const receipt = await submit(pending, failed.length === 0 ? undefined : { failed });
+      if (receipt.replayed) return toReplayed(receipt, chunk);
+      return { written: [{ receipt, changes: pending }], failed, late: null };
+    } catch (error) {
+      const late = { written: [], failed, late: { error, pending } };
+      if (!isRefusal(error)) return late;
+      const at = "index" in error.facts ? error.facts.index : undefined;
+      const culprit = pending.length === 1 ? pending[0] : pending[at ?? -1];
+      if (culprit === undefined)
+        return error.code === "invalid_record" ? { failed, pending } : late;
+      failed.push(fail(error, culprit));
+      pending = pending.filter((one) => one !== culprit);
+    }
+  }
+  return { written: [], failed, late: null };
+}
+
+/** Commits what it can of one chunk: together, else in halves until each record that is refused stands alone. */
 async function commitChunk(
   options: ResilientOptions,
   chunk: readonly Indexed[],
   context: ChunkContext,
 ): Promise<Chunk> {
-  const { committer, registry, limits } = options;
-  const { batch, ...own } = context;
-  const submit = (part: readonly Indexed[], output: Kept | undefined): Promise<Receipt> => {
-    const changes = toChanges(
-      part.map(({ request }) => request),
-      registry,
-      limits,
-    );
-    const asked = { operation: "Update", ...batch, mutationId: null } as const;
-    const submission = { ...toSubmission(changes, null, asked), ...own, keepsRefusal: false };
-    return committer.submit({ ...submission, output });
-  };
-  const failed: BatchFailure[] = [];
-  let pending = chunk;
-  let isHalved = false;
-  while (pending.length > 0 || own.mutationId !== null) {
-    try {
-      if (isHalved && own.mutationId === null) {
-        return await commitHalves(options, { failed, pending }, context);
-      }
-      // On record first: sent again under its id it must be halved again, whatever stands by then.
-      if (isHalved) await submit([], { failed, isHalved });
-      // Kept with the mutation id, so that a replay lists the same refusals.
-      const receipt = await submit(pending, failed.length === 0 ? undefined : { failed });
-      if (!receipt.replayed) return { receipts: [receipt], failed, late: null };
-      const kept = (receipt.output ?? {}) as Kept;
-      const was = { failed: kept.failed ?? [], pending: without(chunk, kept.failed ?? []) };
-      if (kept.isHalved === true) return await commitHalves(options, was, context);
-      return { receipts: [receipt], failed: was.failed, late: null };
-    } catch (error) {
-      const late = { receipts: [], failed, late: { error, pending } };
-      if (!isRefusal(error)) return late;
-      const at = "index" in error.facts ? error.facts.index : undefined;
-      const culprit = pending.length === 1 ? pending[0] : pending[at ?? -1];
-      if (culprit === undefined && (isHalved || error.code !== "invalid_record")) return late;
-      isHalved = culprit === undefined;
-      if (culprit === undefined) continue;
-      failed.push(fail(error, culprit));
-      pending = pending.filter((one) => one !== culprit);
-    }
+  const submit = createSubmit(options, context);
+  const first = await commitTogether(submit, chunk, context);
+  if ("late" in first) return first;
+  const { failed, pending } = first;
+  if (context.mutationId === null) return commitHalves(options, first, context);
+  try {
+    // On record first: sent again under its id it must be halved again, whatever stands by then.
+    await submit([], { failed, isHalved: true });
+  } catch (error) {
+    return { written: [], failed, late: { error, pending } };
   }
-  return { receipts: [], failed, late: null };
+  const onRecord = await commitTogether(submit, chunk, context);
+  return "late" in onRecord ? onRecord : commitHalves(options, onRecord, context);
 }
-
-const without = (chunk: readonly Indexed[], failed: readonly BatchFailure[]): Indexed[] =>
-  chunk.filter(({ index }) => !failed.some((one) => one.index === index));
 
 /** Commits two halves of what is left of a chunk, each as a chunk. */
 async function commitHalves(
   options: ResilientOptions,
-  {
-    failed,
-    pending,
-  }: { readonly failed: readonly BatchFailure[]; readonly pending: readonly Indexed[] },
+  { failed, pending }: Unnamed,
   context: ChunkContext,
 ): Promise<Chunk> {
   const { mutationId } = context;
@@ -136,23 +163,48 @@ async function commitHalves(
   }
   const second = await commitChunk(options, right, { ...context, mutationId: idOf(1) });
   return {
-    receipts: [...first.receipts, ...second.receipts],
+    written: [...first.written, ...second.written],
     failed: [...all, ...second.failed],
     late: second.late,
   };
 }
 
-/** What all chunks together answer. */
-function toReceipt(receipts: readonly Receipt[], epoch: number): Receipt {
+/**
+ * The order in which chunks and halves take changes: parents are written before what needs them, and
+ * deleted after it, as within one transaction. Deletions pass no writes, nor writes them.
+ */
+function inWriteOrder(changes: readonly Indexed[], { resources }: Registry): Indexed[] {
+  const rank = new Map(resources.map(({ type }, at) => [type, at]));
+  let run = 0;
+  const placed = changes.map((change, at) => {
+    const isDelete = change.request.operation === "delete";
+    const before = changes[at - 1]?.request.operation ?? change.request.operation;
+    if ((before === "delete") !== isDelete) run += 1;
+    const place = rank.get(change.request.resource_type) ?? 0;
+    return { change, run, place: isDelete ? -place : place };
+  });
+  return placed
+    .toSorted((one, other) => one.run - other.run || one.place - other.place)
+    .map(({ change }) => change);
+}
+
+/** What all chunks together answer, in the order of the request. */
+function toReceipt(all: readonly Written[], epoch: number): Receipt {
+  const receipts = all.map(({ receipt }) => receipt);
   const written = receipts.filter(({ lastSequence }) => lastSequence !== null);
   const last = written.at(-1) ?? receipts.at(-1);
+  const resources = all.flatMap(({ receipt, changes }) =>
+    changes.map(({ index }, at) => ({ index, resource: receipt.resources[at] ?? null })),
+  );
   return {
     firstSequence: written[0]?.firstSequence ?? null,
     lastSequence: last?.lastSequence ?? null,
     epoch: last?.epoch ?? epoch,
     transactionId: last?.transactionId ?? createId(),
     replayed: receipts.length > 0 && receipts.every(({ replayed }) => replayed),
-    resources: receipts.flatMap(({ resources }) => resources),
+    resources: resources
+      .toSorted((one, other) => one.index - other.index)
+      .map(({ resource }) => resource),
   };
 }
 
@@ -178,8 +230,9 @@ export async function commitResilient(
   batch: BatchContext,
 ): Promise<ResilientReceipt> {
   const failed: BatchFailure[] = [];
-  const receipts: Receipt[] = [];
-  const indexed = requests.map((request, index) => ({ request, index }));
+  const written: Written[] = [];
+  const asked = requests.map((request, index) => ({ request, index }));
+  const indexed = inWriteOrder(asked, options.registry);
   const { fingerprint } = toSubmission([], requests, batch);
   const { mutationId: first = null } = batch;
   const { resilientChunk } = options.limits;
@@ -190,13 +243,13 @@ export async function commitResilient(
     const chunk = indexed.slice(start, end);
     const done = await commitChunk(options, chunk, { batch, mutationId, fingerprint });
     failed.push(...done.failed);
-    receipts.push(...done.receipts);
+    written.push(...done.written);
     const { late } = done;
     if (late === null) continue;
-    if (receipts.every(({ resources }) => resources.length === 0)) throw late.error;
+    if (written.every(({ changes }) => changes.length === 0)) throw late.error;
     const known = toKnown(options, late.error);
     failed.push(...[...late.pending, ...indexed.slice(end)].map((one) => fail(known, one)));
     break;
   }
-  return { ...toReceipt(receipts, options.state.epoch), failed };
+  return { ...toReceipt(written, options.state.epoch), failed };
 }

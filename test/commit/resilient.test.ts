@@ -3,9 +3,14 @@
  * of them: what stands is told, the rest is listed as it is to be sent again (TM-29, I5).
  */
 import { expect, test } from "bun:test";
+import { text } from "drizzle-orm/sqlite-core";
+import * as v from "valibot";
+import { bundledPlugins } from "../../plugins/index.ts";
 import { createId } from "../../src/base/id.ts";
 import { SyncError } from "../../src/protocol/errors.ts";
 import type { ErrorCode, ErrorFacts } from "../../src/protocol/errors.ts";
+import { definePlugin, defineResource } from "../../src/resource/define.ts";
+import { resourceTable } from "../../src/resource/table.ts";
 import { silentTelemetry } from "../../src/telemetry/telemetry.ts";
 import { createWorld, dense } from "../support/world.ts";
 
@@ -195,7 +200,7 @@ test("I5: a batch that was halved and cut off goes on with its second half under
   await using world = await createFaultyWorld();
   const file = createId();
   await world.sendBatch([saying(file)]);
-  const changes = [...inserts(2), insert("c"), saying(file)];
+  const changes = [createId(), createId(), createId(), file].map(saying);
   const mutation_id = createId();
   // The refused chunk, the note that it is halved, and its first half.
   Object.assign(world.fault, { after: 3, code: "overloaded" });
@@ -206,4 +211,67 @@ test("I5: a batch that was halved and cut off goes on with its second half under
   expect(placesOf(second.body.failed)).toEqual(["3 invalid_record never"]);
   expect(second.body.resources.length).toBe(3);
   expect(await world.sequences()).toEqual(dense(4));
+});
+
+const columns = `id text PRIMARY KEY NOT NULL, version integer NOT NULL, created_at integer NOT NULL,
+  updated_at integer NOT NULL, origin_device_id text NOT NULL`;
+const bookPlugin = definePlugin({
+  name: "book",
+  resources: [
+    defineResource({
+      type: "book",
+      table: resourceTable("books", { shelfId: text("shelf_id").notNull() }),
+      input: v.object({ shelfId: v.string() }),
+      sync: { domain: "metadata", after: ["shelf"] },
+    }),
+    defineResource({
+      type: "shelf",
+      table: resourceTable("shelves", {}),
+      input: v.object({}),
+      sync: { domain: "metadata" },
+    }),
+  ],
+  migrations: {
+    "0000": `CREATE TABLE shelves (${columns})
+      --> statement-breakpoint
+      CREATE TABLE books (${columns}, shelf_id text NOT NULL REFERENCES shelves(id))`,
+  },
+});
+
+/** Books, then the shelves they stand on, whatever the database says of the rest. */
+test("TM-29: a record whose parent comes later stands, also where the batch is halved or cut", async () => {
+  const plugins = [...bundledPlugins, bookPlugin];
+  await using world = await createWorld({ plugins, limits: { resilientChunk: 4 } });
+  const send = (changes: readonly object[]) =>
+    world.send("POST", `${world.at}/batch`, { changes, atomic: false });
+  const file = createId();
+  await send([saying(file)]);
+  const shelves = [createId(), createId(), createId()];
+  const books = shelves.map((shelf) => ({ id: createId(), shelf }));
+  const write = (type: string, id: string, data: object = {}) => ({
+    resource_type: type,
+    operation: "insert",
+    id,
+    data,
+  });
+  const changes = [
+    ...books.map(({ id, shelf }) => write("book", id, { shelf_id: shelf })),
+    saying(file),
+    ...shelves.map((id) => write("shelf", id)),
+  ];
+  const { body } = await send(changes);
+  expect(placesOf(body.failed)).toEqual(["3 invalid_record never"]);
+  // In the order they were asked for, whatever the order they were written in.
+  expect(body.resources.map(({ id }: { id: string }) => id)).toEqual(
+    changes.filter((_, at) => at !== 3).map(({ id }) => id),
+  );
+  // The other way round when they go: no shelf before its books.
+  const remove = (type: string, id: string) => ({ resource_type: type, operation: "delete", id });
+  const gone = await send([
+    ...shelves.map((id) => remove("shelf", id)),
+    ...books.map(({ id }) => remove("book", id)),
+    saying(file),
+  ]);
+  expect(placesOf(gone.body.failed)).toEqual(["6 invalid_record never"]);
+  expect(await world.sequences()).toEqual(dense(13));
 });
