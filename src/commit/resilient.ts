@@ -1,6 +1,6 @@
 import { createId, deriveId } from "../base/id.ts";
-import { SyncError, isSyncError, toProblem, withIndex } from "../protocol/errors.ts";
-import type { Problem } from "../protocol/errors.ts";
+import { toKnown, toProblem, withIndex } from "../protocol/errors.ts";
+import type { Problem, SyncError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Registry } from "../resource/registry.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
@@ -100,11 +100,11 @@ function toReplayed(receipt: Receipt, chunk: readonly Indexed[]): Chunk | Unname
 async function commitTogether(
   submit: Submit,
   chunk: readonly Indexed[],
-  { mutationId }: ChunkContext,
+  context: ChunkContext,
 ): Promise<Chunk | Unnamed> {
   const failed: BatchFailure[] = [];
   let pending = chunk;
-  while (pending.length > 0 || mutationId !== null) {
+  while (pending.length > 0 || context.mutationId !== null) {
     try {
       // Kept with the mutation id, so that a replay lists the same refusals.
       const receipt = await submit(pending, failed.length === 0 ? undefined : { failed });
@@ -208,14 +208,6 @@ function toReceipt(all: readonly Written[], epoch: number): Receipt {
   };
 }
 
-/** What a caller may know of a failure; one that nobody foresaw is for whoever reads the log. */
-function toKnown({ telemetry }: ResilientOptions, error: unknown): SyncError {
-  if (isSyncError(error)) return error;
-  const requestId = createId();
-  telemetry.log("error", "A chunk of a batch failed.", { request_id: requestId, error });
-  return new SyncError("internal", { requestId });
-}
-
 /**
  * Commits a batch in chunks, each its own transaction (TM-29). Where one meets what may pass (the
  * database is away, the lease lost, the queue full) or a bug, the batch ends: it and those behind it
@@ -247,7 +239,8 @@ export async function commitResilient(
     const { late } = done;
     if (late === null) continue;
     if (written.every(({ changes }) => changes.length === 0)) throw late.error;
-    const known = toKnown(options, late.error);
+    const told = { message: "A chunk of a batch failed.", requestId: createId() };
+    const known = toKnown(late.error, options.telemetry, told);
     failed.push(...[...late.pending, ...indexed.slice(end)].map((one) => fail(known, one)));
     break;
   }

@@ -8,7 +8,7 @@ import { SyncError, errorTable, toProblem } from "../protocol/errors.ts";
 import { PROTOCOL_FLOOR } from "../protocol/version.ts";
 import type { Service } from "../service.ts";
 import { answer } from "./body.ts";
-import { authenticate, readInteger, toKnown } from "./context.ts";
+import { authenticate, readInteger, toFailure } from "./context.ts";
 import type { AppContext, AppEnv } from "./context.ts";
 import { toLeader } from "./forward.ts";
 import { deviceRoutes } from "./routes/devices.ts";
@@ -27,7 +27,7 @@ import { writeRoutes } from "./routes/writes.ts";
 function toResponse(error: unknown, c: AppContext, service: Service): Response {
   const request = c.req.raw;
   const path = new URL(request.url).pathname;
-  const known = toKnown(c, service, error);
+  const known = toFailure(c, service, error);
   const { status } = errorTable[known.code];
   service.telemetry.count("problems", 1, { code: known.code });
   const wait = "retryAfterSeconds" in known.facts ? known.facts.retryAfterSeconds : null;

@@ -6,7 +6,7 @@ import { isId } from "../base/id.ts";
 import type { Author } from "../commit/change.ts";
 import type { Catalog } from "../library/catalog.ts";
 import type { Library } from "../library/library.ts";
-import { SyncError, isSyncError } from "../protocol/errors.ts";
+import { SyncError, toKnown } from "../protocol/errors.ts";
 import type { Service } from "../service.ts";
 import type { BodyLimits } from "./body.ts";
 import type { Span } from "../telemetry/telemetry.ts";
@@ -46,13 +46,10 @@ export function bodyLimits({ limits, clock }: Service, bytes = limits.bodyBytes)
   return { bytes, depth: limits.nestingDepth, timeout: { ms: limits.bodyTimeoutMs, clock } };
 }
 
-/** The error as the caller may know it; what nobody foresaw is logged, and told by its request id. */
-export function toKnown(c: AppContext, service: Service, error: unknown): SyncError {
-  if (isSyncError(error)) return error;
-  const requestId = c.get("requestId");
-  const fields = { request_id: requestId, path: c.req.path, error };
-  service.telemetry.log("error", "A request failed.", fields);
-  return new SyncError("internal", { requestId });
+/** What a request fails with, as its caller may know it. */
+export function toFailure(c: AppContext, { telemetry }: Service, error: unknown): SyncError {
+  const told = { message: "A request failed.", requestId: c.get("requestId"), path: c.req.path };
+  return toKnown(error, telemetry, told);
 }
 
 /** A grant for a library that was merged reaches the one it was merged into. */

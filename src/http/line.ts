@@ -8,7 +8,7 @@ import { changeSchema, lineBatchSchema } from "../protocol/commit.ts";
 import type { lineSchema } from "../protocol/commit.ts";
 import { SyncError, errorTable, isSyncError, toProblem } from "../protocol/errors.ts";
 import type { Service } from "../service.ts";
-import { parse, toKnown } from "./context.ts";
+import { parse, toFailure } from "./context.ts";
 import type { AppContext } from "./context.ts";
 import { requireTypes } from "./mutation.ts";
 import type { Writer } from "./mutation.ts";
@@ -30,7 +30,7 @@ export function toAnswers(
     }
     const error: unknown = result.reason;
     if (!isRefusal(error) && answers.length === 0) throw error;
-    const problem = toProblem(toKnown(c, service, error), pathname);
+    const problem = toProblem(toFailure(c, service, error), pathname);
     if (!isRefusal(error)) return { answers, stopped: problem };
     answers.push({ problem });
   }

@@ -1,4 +1,5 @@
 import { renameKeys, toSnakeCase } from "../base/case.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
 
 /** One complaint of a validator: where, as a dotted path in wire names, and what. */
 export interface Issue {
@@ -150,4 +151,16 @@ export function withIndex(error: SyncError, index: number): SyncError {
     { ...error.facts, index },
     { detail: error.message, cause: error },
   );
+}
+
+/** The error as a caller may know it; one that nobody foresaw is logged, and told by its request id. */
+export function toKnown(
+  error: unknown,
+  telemetry: Telemetry,
+  told: { readonly message: string; readonly requestId: string; readonly path?: string },
+): SyncError {
+  if (isSyncError(error)) return error;
+  const { message, requestId, ...facts } = told;
+  telemetry.log("error", message, { request_id: requestId, ...facts, error });
+  return new SyncError("internal", { requestId });
 }
