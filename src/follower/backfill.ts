@@ -25,7 +25,7 @@ export interface Replica {
   readonly database: Database;
   readonly reader: Reader;
   readonly manager: Pick<TransactionManager, "applyRemote" | "applySnapshot">;
-  readonly hub: Pick<Hub, "reset">;
+  readonly hub: Pick<Hub, "reset" | "broadcast">;
 }
 
 export interface BackfillContext {

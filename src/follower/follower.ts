@@ -141,10 +141,30 @@ function createParts(options: FollowerOptions) {
   return { times, upstream, outbox, bell: createBell(clock), steps, machine };
 }
 
+/** Hears what the leader streams, until the follower is over. */
+function listen(
+  { upstream, bell, times, steps: { seen }, machine }: ReturnType<typeof createParts>,
+  clock: Clock,
+  random: () => number,
+): Promise<void> {
+  return listenForHints({
+    upstream,
+    bell,
+    clock,
+    silenceMs: times.silenceMs,
+    random,
+    after: () => seen.last?.state.head ?? 0,
+    isOver: () => isOver(machine.state),
+    onHint: () => (machine.isWaiting() ? bell.ring() : undefined),
+    onJob: (event) => seen.last?.hub.broadcast(event),
+  });
+}
+
 export function createFollower(options: FollowerOptions): Follower {
   const { leaderUrl } = options;
   const random = options.random ?? Math.random;
-  const { times, upstream, outbox, bell, steps, machine } = createParts(options);
+  const parts = createParts(options);
+  const { times, upstream, outbox, bell, steps, machine } = parts;
   const { seen } = steps;
   const { move, isResting } = machine;
   let requested: FollowerEvent | null = null;
@@ -179,16 +199,7 @@ export function createFollower(options: FollowerOptions): Follower {
   };
 
   const run = async (): Promise<void> => {
-    const listening = listenForHints({
-      upstream,
-      bell,
-      clock: options.clock,
-      silenceMs: times.silenceMs,
-      random,
-      after: () => seen.last?.state.head ?? 0,
-      isOver: () => isOver(machine.state),
-      onHint: () => (machine.isWaiting() ? bell.ring() : undefined),
-    });
+    const listening = listen(parts, options.clock, random);
     while (!isOver(machine.state)) await (isResting() ? rest() : work());
     // Whoever still waits for hints looks up, and sees that it is over.
     bell.ring();

@@ -1,5 +1,7 @@
 import { backoffMs } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
+import type { WireEvent } from "../stream/event.ts";
+import { readParts, readValues } from "../stream/unpack.ts";
 import type { Bell } from "./bell.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -13,7 +15,12 @@ export interface HintOptions {
   readonly after: () => number;
   readonly isOver: () => boolean;
   readonly onHint: () => void;
+  /** How far something is that the leader does; the log does not tell it. */
+  readonly onJob: (event: WireEvent) => void;
 }
+
+/** An event of the leader may have so many bytes; more is no event. */
+const EVENT_BYTES = 67_108_864;
 
 /** Reads one stream of the leader until it ends or falls silent. Resolves to whether anything came. */
 async function readOnce(options: HintOptions, abort: AbortController): Promise<boolean> {
@@ -28,12 +35,14 @@ async function readOnce(options: HintOptions, abort: AbortController): Promise<b
   let isFruitful = false;
   try {
     const body = await upstream.events(options.after(), abort.signal);
-    const reader = body?.getReader();
-    abort.signal.addEventListener("abort", () => void reader?.cancel().catch(() => {}));
-    for (let part = await reader?.read(); part?.done === false; part = await reader?.read()) {
+    if (body === null) return false;
+    for await (const { values, restBytes } of readValues(readParts(body, abort.signal))) {
       isFruitful = true;
       heardAt = clock.monotonic();
       options.onHint();
+      for (const value of values as (WireEvent | null)[])
+        if (value?.kind?.type === "Job") options.onJob(value);
+      if (restBytes > EVENT_BYTES) break;
     }
     return isFruitful;
   } finally {
@@ -42,8 +51,8 @@ async function readOnce(options: HintOptions, abort: AbortController): Promise<b
 }
 
 /**
- * The leader's stream as a hint that something happened: what it says is not used, because the log is
- * pulled anyway. While it is broken the poll goes on alone.
+ * The leader's stream as a hint that something happened: what it says of records is not used, because
+ * the log is pulled anyway. While it is broken the poll goes on alone.
  */
 export async function listenForHints(options: HintOptions): Promise<void> {
   const { bell, isOver } = options;

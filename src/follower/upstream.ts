@@ -60,7 +60,7 @@ export interface Upstream {
   checksums(): Promise<Checksums>;
   register(device: { id: string; name: string }): Promise<void>;
   acknowledge(position: { deviceId: string; sequence: number; epoch: number }): Promise<void>;
-  /** The leader's stream: whatever arrives is a hint. */
+  /** The leader's stream, as bare msgpack. */
   events(after: number, signal: AbortSignal): Promise<ReadableStream<Uint8Array> | null>;
   /** Sends a write as it is; the leader's answer is the caller's, whatever it says. */
   send(path: string, init: RequestInit): Promise<Response>;
@@ -280,7 +280,10 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     register: (device) => post("/devices", device),
     acknowledge: ({ deviceId, sequence, epoch }) =>
       post("/positions", { device_id: deviceId, sequence, epoch }),
-    events: async (after, signal) => (await get(`/events?after=${after}`, { signal })).body,
+    events: async (after, signal) => {
+      const headers = { accept: "application/vnd.syncline.events+msgpack" };
+      return (await get(`/events?after=${after}`, { signal, headers })).body;
+    },
     send,
     leave,
   };

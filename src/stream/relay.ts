@@ -5,7 +5,7 @@ import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { StreamEvent, WireEvent } from "./event.ts";
 import type { Hub } from "./hub.ts";
 import type { ReadLog } from "./log-pages.ts";
-import { readValues } from "./unpack.ts";
+import { readParts, readValues } from "./unpack.ts";
 
 /** Opens the bare msgpack stream of a library at its leader; null when there is no way to it. */
 export type OpenUpstream = (request: {
@@ -55,24 +55,6 @@ const BEATS_MISSED = 3;
 
 /** The type that filters ask for: of the record, or of the bulk. */
 const typeOf = ({ kind }: WireEvent): string => String(kind.data["resource_type"]);
-
-/** The parts of a body until it ends or the signal says so; a fetch that ignores the signal is left too. */
-async function* readParts(
-  body: ReadableStream<Uint8Array>,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  const reader = body.getReader();
-  const cancel = (): void => void reader.cancel().catch(() => {});
-  signal.addEventListener("abort", cancel);
-  // It may have been given up before the answer was here.
-  if (signal.aborted) cancel();
-  try {
-    for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
-  } finally {
-    signal.removeEventListener("abort", cancel);
-    cancel();
-  }
-}
 
 /** What arrives, on its way into the hub: each position once, in order. */
 function createIntake(options: RelayOptions) {

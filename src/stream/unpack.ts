@@ -34,3 +34,21 @@ export async function* readValues(
     yield { values, restBytes: rest.length };
   }
 }
+
+/** The parts of a body until it ends or the signal says so; a fetch that ignores the signal is left too. */
+export async function* readParts(
+  body: ReadableStream<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader();
+  const cancel = (): void => void reader.cancel().catch(() => {});
+  signal.addEventListener("abort", cancel);
+  // It may have been given up before the answer was here.
+  if (signal.aborted) cancel();
+  try {
+    for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
+  } finally {
+    signal.removeEventListener("abort", cancel);
+    cancel();
+  }
+}

@@ -47,6 +47,7 @@ async function listen(
     random: () => 0,
     after: () => 0,
     isOver: () => isOver(hints),
+    onJob: () => {},
     onHint: () => {
       hints += 1;
       if (isOver(hints)) bell.ring();
