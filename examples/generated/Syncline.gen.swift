@@ -511,7 +511,7 @@ public struct FileMoveAction: Codable, Hashable, Sendable {
     public var ids: [String]
     public var parentId: String?
 
-    public init(ids: [String], parentId: String? = nil) {
+    public init(ids: [String], parentId: String?) {
         self.ids = ids
         self.parentId = parentId
     }
@@ -519,6 +519,12 @@ public struct FileMoveAction: Codable, Hashable, Sendable {
     enum CodingKeys: String, CodingKey {
         case ids = "ids"
         case parentId = "parent_id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(ids, forKey: .ids)
+        try container.encode(parentId, forKey: .parentId)
     }
 }
 

@@ -206,6 +206,54 @@ test("what actions and queries really answer fits the generated types, and nothi
   expect(decodeOutput("file.delete", deleted)).toEqual({ deleted: 1 });
 });
 
+/** The generated TypeScript, running. */
+async function load(code = "") {
+  const path = join(process.cwd(), `.cache/generated-${createId()}.ts`);
+  await writeFile(path, code);
+  try {
+    return (await import(path)) as {
+      decodeAnswer(name: string, answer: unknown): { readonly records: readonly unknown[] };
+      decodeOutput(name: string, answer: unknown): unknown;
+      decodeResource(type: string, data: unknown): unknown;
+    };
+  } finally {
+    await rm(path);
+  }
+}
+
+test("names that a language keeps for itself, or the generated file uses, do not break it", async () => {
+  const resources = ["answer", "map", "data"].map((type) =>
+    defineResource({
+      type,
+      table: resourceTable(`${type}s`, { public: text(), self: text() }),
+      input: z.object({}),
+      sync: { domain: "metadata" },
+    }),
+  );
+  const list = defineAction({
+    input: z.object({ "2nd-name": z.string().nullable() }),
+    output: z.array(z.object({ type: z.object({ repeat: z.string() }) })),
+    run: async () => [],
+  });
+  const plugin = definePlugin({ name: "odd", resources, actions: { "by-name": list } });
+  const files = await generateFiles(createRegistry([plugin]));
+  const made = await load(files["syncline.gen.ts"]);
+  const record = { id: "a", version: 1, public: null, self: "b" };
+  expect(made.decodeResource("map", record)).toEqual(record);
+  const output = [{ type: { repeat: "x" } }];
+  expect(made.decodeOutput("odd.by-name", { output })).toEqual(output);
+
+  // Each of these was an error of the compiler.
+  const swift = files["Syncline.gen.swift"] ?? "";
+  expect(swift).toContain("public struct DataRecord: SynclineResource");
+  expect(swift).toContain("public var `public`: String?\n    public var self_: String?");
+  expect(swift).toContain("public typealias OddByNameOutput = [OddByNameOutputItem]\n");
+  expect(swift).toContain("    public struct TypeRecord: Codable, Hashable, Sendable {");
+  // Left out, as nil is by default, it would be refused.
+  expect(swift).toContain("public init(_2ndName: String?) {");
+  expect(swift).toContain("        try container.encode(_2ndName, forKey: ._2ndName)\n");
+});
+
 test("a joined resource with a view is typed to its depths, in both languages", async () => {
   const shelves = resourceTable("shelves", { title: text().notNull() });
   const plugin = definePlugin({
@@ -247,14 +295,7 @@ test("a joined resource with a view is typed to its depths, in both languages", 
     },
   });
   const files = await generateFiles(createRegistry([plugin]));
-  const path = join(process.cwd(), `.cache/shelf-${createId()}.ts`);
-  await writeFile(path, files["syncline.gen.ts"] ?? "");
-  const made = (await import(path)) as {
-    decodeAnswer(name: string, answer: unknown): { readonly records: readonly unknown[] };
-    decodeOutput(name: string, answer: unknown): unknown;
-    decodeResource(type: string, data: unknown): unknown;
-  };
-  await rm(path);
+  const made = await load(files["syncline.gen.ts"]);
   await using world = await createWorld({ plugins: [plugin] });
   const change = { operation: "insert", id: createId(), data: { title: "four" } };
   await world.send("POST", `${world.at}/resources/shelf/commit`, change);

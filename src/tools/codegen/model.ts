@@ -59,7 +59,8 @@ export interface Model {
 }
 
 interface JsonSchema {
-  readonly type?: string;
+  readonly type?: string | readonly string[];
+  readonly const?: unknown;
   readonly enum?: readonly unknown[];
   readonly items?: JsonSchema;
   readonly anyOf?: readonly JsonSchema[];
@@ -74,31 +75,41 @@ const kinds: Readonly<Record<string, "text" | "integer" | "real" | "boolean">> =
   boolean: "boolean",
 };
 
-function toShape(schema: JsonSchema): Shape {
-  if (schema.enum?.every((value) => typeof value === "string") === true) {
-    return { kind: "choice", values: schema.enum };
-  }
-  if (schema.type === "array") return { kind: "list", item: toShape(schema.items ?? {}) };
-  if (schema.properties !== undefined) return { kind: "record", fields: readFields(schema) };
-  return { kind: kinds[schema.type ?? ""] ?? "json" };
+/** What a value may be, one by one: schema libraries write a choice of types in two ways. */
+function alternativesOf(schema: JsonSchema): readonly JsonSchema[] {
+  const { type, anyOf } = schema;
+  if (typeof type === "object") return type.map((one) => ({ ...schema, type: one }));
+  return anyOf ?? [schema];
 }
 
-function toField(name: string, schema: JsonSchema, isOptional: boolean): Field {
-  const options = schema.anyOf ?? [schema];
+function toShape(schema: JsonSchema): Shape {
+  const values = schema.const === undefined ? schema.enum : [schema.const];
+  if (values?.every((value) => typeof value === "string") === true) {
+    return { kind: "choice", values };
+  }
+  if (schema.type === "array") {
+    const { shape, isNullable } = toValue(schema.items ?? {});
+    return { kind: "list", item: isNullable ? { kind: "json" } : shape };
+  }
+  if (schema.properties !== undefined) return { kind: "record", fields: readFields(schema) };
+  return { kind: kinds[String(schema.type)] ?? "json" };
+}
+
+function toValue(schema: JsonSchema): Pick<Field, "shape" | "isNullable"> {
+  const options = alternativesOf(schema);
   const [first = {}, ...others] = options.filter((option) => option.type !== "null");
-  const isNullable = options.some((option) => option.type === "null");
   return {
-    name,
     shape: others.length > 0 ? { kind: "json" } : toShape(first),
-    isNullable,
-    isOptional,
+    isNullable: options.some((option) => option.type === "null"),
   };
 }
 
 function readFields({ properties = {}, required = [] }: JsonSchema): Field[] {
-  return Object.entries(properties).map(([name, schema]) =>
-    toField(name, schema, !required.includes(name)),
-  );
+  return Object.entries(properties).map(([name, schema]) => ({
+    name,
+    ...toValue(schema),
+    isOptional: !required.includes(name),
+  }));
 }
 
 const toInput = (call: { readonly input: StandardSchemaV1 }): Field[] =>
@@ -159,7 +170,17 @@ export function describeRegistry(registry: Registry): Model {
   };
 }
 
-/** `album_item` or `album.list` → `AlbumItem`, `AlbumList`. */
+/** `album_item` or `album.by-name` → `AlbumItem`, `AlbumByName`. */
 export function toPascalCase(name: string): string {
-  return name.replace(/(?:^|[._])([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+  return name.replace(/(?:^|[^a-zA-Z0-9]+)([a-zA-Z0-9])/g, (_, letter: string) =>
+    letter.toUpperCase(),
+  );
 }
+
+/** The same, and another name where the language or the generated file has that one: `AnswerRecord`. */
+export function toTypeName(name: string, taken: ReadonlySet<string>): string {
+  const title = toPascalCase(name);
+  return taken.has(title) ? `${title}Record` : title;
+}
+
+export const toWords = (text: string): ReadonlySet<string> => new Set(text.trim().split(/\s+/));

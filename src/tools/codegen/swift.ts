@@ -1,16 +1,25 @@
 import { unreachable } from "../../base/assert.ts";
 import { toCamelCase } from "../../base/case.ts";
 import type { Field, Model, ModelAction, ModelQuery, ModelResource, Shape } from "./model.ts";
-import { toPascalCase } from "./model.ts";
+import { toPascalCase, toTypeName, toWords } from "./model.ts";
 
-const reserved = new Set(
-  "as break case class default defer do else enum extension false for func if import in init is let nil operator protocol return self static struct super switch throw true try var where while".split(
-    " ",
-  ),
-);
+const reserved =
+  toWords(`Any Protocol Self Type as associatedtype await break case catch class continue default defer
+  deinit do else enum extension fallthrough false fileprivate for func guard if import in init inout internal is let
+  nil operator precedencegroup private protocol public repeat rethrows return static struct subscript super switch
+  throw throws true try typealias var where while`);
+
+/** What the language, its library or the generated file calls so. */
+const taken =
+  toWords(`Any Bool Codable CodingKey CodingKeys Data Decodable Decoder Double Encoder Error EventEnvelope
+  Hashable Identifiable Included Int JSONDecoder JSONValue Protocol ResourceEvent ResourceTypeRegistry Self Sendable
+  String SynclineResource Type UnknownResourceType`);
+const toTitle = (name: string): string => toTypeName(name, taken);
 
 function toName(wire: string): string {
-  const name = toCamelCase(wire);
+  const name = toCamelCase(wire.replace(/\W+/g, "_")).replace(/^\d/, "_$&");
+  // The one word that no quotes make a name.
+  if (name === "self") return "self_";
   return reserved.has(name) ? `\`${name}\`` : name;
 }
 
@@ -31,19 +40,33 @@ function toType(shape: Shape, name: string): string {
     case "list":
       return `[${toType(shape.item, name)}]`;
     case "record":
-      return toPascalCase(name);
+      return toTitle(name);
     default:
       return unreachable(shape);
   }
 }
 
-const isOptional = (field: Field) => field.isNullable || field.isOptional;
-const fieldType = (field: Field) =>
-  `${toType(field.shape, field.name)}${isOptional(field) ? "?" : ""}`;
+const fieldType = ({ shape, name, isNullable, isOptional }: Field): string =>
+  `${toType(shape, name)}${isNullable || isOptional ? "?" : ""}`;
 
 function writeKeys(names: readonly string[], indent: string): string {
+  if (names.length === 0) return "";
   const keys = names.map((name) => `${indent}    case ${toName(name)} = ${JSON.stringify(name)}`);
-  return `${indent}enum CodingKeys: String, CodingKey {\n${keys.join("\n")}\n${indent}}`;
+  return `\n${indent}enum CodingKeys: String, CodingKey {\n${keys.join("\n")}\n${indent}}\n`;
+}
+
+/** Swift leaves out what is nil; the service asks for null where a field may not be missing. */
+function writeEncode(fields: readonly Field[], indent: string): string {
+  if (!fields.some(({ isNullable, isOptional }) => isNullable && !isOptional)) return "";
+  const lines = fields.map(({ name, isOptional }) => {
+    const encode = isOptional ? "encodeIfPresent" : "encode";
+    return `${indent}    try container.${encode}(${toName(name)}, forKey: .${toName(name)})\n`;
+  });
+  return `
+${indent}public func encode(to encoder: Encoder) throws {
+${indent}    var container = encoder.container(keyedBy: CodingKeys.self)
+${lines.join("")}${indent}}
+`;
 }
 
 const writeVars = (fields: readonly Field[], indent: string): string =>
@@ -51,27 +74,27 @@ const writeVars = (fields: readonly Field[], indent: string): string =>
     .map((field) => `${indent}public var ${toName(field.name)}: ${fieldType(field)}\n`)
     .join("");
 
+/** The record within a list of lists of it. */
+const innermost = (shape: Shape): Shape => (shape.kind === "list" ? innermost(shape.item) : shape);
+
 /** The structs that these fields need, as far down as records go. */
 function writeNested(fields: readonly Field[], indent: string): string {
   return fields
     .map(({ name, shape }) => {
-      const inner = shape.kind === "list" ? shape.item : shape;
-      return inner.kind === "record" ? `\n${writeStruct(name, inner.fields, indent)}` : "";
+      const inner = innermost(shape);
+      return inner.kind === "record" ? `\n${writeStruct(toTitle(name), inner.fields, indent)}` : "";
     })
     .join("");
 }
 
-function writeStruct(name: string, fields: readonly Field[], indent = ""): string {
+function writeStruct(title: string, fields: readonly Field[], indent = ""): string {
   const deeper = `${indent}    `;
-  const keys =
-    fields.length === 0
-      ? ""
-      : `\n${writeKeys(
-          fields.map((field) => field.name),
-          deeper,
-        )}\n`;
-  return `${indent}public struct ${toPascalCase(name)}: Codable, Hashable, Sendable {
-${writeVars(fields, deeper)}${writeNested(fields, deeper)}${keys}${indent}}
+  const keys = writeKeys(
+    fields.map((field) => field.name),
+    deeper,
+  );
+  return `${indent}public struct ${title}: Codable, Hashable, Sendable {
+${writeVars(fields, deeper)}${writeNested(fields, deeper)}${keys}${writeEncode(fields, deeper)}${indent}}
 `;
 }
 
@@ -79,13 +102,11 @@ function writeResource({ type, fields }: ModelResource): string {
   const known = fields ?? [];
   const note =
     fields === null ? "/// Its other fields are made by a function of its plugin.\n" : "";
-  return `${note}public struct ${toPascalCase(type)}: SynclineResource, Hashable {
+  return `${note}public struct ${toTitle(type)}: SynclineResource, Hashable {
     public static let resourceType = ${JSON.stringify(type)}
     public let id: String
     public let version: Int
-${writeVars(known, "    ")}${writeNested(known, "    ")}
-${writeKeys(["id", "version", ...known.map((field) => field.name)], "    ")}
-}
+${writeVars(known, "    ")}${writeNested(known, "    ")}${writeKeys(["id", "version", ...known.map((field) => field.name)], "    ")}}
 `;
 }
 
@@ -94,50 +115,46 @@ function writeInput(
   suffix: string,
 ): string {
   const parameters = input.map(
-    (field) => `${toName(field.name)}: ${fieldType(field)}${isOptional(field) ? " = nil" : ""}`,
+    (field) => `${toName(field.name)}: ${fieldType(field)}${field.isOptional ? " = nil" : ""}`,
   );
   const assignments = input.map(
     (field) => `        self.${toName(field.name)} = ${toName(field.name)}\n`,
   );
-  const keys =
-    input.length === 0
-      ? ""
-      : `\n${writeKeys(
-          input.map((one) => one.name),
-          "    ",
-        )}\n`;
+  const keys = writeKeys(
+    input.map((one) => one.name),
+    "    ",
+  );
   return `public struct ${toPascalCase(name)}${suffix}: Codable, Hashable, Sendable {
     public static let name = ${JSON.stringify(name)}
 ${writeVars(input, "    ")}${writeNested(input, "    ")}
     public init(${parameters.join(", ")}) {
 ${assignments.join("")}    }
-${keys}}
+${keys}${writeEncode(input, "    ")}}
 `;
 }
 
 /** What an action answers beside its records: `output` of its answer. */
 function writeOutput({ name, output }: ModelAction): string {
   const title = `${toPascalCase(name)}Output`;
-  if (output?.kind === "record") return writeStruct(title, output.fields);
-  const type = output === null ? "JSONValue" : toType(output, title);
-  return `public typealias ${title} = ${type}\n`;
+  if (output === null) return `public typealias ${title} = JSONValue\n`;
+  if (output.kind === "record") return writeStruct(title, output.fields);
+  const item = `${title}Item`;
+  const inner = innermost(output);
+  const struct = inner.kind === "record" ? `\n${writeStruct(item, inner.fields)}` : "";
+  return `public typealias ${title} = ${toType(output, item)}\n${struct}`;
 }
 
 /** A query's answer: its ids in order, its records, and those that travel along. */
 function writeAnswer({ name, returns, related }: ModelQuery): string {
   if (returns === null) return "";
   const types = [...new Set([returns, ...related])];
-  const lines = types.map(
-    (type) => `        public let ${toName(type)}: [${toPascalCase(type)}]?\n`,
-  );
+  const lines = types.map((type) => `        public let ${toName(type)}: [${toTitle(type)}]?\n`);
   return `public struct ${toPascalCase(name)}Answer: Decodable, Sendable {
     public let data: [String]
     public let included: Included
 
     public struct Included: Decodable, Sendable {
-${lines.join("")}
-${writeKeys(types, "        ")}
-    }
+${lines.join("")}${writeKeys(types, "        ")}    }
 }
 `;
 }
@@ -254,7 +271,7 @@ public struct ResourceEvent: Decodable {
 /** One Swift file (5.7 or newer, Foundation only): structs, inputs, the type registry and the event. */
 export function writeSwift(model: Model): string {
   const rows = model.resources.map(
-    ({ type }) => `        ${toPascalCase(type)}.resourceType: ${toPascalCase(type)}.self,`,
+    ({ type }) => `        ${toTitle(type)}.resourceType: ${toTitle(type)}.self,`,
   );
   return `// DO NOT EDIT MANUALLY. Made by \`syncline generate\` from the registry.
 import Foundation

@@ -1,6 +1,15 @@
 import { unreachable } from "../../base/assert.ts";
 import type { Field, Model, ModelAction, ModelQuery, ModelResource, Shape } from "./model.ts";
-import { toPascalCase } from "./model.ts";
+import { toPascalCase, toTypeName, toWords } from "./model.ts";
+
+/** What the generated file uses or names itself. */
+const taken =
+  toWords(`Answer ActionName ActionOutput Array DecodedEvent Envelope Error Extract Kind Map Object
+  QueryAnswer QueryName Readonly Record Related ResourceType ResourceTypeMap Returned String TypedResource`);
+const toName = (type: string): string => toTypeName(type, taken);
+
+const toKey = (name: string): string =>
+  /^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name);
 
 function toSchema(shape: Shape): string {
   switch (shape.kind) {
@@ -27,11 +36,11 @@ function toSchema(shape: Shape): string {
 
 function toEntry({ name, shape, isNullable, isOptional }: Field): string {
   const nullable = isNullable ? `v.nullable(${toSchema(shape)})` : toSchema(shape);
-  return `  ${name}: ${isOptional ? `v.optional(${nullable})` : nullable},`;
+  return `  ${toKey(name)}: ${isOptional ? `v.optional(${nullable})` : nullable},`;
 }
 
 function writeResource({ type, fields }: ModelResource): string {
-  const name = toPascalCase(type);
+  const name = toName(type);
   const entries = [
     "  id: v.string(),",
     "  version: v.pipe(v.number(), v.safeInteger()),",
@@ -226,7 +235,7 @@ export function decodeEvent(value: unknown): DecodedEvent {
 
 /** A file that stands alone beside valibot: schemas, types, and the type registry. */
 export function writeTypeScript(model: Model): string {
-  const map = model.resources.map(({ type }) => `  ${type}: ${toPascalCase(type)},`);
+  const map = model.resources.map(({ type }) => `  ${type}: ${toName(type)},`);
   return `// DO NOT EDIT MANUALLY. Made by \`syncline generate\` from the registry.
 import * as v from "valibot";
 
