@@ -1,11 +1,12 @@
 import type { Clock } from "../base/clock.ts";
 import { advanceHead } from "../lease/lease.ts";
 import type { LibraryState } from "../lease/lease.ts";
+import { redactBefore } from "../log/sync-log.ts";
 import { SyncError, isSyncError, toProblem, withIndex } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Registry } from "../resource/registry.ts";
 import { guardOf, isRefused } from "../store/failure.ts";
-import type { Database } from "../store/database.ts";
+import type { Database, Statement } from "../store/database.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { saveOperation } from "./bulk-operation.ts";
 import type { BulkOperation } from "./bulk-operation.ts";
@@ -46,6 +47,11 @@ interface Draft {
   readonly transitions: readonly Transition[];
   /** The first bad record, when that must end the operation. */
   readonly stopped: SyncError | null;
+}
+
+/** What a body that is sent again is known by in its first record, good or bad; null for none. */
+export function nameOf(record: BulkRecord): string | null {
+  return record instanceof SyncError ? null : String(record["id"]);
 }
 
 function applyRecord(
@@ -97,10 +103,9 @@ function draftChunk(
   const slots = new Map(before);
   let stopped: SyncError | null = null;
   for (const { index, record } of chunk) {
+    if (index === 0) next.firstRecordId = nameOf(record);
     try {
       if (applyRecord(options, record, { request, slots })) next.affectedCount += 1;
-      next.firstRecordId ??=
-        index === 0 && !(record instanceof SyncError) ? String(record["id"]) : null;
     } catch (error) {
       if (!isSyncError(error)) throw error;
       if (request.onError === "stop") {
@@ -129,6 +134,13 @@ async function isFresh({ database }: ChunkOptions, { resource }: BulkRequest): P
   return rows.length === 0;
 }
 
+/** What the log says of records that a bulk deletes, all of it before this chunk (LOG-14). */
+function redactGone(transitions: readonly Transition[], { head }: LibraryState): Statement[] {
+  const gone = transitions.filter(({ after }) => after.row === null);
+  if (gone.length === 0) return [];
+  return [redactBefore(gone.map(({ after: { resource, id } }) => [resource.type, id, head + 1]))];
+}
+
 /** Writes one chunk in one transaction. Answers the first bad record when that must end it. */
 export async function writeChunk(
   options: ChunkOptions,
@@ -149,6 +161,7 @@ export async function writeChunk(
     await database.write([
       advanceHead(state, 0),
       ...writeRows(transitions, context),
+      ...redactGone(transitions, state),
       saveOperation(next, clock.now()),
     ]);
   } catch (error) {

@@ -2,7 +2,7 @@ import { SyncError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import { during } from "../telemetry/telemetry.ts";
 import type { Span, Telemetry } from "../telemetry/telemetry.ts";
-import { writeChunk } from "./bulk-chunk.ts";
+import { nameOf, writeChunk } from "./bulk-chunk.ts";
 import type { Numbered } from "./bulk-chunk.ts";
 import { finishBulk } from "./bulk-finish.ts";
 import type { FinishOptions } from "./bulk-finish.ts";
@@ -64,8 +64,7 @@ async function* toChunks(
   for await (const arrived of records) {
     for (const record of arrived) {
       if (index === 0 && toSkip > 0) {
-        const id = record instanceof SyncError ? null : record["id"];
-        if (id !== firstRecordId) {
+        if (nameOf(record) !== firstRecordId) {
           index = toSkip;
           toSkip = 0;
         }

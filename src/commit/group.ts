@@ -1,7 +1,7 @@
 import { createId } from "../base/id.ts";
 import { SyncError, isSyncError, withIndex } from "../protocol/errors.ts";
 import type { WireResource } from "../protocol/errors.ts";
-import { appendEntries, redactBefore } from "../log/sync-log.ts";
+import { appendEntries, redactDeleted } from "../log/sync-log.ts";
 import type { LogEntry } from "../log/sync-log.ts";
 import { advanceHead } from "../lease/lease.ts";
 import type { LibraryState } from "../lease/lease.ts";
@@ -102,10 +102,14 @@ type EffectEntry = Pick<
 >;
 
 /** Entries of one transaction stand together by type, in dependency order: each type is one run. */
-function sortByType(effects: readonly Effect[], ordered: readonly CompiledResource[]): Effect[] {
+export function sortByType<Item>(
+  items: readonly Item[],
+  slotOf: (item: Item) => Slot,
+  ordered: readonly CompiledResource[],
+): Item[] {
   const rank = new Map(ordered.map((resource, index) => [resource.type, index]));
-  const place = (effect: Effect) => rank.get(effect.slot.resource.type) ?? 0;
-  return effects.toSorted((left, right) => place(left) - place(right));
+  const place = (item: Item) => rank.get(slotOf(item).resource.type) ?? 0;
+  return items.toSorted((left, right) => place(left) - place(right));
 }
 
 /** A group as it grows, submission by submission. */
@@ -144,7 +148,7 @@ function planNew(group: Growing, submission: Submission, context: GroupContext):
   const { state, ordered, now } = context;
   const { effects, resources, overlay } = draft(submission, group.current, now);
   const transactionId = createId();
-  const sorted = sortByType(effects, ordered);
+  const sorted = sortByType(effects, ({ slot }) => slot, ordered);
   const base = {
     epoch: state.epoch,
     transactionId,
@@ -249,18 +253,11 @@ function writeGroup(
   });
   const json = entries.map(({ data }) => (data === null ? null : JSON.stringify(data)));
   const texts = new Map(committed.map(({ slot }, at) => [slot, json[at] ?? null]));
-  const deleted = entries.filter((entry) => entry.changeType === "delete");
   const sequence = state.head + entries.length;
   return [
     advanceHead(state, entries.length),
     ...writeRows(transitions, { ordered, sequence, now, texts }),
     appendEntries(entries, json),
-    ...(deleted.length === 0
-      ? []
-      : [
-          redactBefore(
-            deleted.map((entry) => [entry.modelType, entry.recordId, entry.sequence] as const),
-          ),
-        ]),
+    ...redactDeleted(entries),
   ];
 }

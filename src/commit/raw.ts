@@ -2,7 +2,7 @@ import type { InValue, Transaction } from "@libsql/client";
 import { createId } from "../base/id.ts";
 import { advanceHead } from "../lease/lease.ts";
 import type { LibraryState } from "../lease/lease.ts";
-import { appendEntries } from "../log/sync-log.ts";
+import { appendEntries, redactDeleted } from "../log/sync-log.ts";
 import type { LogEntry } from "../log/sync-log.ts";
 import { decodeRow, toFields } from "../resource/compile.ts";
 import type { CompiledResource, Row } from "../resource/compile.ts";
@@ -11,6 +11,7 @@ import { toStatement } from "../store/database.ts";
 import type { Database, Rows, RowsStatement, Statement } from "../store/database.ts";
 import type { Span, Telemetry } from "../telemetry/telemetry.ts";
 import type { Author } from "./change.ts";
+import { sortByType } from "./group.ts";
 import type { CommittedEntry } from "./group.ts";
 import { loadSlots } from "./load.ts";
 import { slotKey } from "./plan.ts";
@@ -69,6 +70,11 @@ function assertLogged(touched: Rows, logged: ReadonlyMap<string, Logged>): void 
   );
 }
 
+/** What nobody waited for comes too late: it would be written and not logged. */
+function assertOpen(isOver: boolean): void {
+  if (isOver) throw new Error("The transaction is over: await what withTx is to do.");
+}
+
 async function readAfter(tx: Transaction, { resource, id }: Logged): Promise<Row | null> {
   const found = await tx.execute({ sql: resource.sql.selectByIds, args: [JSON.stringify([id])] });
   const json = found.rows[0]?.[0];
@@ -97,9 +103,9 @@ export async function runRaw<Result>(
   run: (tx: RawTx) => Promise<Result>,
 ): Promise<Result> {
   const { database, registry, state } = options;
-  const logged = new Map<string, Logged>();
-  const committed: CommittedEntry[] = [];
-  const result = await database.transaction(async (tx) => {
+  const { value: result, committed } = await database.transaction(async (tx) => {
+    const logged = new Map<string, Logged>();
+    let isOver = false;
     const all = async (
       statements: readonly (string | Statement | RowsStatement)[],
     ): Promise<void> => {
@@ -109,13 +115,17 @@ export async function runRaw<Result>(
     };
     await all(watchStatements(registry.resources));
     const value = await run({
-      execute: async (sql, args = []) =>
-        (await tx.execute({ sql, args })).rows.map((row) => Array.from(row)),
+      execute: async (sql, args = []) => {
+        assertOpen(isOver);
+        return (await tx.execute({ sql, args })).rows.map((row) => Array.from(row));
+      },
       log: (type, id) => {
+        assertOpen(isOver);
         const resource = registry.resource(type);
         logged.set(slotKey(type, id), { resource, id });
       },
     });
+    isOver = true;
     const touched = await tx.execute("SELECT DISTINCT type, id FROM touched");
     assertLogged(
       touched.rows.map((row) => Array.from(row)),
@@ -132,16 +142,17 @@ export async function runRaw<Result>(
       const transition = toTransition(before, await readAfter(tx, one), now);
       if (transition !== null) transitions.push(transition);
     }
-    committed.push(...toCommitted(transitions, { author, state, now }));
-    if (committed.length === 0) return value;
+    const committed = toCommitted(transitions, options, { author, now });
+    if (committed.length === 0) return { value, committed };
     const entries = committed.map(({ entry }) => entry);
     const sequence = state.head + entries.length;
     await all([
       advanceHead(state, entries.length),
       ...writeRows(transitions, { ordered: registry.resources, sequence, now }),
       appendEntries(entries),
+      ...redactDeleted(entries),
     ]);
-    return value;
+    return { value, committed };
   });
   state.head += committed.length;
   if (committed.length > 0) options.onCommitted(committed, author.span);
@@ -150,13 +161,12 @@ export async function runRaw<Result>(
 
 function toCommitted(
   transitions: readonly Transition[],
-  context: { readonly author: Author; readonly state: LibraryState; readonly now: number },
+  { registry, state }: RawOptions,
+  { author, now }: { readonly author: Author; readonly now: number },
 ): CommittedEntry[] {
-  const { author, state, now } = context;
   const transactionId = createId();
-  return transitions
-    .toSorted((left, right) => left.after.resource.type.localeCompare(right.after.resource.type))
-    .map(({ before, after: slot }, index) => {
+  return sortByType(transitions, ({ after }) => after, registry.resources).map(
+    ({ before, after: slot }, index) => {
       const written = before.row === null ? "insert" : "update";
       const entry: LogEntry = {
         sequence: state.head + index + 1,
@@ -174,5 +184,6 @@ function toCommitted(
         data: slot.row === null ? null : toFields(slot.resource, slot.row),
       };
       return { entry, slot };
-    });
+    },
+  );
 }

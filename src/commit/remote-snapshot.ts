@@ -1,4 +1,5 @@
 import { HASH_MASK } from "../base/hash.ts";
+import { redactBefore } from "../log/sync-log.ts";
 import { decodeRow, encodeRow } from "../resource/compile.ts";
 import type { CompiledResource, Row } from "../resource/compile.ts";
 import type { Database, Statement } from "../store/database.ts";
@@ -61,6 +62,8 @@ export async function applySnapshotPage(
               JSON.stringify(tombstones.map(({ id, version }) => [id, version])),
             ],
           },
+          // All that the log here has of them came before (LOG-14).
+          redactBefore(tombstones.map(({ id }) => [resource.type, id, Number.MAX_SAFE_INTEGER])),
         ]),
     page.progress,
   ];

@@ -6,7 +6,7 @@
  * snapshot may be ahead of the log behind it, and applying twice equals applying once.
  */
 import { SyncError } from "../protocol/errors.ts";
-import { BULK_MODEL_TYPE, appendEntries, redactBefore } from "../log/sync-log.ts";
+import { BULK_MODEL_TYPE, appendEntries, redactDeleted } from "../log/sync-log.ts";
 import type { LogEntry } from "../log/sync-log.ts";
 import type { CompiledResource, Row } from "../resource/compile.ts";
 import type { Registry } from "../resource/registry.ts";
@@ -159,7 +159,6 @@ async function plan(options: RawOptions, page: RemotePage): Promise<RemotePlan> 
   });
   const head = state.head + entries.length;
   const context = { ordered: registry.resources, sequence: head, now: options.now() };
-  const deleted = entries.filter((entry) => entry.changeType === "delete");
   const statements = [
     {
       sql: "INSERT INTO follow (head, next, epoch) VALUES (?, ?, ?)",
@@ -167,13 +166,7 @@ async function plan(options: RawOptions, page: RemotePage): Promise<RemotePlan> 
     },
     ...breakCycles(writeRows(transitions, context), registry.resources),
     appendEntries(entries),
-    ...(deleted.length === 0
-      ? []
-      : [
-          redactBefore(
-            deleted.map(({ modelType, recordId, sequence }) => [modelType, recordId, sequence]),
-          ),
-        ]),
+    ...redactDeleted(entries),
     ...rememberMutations(entries),
   ];
   return { committed, statements };

@@ -134,6 +134,17 @@ export function redactBefore(
   };
 }
 
+/** The same for what these entries delete; stands behind them in their batch. */
+export function redactDeleted(entries: readonly LogEntry[]): Statement[] {
+  const deleted = entries.filter((entry) => entry.changeType === "delete");
+  if (deleted.length === 0) return [];
+  return [
+    redactBefore(
+      deleted.map((entry) => [entry.modelType, entry.recordId, entry.sequence] as const),
+    ),
+  ];
+}
+
 /** What `selectEntries` answers, parsed. */
 type Columns = [
   sequences: number[],

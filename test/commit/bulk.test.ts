@@ -129,3 +129,47 @@ test("BULK-04: a bulk is called what its hints call it, else by its mode; the en
     expect(await told("insert", { operation })).toBe("Import");
   }
 });
+
+test("LOG-14: what a bulk deletes leaves no payload in the log", async () => {
+  await using world = await createWorld();
+  const [gone, kept] = [createId(), createId()];
+  await world.insertAlbum("secret", gone);
+  await world.insertAlbum("kept", kept);
+  expect(await send(world, "album&mode=delete", toLines([{ id: gone }]))).toMatchObject({
+    affected_count: 1,
+  });
+  const { entries } = (await world.send("GET", `${world.at}/log`)).body;
+  expect(entries.map(({ data }: { data: { name?: string } | null }) => data?.name)).toEqual([
+    undefined,
+    "kept",
+    undefined,
+  ]);
+});
+
+test("a bulk whose first record is bad goes on where it ended, and counts nothing twice", async () => {
+  await using world = await createWorld({ limits: { bulkChunk: 4 } });
+  const good = Array.from({ length: 8 }, (_, index) => ({ id: createId(), name: `b${index}` }));
+  for (const bad of [{ id: createId(), name: 7 }, { name: "no id" }, { id: 7, name: "x" }]) {
+    const token = createId();
+    const query = `album&mode=upsert&on_error=skip&token=${token}`;
+    const lines = toLines([bad, ...good]);
+    // What is no text ends the first try in its second chunk.
+    const broken = new TextEncoder().encode(toLines([bad, ...good.slice(0, 5)]));
+    await world.app.request(`${world.at}/bulk?resource_type=${query}`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${world.token}`, "content-type": "application/x-ndjson" },
+      body: new ReadableStream({
+        start: (controller) => {
+          controller.enqueue(broken);
+          controller.enqueue(new Uint8Array([10, 0xff]));
+          controller.close();
+        },
+      }),
+    });
+    expect((await world.send("GET", `${world.at}/bulk/${token}`)).body.state).toBe("interrupted");
+    expect(await send(world, query, lines)).toMatchObject({
+      failed_count: 1,
+      failures: [{ index: 0 }],
+    });
+  }
+});

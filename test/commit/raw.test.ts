@@ -66,3 +66,60 @@ test("TM-32: a record is logged again without being changed, for devices that mi
   expect(entries[0]).toMatchObject({ record_id: id, change_type: "update", version: 2 });
   expect(entries[0].data.name).toBe("kept");
 });
+
+test("LOG-14: what raw SQL deletes leaves no payload in the log", async () => {
+  await using world = await createWorld();
+  const id = createId();
+  await world.insertAlbum("secret", id);
+  await world.library.manager.withTx(author, async (tx) => {
+    await tx.execute("DELETE FROM albums WHERE id = ?", [id]);
+    tx.log("album", id);
+  });
+  expect(await world.sequences()).toEqual([1, 2]);
+  expect(await world.count("SELECT count(*) FROM sync_log WHERE data IS NOT NULL")).toBe(0);
+});
+
+test("I2: what a transaction's function did not wait for is refused, not written beside the log", async () => {
+  await using world = await createWorld();
+  const id = createId();
+  await world.insertAlbum("kept", id);
+  const late: Promise<unknown>[] = [];
+  await world.library.manager.withTx(author, async (tx) => {
+    const touch = async (): Promise<void> => {
+      for (let turn = 0; turn < 20; turn += 1) {
+        await tx.execute("UPDATE albums SET description = ? WHERE id = ?", [`${turn}`, id]);
+      }
+    };
+    late.push(touch().catch((error: unknown) => error));
+    tx.log("album", id);
+  });
+  expect(String(await late[0])).toContain("over");
+  const [, entry] = (await world.send("GET", `${world.at}/log`)).body.entries;
+  const read = await world.send("GET", `${world.at}/resources/album/${id}`);
+  expect(read.body.description).toBe(entry.data.description);
+});
+
+test("raw SQL over several types is logged in dependency order, as any transaction", async () => {
+  await using world = await createWorld();
+  const [location, file] = [createId(), createId()];
+  await world.library.manager.withTx(author, async (tx) => {
+    const stamp = [1, 0, 0, "node"];
+    await tx.execute(
+      `INSERT INTO locations (id, version, created_at, updated_at, origin_device_id, device_id, name)
+        VALUES (?, ?, ?, ?, ?, 'node', 'disk')`,
+      [location, ...stamp],
+    );
+    await tx.execute(
+      `INSERT INTO files (id, version, created_at, updated_at, origin_device_id, location_id, name, size)
+        VALUES (?, ?, ?, ?, ?, ?, 'a', 1)`,
+      [file, ...stamp, location],
+    );
+    tx.log("file", file);
+    tx.log("location", location);
+  });
+  const { entries } = (await world.send("GET", `${world.at}/log`)).body;
+  expect(entries.map((entry: { model_type: string }) => entry.model_type)).toEqual([
+    "location",
+    "file",
+  ]);
+});

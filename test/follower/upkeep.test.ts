@@ -199,3 +199,30 @@ test("LEAD: a follower of one node of a cluster goes on when the leader moves to
   const replica = await phone.service.catalog.open(libraryId);
   expect(await recordsOf(replica)).toEqual(await recordsOf(await b.library()));
 });
+
+test("LOG-14: what a bulk deletes at the leader leaves no payload in the log of a follower either", async () => {
+  await using pair = await createPair();
+  const follower = await pair.follow();
+  await follower.settle();
+  const [gone, kept] = [createId(), createId()];
+  await pair.leader.insertAlbum("secret", gone);
+  await pair.leader.insertAlbum("kept", kept);
+  await follower.settle();
+  const response = await pair.leader.app.request(
+    `${pair.at}/bulk?resource_type=album&mode=delete`,
+    {
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${pair.leader.token}`,
+        "content-type": "application/x-ndjson",
+      },
+      body: JSON.stringify({ id: gone }),
+    },
+  );
+  expect(response.status).toBe(200);
+  await follower.settle();
+  const replica = await pair.replica();
+  expect(await recordsOf(replica)).toEqual(await recordsOf(pair.leader.library));
+  const log = JSON.stringify(await logOf(replica));
+  expect([log.includes("secret"), log.includes("kept")]).toEqual([false, true]);
+});
