@@ -4,12 +4,18 @@
  *
  * @module
  */
+import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 
 const root = resolve(import.meta.dir, "../..");
 const source = join(root, "examples/photos");
 const built = join(root, ".cache/photos");
+const vite = join(root, "node_modules/vite/bin/vite.js");
+
+/** False where the package was installed without its development dependencies. */
+export const isDemoHere = (): boolean => existsSync(vite) && existsSync(source);
+
 /** Bun's globs find nothing by braces with slashes in them, so each folder is looked through by itself. */
 const sources = ["examples/photos", "plugins/rules"].concat(
   ["base", "client", "protocol", "resource"].map((name) => `src/${name}`),
@@ -46,7 +52,6 @@ async function isBuilt(): Promise<boolean> {
 }
 
 async function build(): Promise<void> {
-  const vite = join(root, "node_modules/vite/bin/vite.js");
   const run = Bun.spawn([process.execPath, vite, "build", source, "--logLevel", "error"], {
     cwd: root,
     // Whatever this process is: Vite would build for it, without the service worker.

@@ -136,12 +136,16 @@ test("the summary of an index has all counts, the time and the rate", () => {
 
 test("the welcome of dev starts with the address alone on its line", () => {
   const told = { url: "http://127.0.0.1:8787", dataDir: "/data", token: "t0k3n" };
-  const text = formatWelcome({ ...told, hasAlbums: true });
+  const text = formatWelcome({ ...told, hasAlbums: true, hasDemo: true });
   expect(text.split("\n")[0]).toBe("Syncline listens at http://127.0.0.1:8787");
   expect(text).toContain("export TOKEN=t0k3n");
   expect(text).toContain("Commit an album");
+  // An installed package has no demonstration to build.
+  const installed = formatWelcome({ ...told, hasAlbums: true, hasDemo: false });
+  expect(installed).toContain("Commit an album");
+  expect(installed).not.toContain("demonstration");
   // Without the bundled plugins there is nothing to commit it to, and nothing to demonstrate.
-  const own = formatWelcome({ ...told, hasAlbums: false });
+  const own = formatWelcome({ ...told, hasAlbums: false, hasDemo: false });
   expect(own).not.toMatch(/album|demonstration/);
   expect(own).toContain("/inspector#token=t0k3n");
 });

@@ -14,15 +14,16 @@ export function addServe(program: Command): void {
     .description("run the service for development, and show how to try it")
     .action(async () => {
       const { loadPlugins, serve, stopOnSignal } = await import("../../runtime/bun.ts");
-      const { createDemo } = await import("../demo.ts");
+      const { createDemo, isDemoHere } = await import("../demo.ts");
       const { createInspector } = await import("../inspector/pages.ts");
       const demo = createDemo();
       const inspector = createInspector();
       const plugins = await loadPlugins();
       // The demonstration and the first steps are about the bundled plugins.
       const hasAlbums = plugins.some(({ name }) => name === "album");
+      const hasDemo = hasAlbums && isDemoHere();
       const pages: typeof demo = (request) =>
-        inspector(request) ?? (hasAlbums ? demo(request) : null);
+        inspector(request) ?? (hasDemo ? demo(request) : null);
       const running = await serve({ mode: "development", env: process.env, pages, plugins });
       stopOnSignal(running);
       const { url, dataDir, secret } = running;
@@ -36,7 +37,7 @@ export function addServe(program: Command): void {
               ttlSeconds: daySeconds,
               clock: systemClock,
             });
-      writeLine(formatWelcome({ url, dataDir, token, hasAlbums }));
+      writeLine(formatWelcome({ url, dataDir, token, hasAlbums, hasDemo }));
     });
   program
     .command("start")
@@ -56,18 +57,20 @@ export interface Welcome {
   readonly url: string;
   readonly dataDir: string | null;
   readonly token: string | null;
-  /** Whether the bundled plugins are there, which the demonstration and the example need. */
+  /** Whether the bundled plugins are there, which the example needs. */
   readonly hasAlbums: boolean;
+  readonly hasDemo: boolean;
 }
 
 /** The greeting of `dev`: lines that can be pasted as they are. */
-export function formatWelcome({ url, dataDir, token, hasAlbums }: Welcome): string {
+export function formatWelcome(welcome: Welcome): string {
+  const { url, dataDir, token, hasAlbums, hasDemo } = welcome;
   const album = `{"resource_type":"album","operation":"upsert","id":"${createId()}","data":{"name":"Iceland"}}`;
   // A fragment stays in the browser: it is in no request, and so in no log.
   const pages =
     token === null
       ? ""
-      : `\n${hasAlbums ? `  Open the demonstration: ${url}/#token=${token}\n` : ""}  Open the inspector:     ${url}/inspector#token=${token}\n\n`;
+      : `\n${hasDemo ? `  Open the demonstration: ${url}/#token=${token}\n` : ""}  Open the inspector:     ${url}/inspector#token=${token}\n\n`;
   const commit = hasAlbums
     ? `
   # Commit an album:
