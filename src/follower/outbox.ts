@@ -25,6 +25,14 @@ export interface OutboxEntry extends QueuedWrite {
   readonly problem: Problem | null;
 }
 
+/** The first of those that wait, and of those the leader refused; and how many there are of each. */
+export interface Backlog {
+  readonly waiting: readonly OutboxEntry[];
+  readonly waitingCount: number;
+  readonly rejected: readonly OutboxEntry[];
+  readonly rejectedCount: number;
+}
+
 /** Writes of a follower whose leader cannot be reached, in order. A refused one blocks nobody. */
 export interface Outbox {
   /**
@@ -34,7 +42,7 @@ export interface Outbox {
   add(writes: readonly QueuedWrite[]): Promise<(Problem | null)[]>;
   /** Sends what waits in lines, oldest first. Resolves to how many the leader took. @throws when it is out of reach */
   drain(): Promise<number>;
-  list(): Promise<OutboxEntry[]>;
+  list(): Promise<Backlog>;
   /** Forgets a refused write. */
   dismiss(mutationId: string): Promise<boolean>;
 }
@@ -64,9 +72,25 @@ async function read(database: Database, sql: string): Promise<OutboxEntry[]> {
   return rows.map(toEntry);
 }
 
+const WAITING = `SELECT ${COLUMNS} FROM outbox WHERE problem IS NULL ORDER BY id LIMIT 1000`;
+const REJECTED = WAITING.replace("IS NULL", "IS NOT NULL");
+const COUNTS = `SELECT (SELECT count(*) FROM outbox WHERE problem IS NULL),
+  (SELECT count(*) FROM outbox WHERE problem IS NOT NULL)`;
+
 /** Those that wait in a library, oldest first; a page of them. */
-export const readWaiting = (database: Database): Promise<OutboxEntry[]> =>
-  read(database, `SELECT ${COLUMNS} FROM outbox WHERE problem IS NULL ORDER BY id LIMIT 1000`);
+export const readWaiting = (database: Database): Promise<OutboxEntry[]> => read(database, WAITING);
+
+async function readBacklog(database: Database): Promise<Backlog> {
+  const asked = [WAITING, REJECTED, COUNTS].map((sql) => ({ sql, args: [] }));
+  const [waiting = [], rejected = [], [counts = []] = []] = await database.read(asked);
+  const [waitingCount, rejectedCount] = counts as [number, number];
+  return {
+    waiting: waiting.map(toEntry),
+    waitingCount,
+    rejected: rejected.map(toEntry),
+    rejectedCount,
+  };
+}
 
 /** The first that wait and fit a line; one at least, however large. */
 const FIRST = `SELECT ${COLUMNS} FROM (
@@ -229,8 +253,7 @@ export function createOutbox(options: {
       });
       return draining;
     },
-    list: async () =>
-      read(await options.database(), `SELECT ${COLUMNS} FROM outbox ORDER BY id LIMIT 1000`),
+    list: async () => readBacklog(await options.database()),
     dismiss: async (mutationId) => {
       const sql = "DELETE FROM outbox WHERE mutation_id = ? AND problem IS NOT NULL RETURNING id";
       const [rows = []] = await (await options.database()).write([{ sql, args: [mutationId] }]);

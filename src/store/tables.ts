@@ -1,3 +1,4 @@
+import { isNotNull, isNull } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
 /** One row: who this library is, how far its history goes, and who leads it (the lease). */
@@ -113,15 +114,23 @@ export const syncPositions = sqliteTable("sync_positions", {
 });
 
 /** Writes of a follower that wait for its leader; those with a `problem` were refused by it. */
-export const outbox = sqliteTable("outbox", {
-  id: integer().primaryKey({ autoIncrement: true }),
-  mutationId: text("mutation_id").notNull().unique(),
-  request: text().notNull(),
-  createdAt: integer("created_at").notNull(),
-  path: text().notNull().default("commit"),
-  deviceId: text("device_id").notNull().default(""),
-  problem: text(),
-});
+export const outbox = sqliteTable(
+  "outbox",
+  {
+    id: integer().primaryKey({ autoIncrement: true }),
+    mutationId: text("mutation_id").notNull().unique(),
+    request: text().notNull(),
+    createdAt: integer("created_at").notNull(),
+    path: text().notNull().default("commit"),
+    deviceId: text("device_id").notNull().default(""),
+    problem: text(),
+  },
+  // Each is in one of them, so that neither kind is read to find the other.
+  ({ id, problem }) => [
+    index("outbox_waiting").on(id).where(isNull(problem)),
+    index("outbox_refused").on(id).where(isNotNull(problem)),
+  ],
+);
 
 /**
  * In a library's database: that it follows a leader, and how far its snapshot has come. While this

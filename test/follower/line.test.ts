@@ -181,6 +181,46 @@ test("a backlog goes out in lines and in order; what is refused on the way is se
   expect(body.waiting).toEqual([]);
 });
 
+test("a replica counts what waits and what was refused, and reads neither to find the other", async () => {
+  const asked = new Set<string>();
+  await using pair = await createPair({
+    followerDecorate: (_name, database) => ({
+      ...database,
+      read: (statements) => {
+        for (const { sql } of statements) if (sql.includes("problem IS")) asked.add(sql);
+        return database.read(statements);
+      },
+    }),
+  });
+  const { phone } = pair;
+  const follower = await followed(pair);
+  const { database } = await pair.replica();
+  const problem = JSON.stringify(toProblem(new SyncError("not_found", { what: "album" })));
+  await database.write([
+    {
+      sql: `INSERT INTO outbox (mutation_id, request, created_at, problem)
+        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)
+        SELECT 'refused ' || i, '{}', 0, ? FROM n`,
+      args: [problem],
+    },
+  ]);
+  pair.cut(true);
+  await phone.send("POST", `${pair.at}/mutations?queue=1`, named("a", "b"));
+  const { body } = await phone.send("GET", `${pair.at}/follower`);
+  expect([body.waiting_count, body.waiting.length]).toEqual([2, 2]);
+  expect([body.rejected_count, body.rejected.length]).toEqual([1_500, 1_000]);
+  pair.cut(false);
+  await follower.settle();
+  expect(await namesAt(pair)).toEqual(["a", "b"]);
+  expect(asked.size).toBeGreaterThan(3);
+  for (const sql of asked) {
+    const [plan = []] = await database.write([{ sql: `EXPLAIN QUERY PLAN ${sql}`, args: [] }]);
+    const scans = plan.map((row) => String(row[3])).filter((step) => step.includes("SCAN outbox"));
+    expect(scans.length).toBeGreaterThan(0);
+    expect(scans.filter((step) => !/INDEX outbox_(waiting|refused)/.test(step))).toEqual([]);
+  }
+});
+
 test("I5: a line whose answer was lost, or broke off, takes effect once", async () => {
   await using pair = await createPair();
   const follower = await followed(pair);

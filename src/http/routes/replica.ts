@@ -4,6 +4,7 @@ import type { Next } from "hono";
 import { requireGrant, SERVICE_WIDE } from "../../auth/capability.ts";
 import { createId } from "../../base/id.ts";
 import type { Follower } from "../../follower/follower.ts";
+import type { OutboxEntry } from "../../follower/outbox.ts";
 import { isOwn, replySoon } from "../../follower/upstream.ts";
 import {
   actionSchema,
@@ -198,8 +199,8 @@ function createGate(service: Service) {
 
 async function describe(follower: Follower) {
   const { status } = follower;
-  const entries = await follower.outbox.list();
-  const toWire = (entry: (typeof entries)[number]) => ({
+  const { waiting, waitingCount, rejected, rejectedCount } = await follower.outbox.list();
+  const toWire = (entry: OutboxEntry) => ({
     mutation_id: entry.mutationId,
     path: entry.path,
     created_at: new Date(entry.createdAt).toISOString(),
@@ -213,8 +214,10 @@ async function describe(follower: Follower) {
     leader_head: status.leaderHead,
     lag: status.leaderHead === null ? null : Math.max(0, status.leaderHead - status.head),
     repairs: status.repairs,
-    waiting: entries.filter((entry) => entry.problem === null).map(toWire),
-    rejected: entries.filter((entry) => entry.problem !== null).map(toWire),
+    waiting_count: waitingCount,
+    waiting: waiting.map(toWire),
+    rejected_count: rejectedCount,
+    rejected: rejected.map(toWire),
   };
 }
 
