@@ -2,7 +2,7 @@ import { readAnswer } from "../base/answer.ts";
 import { createId } from "../base/id.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { Problem } from "../protocol/errors.ts";
-import { fromProblem, sendWrite, toDelay } from "./upstream.ts";
+import { fromProblem, problemOf, sendWrite, toDelay } from "./upstream.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** What the leader said of the first of a line, and why it says nothing of the rest; null when there is none. */
@@ -49,10 +49,6 @@ export async function sendLine(
   const response = await sendWrite(upstream, "/mutations", { deviceId, body: { mutations } });
   if (response.ok)
     return read(response).catch((error: unknown) => ({ answers: [], error: unreadable(error) }));
-  const problem = (await response
-    .clone()
-    .json()
-    .catch(() => ({}))) as Partial<Problem>;
-  const error = toDelay(response.status, problem);
+  const error = toDelay(response.status, await problemOf(response));
   return error === null ? response : { answers: [], error };
 }

@@ -5,7 +5,7 @@ import type { Problem } from "../protocol/errors.ts";
 import type { Database } from "../store/database.ts";
 import { sendLine, unreadable } from "./line.ts";
 import type { LineEntry } from "./line.ts";
-import { sendWrite, toDelay } from "./upstream.ts";
+import { problemOf, sendWrite, toDelay } from "./upstream.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** A write that waits for the leader, as it will be sent. */
@@ -125,7 +125,7 @@ async function sendOne(upstream: Upstream, entry: OutboxEntry): Promise<Problem 
     await response.body?.cancel();
     return null;
   }
-  const problem = (await response.json().catch(() => ({}))) as Partial<Problem>;
+  const problem = await problemOf(response);
   const error = toDelay(response.status, problem);
   if (error === null) return problem as Problem;
   throw error;

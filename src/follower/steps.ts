@@ -37,7 +37,7 @@ export interface Seen {
   last: Replica | null;
   leaderHead: number | null;
   repairs: number;
-  /** Failures since the last page that came. */
+  /** Failures since something came, or all that waited had an end. */
   attempts: number;
 }
 
@@ -140,12 +140,14 @@ export function createSteps(options: StepOptions): Steps {
     const context = await contextOf();
     const { replica } = context;
     const page = await pullPage(context, fetched, limits.pageMax);
-    seen.attempts = 0;
+    if (page.entries.length > 0) seen.attempts = 0;
     seen.leaderHead = page.head;
     telemetry.gauge("follower_lag", Math.max(0, page.head - replica.state.head), labels);
     if (page.hasMore) return "behind";
     await acknowledge(replica);
     if ((await outbox.drain()) > 0) return "behind";
+    // Not before: a leader that has nothing new and takes no writes is asked less and less often.
+    seen.attempts = 0;
     return (await doubts.verify(replica)) ? "mismatch" : "caughtUp";
   };
 

@@ -2,7 +2,7 @@ import { readAnswer } from "../base/answer.ts";
 import type { Clock } from "../base/clock.ts";
 import { untilSilent } from "../base/until-silent.ts";
 import { SyncError, errorTable } from "../protocol/errors.ts";
-import type { ErrorCode, ErrorFacts } from "../protocol/errors.ts";
+import type { ErrorCode, ErrorFacts, Problem } from "../protocol/errors.ts";
 import { renameKeys, toCamelCase } from "../base/case.ts";
 import type { ChangeType, LogEntry } from "../log/sync-log.ts";
 
@@ -78,21 +78,31 @@ export function fromProblem(status: number, problem: object): SyncError {
   return new SyncError(known, facts, { detail: `The leader answers ${status}: ${told}` });
 }
 
+/** The problem of an answer, which stays to be read. */
+export const problemOf = async (response: Response): Promise<Partial<Problem>> =>
+  (await response
+    .clone()
+    .json()
+    .catch(() => ({}))) as Partial<Problem>;
+
 /** The answer's problem as the error it was. */
 export async function toError(response: Response): Promise<SyncError> {
-  return fromProblem(response.status, (await response.json().catch(() => ({}))) as object);
+  return fromProblem(response.status, await problemOf(response));
 }
 
 /** Said against this device, not against what it sent: a better token, or a newer version, may send it. */
-export const isOwn = (status: number): boolean => status === 401 || status === 426;
+export const isOwn = (status: number, { reason }: Partial<Problem>): boolean =>
+  status === 401 ||
+  status === 426 ||
+  (status === 403 && (reason === "role_too_low" || reason === "no_grant"));
 
 /**
  * Why the leader does not take a write now; null when it never will. Whoever wrote can do nothing about
  * this device's own token, and must not look for a fault in theirs.
  */
-export function toDelay(status: number, problem: { readonly retry?: unknown }): SyncError | null {
+export function toDelay(status: number, problem: Partial<Problem>): SyncError | null {
   const error = fromProblem(status, problem);
-  if (!isOwn(status)) return problem.retry === "never" ? null : error;
+  if (!isOwn(status, problem)) return problem.retry === "never" ? null : error;
   return new SyncError(
     "overloaded",
     { retryAfterSeconds: 1 },

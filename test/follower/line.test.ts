@@ -215,7 +215,9 @@ test("a replica counts what waits and what was refused, and reads neither to fin
   expect(asked.size).toBeGreaterThan(3);
   for (const sql of asked) {
     const [plan = []] = await database.write([{ sql: `EXPLAIN QUERY PLAN ${sql}`, args: [] }]);
-    const scans = plan.map((row) => String(row[3])).filter((step) => step.includes("SCAN outbox"));
+    const scans = plan
+      .map((row) => row[3] as string)
+      .filter((step) => step.includes("SCAN outbox"));
     expect(scans.length).toBeGreaterThan(0);
     expect(scans.filter((step) => !/INDEX outbox_(waiting|refused)/.test(step))).toEqual([]);
   }

@@ -5,7 +5,7 @@ import { requireGrant, SERVICE_WIDE } from "../../auth/capability.ts";
 import { createId } from "../../base/id.ts";
 import type { Follower } from "../../follower/follower.ts";
 import type { OutboxEntry } from "../../follower/outbox.ts";
-import { isOwn, replySoon } from "../../follower/upstream.ts";
+import { isOwn, problemOf, replySoon } from "../../follower/upstream.ts";
 import {
   actionSchema,
   batchSchema,
@@ -60,9 +60,13 @@ function typedOf(request: Record<string, unknown>): { resource_type: string }[] 
   );
 }
 
+/** Whether the leader refuses this device, not what its caller sent. */
+const isRefused = async (response: Response): Promise<boolean> =>
+  !response.ok && isOwn(response.status, await problemOf(response));
+
 /** The leader's answer, as the follower's own. @throws overloaded where it does not let this device in */
-function relay(response: Response): Response {
-  if (isOwn(response.status)) {
+async function relay(response: Response): Promise<Response> {
+  if (await isRefused(response)) {
     const detail = `The leader answers ${response.status} to this device; whoever runs it must look.`;
     throw new SyncError("overloaded", { retryAfterSeconds: 60 }, { detail });
   }
@@ -151,7 +155,8 @@ function createForward(service: Service) {
         },
       );
       follower.wake();
-      if (!mayWait || response.status < 500) return relay(response);
+      if (!mayWait || (response.status < 500 && !(await isRefused(response))))
+        return await relay(response);
     } catch (error) {
       if (!isSyncError(error)) throw error;
       if (!mayWait) throw outOfReach(error);
