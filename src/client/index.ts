@@ -22,6 +22,8 @@ export type {
   TypedClient,
 } from "./api.ts";
 export { openIndexedDb } from "./indexed-db.ts";
+export { openJobs } from "./jobs.ts";
+export type { Job, Jobs } from "./jobs.ts";
 export { createKeeper } from "./keeper.ts";
 export { createMemoryDisk, openMemory } from "./memory.ts";
 export type { MemoryDisk } from "./memory.ts";

@@ -118,13 +118,14 @@ async function write(
     }
     await finish(options, operation, { outcome: "complete", span });
     span.set({ affected_count: operation.affectedCount });
-    progress.ended();
     return toReceipt(operation, false);
   } catch (error) {
     if (operation.state === "running") {
       await finish(options, operation, { outcome: "interrupted", span }).catch(() => {});
     }
     throw error;
+  } finally {
+    progress.ended();
   }
 }
 

@@ -1,5 +1,8 @@
-import { Badge, Button, Group, Popover, Stack, Switch, Text } from "@mantine/core";
+import { Badge, Button, Group, Loader, Popover, Stack, Switch, Text } from "@mantine/core";
 import { CloudOff } from "lucide-react";
+import { useEffect, useState } from "react";
+import { openJobs } from "../../../src/client/index.ts";
+import type { Job } from "../../../src/client/index.ts";
 import { explain } from "./act.ts";
 import type { PhotosClient } from "./sync.ts";
 import { useSyncStatus } from "./sync.ts";
@@ -19,6 +22,7 @@ export function SyncIndicator({ client }: { client: PhotosClient }) {
   const { color, label } = looks[connection];
   return (
     <Group gap="sm" wrap="nowrap">
+      <RunningJob client={client} />
       <Popover width={300} position="bottom-end" shadow="md">
         <Popover.Target>
           <Badge
@@ -67,6 +71,29 @@ export function SyncIndicator({ client }: { client: PhotosClient }) {
         title="Work offline"
         data-testid="offline-switch"
       />
+    </Group>
+  );
+}
+
+/** What the service is busy with, such as `syncline index` of a large folder. */
+function RunningJob({ client }: { client: PhotosClient }) {
+  const [jobs, setJobs] = useState<readonly Job[]>([]);
+  useEffect(() => {
+    const opened = openJobs(client);
+    const forget = opened.subscribe(() => setJobs(opened.getSnapshot()));
+    return () => {
+      forget();
+      opened.close();
+    };
+  }, [client]);
+  const running = jobs.findLast(({ status }) => status === "running");
+  if (running === undefined) return null;
+  return (
+    <Group gap={6} wrap="nowrap" visibleFrom="md" data-testid="running-job">
+      <Loader size="xs" />
+      <Text size="xs" c="dimmed" style={{ whiteSpace: "nowrap" }}>
+        {running.name}: {running.message}
+      </Text>
     </Group>
   );
 }
