@@ -44,6 +44,11 @@ export function createTabs(name: string, { BroadcastChannel, locks }: TabsHost):
   const open = `${lead}:open`;
   const channel = new BroadcastChannel(lead);
   let isClosed = false;
+  let isOut = false;
+  // While this tab reads the disk somebody may sign out: what it has read is then not its to send.
+  let hear = ({ kind }: TabMessage): void => void (isOut ||= kind === "signedOut");
+  // Only clients of this origin speak on this channel.
+  channel.addEventListener("message", ({ data }) => hear(data as TabMessage));
   const { promise: left, resolve: leave } = Promise.withResolvers<void>();
   const hold = (lock: string, options: LockOptions, onHeld: () => Promise<void>): void => {
     // It is taken away by who signs out.
@@ -68,8 +73,8 @@ export function createTabs(name: string, { BroadcastChannel, locks }: TabsHost):
     },
     post,
     onMessage: (listener) => {
-      // Only clients of this origin speak on this channel.
-      channel.addEventListener("message", ({ data }) => listener(data as TabMessage));
+      hear = listener;
+      if (isOut) listener({ kind: "signedOut" });
     },
     talk: createTalk,
     signOut: () => {

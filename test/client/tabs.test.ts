@@ -277,3 +277,63 @@ test.each<[string, () => Persistence | undefined]>([
     expect(await world.sequences()).toEqual([]);
   },
 );
+
+/** The third has read what was queued, and does not listen yet, when the others sign out. */
+test.each([
+  ["reads a memory", () => openMemory(shared)],
+  ["reads IndexedDB", () => openIndexedDb({ name })],
+])(
+  "PERSIST-12: two tabs sign out at once while a third %s: it ends too, and the next one leads",
+  async (_, openDisk) => {
+    await using world = await createClientWorld();
+    const browser = createBrowser(createId());
+    const hasRead = Promise.withResolvers<void>();
+    const areOut = Promise.withResolvers<void>();
+    const open = (persistence: Persistence, mayWrite: boolean) =>
+      world.open({
+        persistence,
+        tabs: browser.openTab().tabs,
+        fetch: (url, init) =>
+          !mayWrite && url.endsWith("/mutations")
+            ? Promise.reject(new TypeError("no network"))
+            : world.direct(url, init),
+      });
+    const [first, second] = [open(openDisk(), false), open(openDisk(), false)];
+    for (const { status } of [first, second]) await until(status, live);
+    second.insert("album", { name: "never sent" });
+    await until(first.status, ({ pendingCount }) => pendingCount === 1);
+    const disk = openDisk();
+    const third = open(
+      {
+        ...disk,
+        loadQueue: async () => {
+          const queue = await disk.loadQueue();
+          hasRead.resolve();
+          await areOut.promise;
+          return queue;
+        },
+      },
+      true,
+    );
+    await hasRead.promise;
+    // Whoever hears last has heard both.
+    const told = Promise.withResolvers<void>();
+    const last = browser.openTab().tabs;
+    const heard: string[] = [];
+    last.onMessage(({ kind }) => {
+      heard.push(kind);
+      if (heard.filter((one) => one === "signedOut").length === 2) told.resolve();
+    });
+    await Promise.all([first.signOut(), second.signOut()]);
+    await told.promise;
+    last.close();
+    areOut.resolve();
+    await until(third.status, ({ connection }) => connection === "closed");
+    const next = open(openDisk(), true);
+    await until(next.status, live);
+    await next.synced();
+    expect(await openDisk().loadQueue()).toEqual([]);
+    expect(await world.sequences()).toEqual([]);
+    await next.signOut();
+  },
+);

@@ -17,11 +17,13 @@ function createLocks() {
     for (const [at, wish] of wishes.entries()) {
       const before = wishes.slice(0, at).filter(({ name }) => name === wish.name);
       const isFree = before.every(({ isHeld, isShared }) => isHeld && isShared && wish.isShared);
-      if (isFree && !wish.isHeld && wishes.includes(wish)) void hold(wish);
+      if (isFree && !wish.isHeld) void hold(wish);
     }
   };
   const hold = async (wish: Wish): Promise<void> => {
+    // It is held from now on and may be stolen; its tab is told later, and then in any case.
     wish.isHeld = true;
+    await Promise.resolve();
     await wish.run();
     wish.onDone();
     drop((one) => one === wish);
@@ -34,8 +36,6 @@ function createLocks() {
         wishes = [wish, ...wishes.filter((one) => !(one.isHeld && one.name === name))];
       else wishes = [...wishes, wish];
       signal?.addEventListener("abort", () => drop((one) => one === wish && !wish.isHeld));
-      // As in a browser, never at once.
-      await Promise.resolve();
       drop(() => false);
       return promise;
     }) as unknown as LockManager["request"],
