@@ -101,6 +101,17 @@ export function requireGrant(capability: Capability, need: Need): void {
   throw new SyncError("forbidden", { reason: "type_not_granted" }, { detail });
 }
 
+/** As `requireGrant`, for what may touch any type. @throws forbidden */
+export function requireAllTypes(
+  capability: Capability,
+  { library, role }: Omit<Need, "type">,
+): void {
+  requireGrant(capability, { library, role });
+  if (allowedTypes(capability, library, role) === null) return;
+  const detail = `This may concern every resource type of library ${library}; the token's grant is limited to some.`;
+  throw new SyncError("forbidden", { reason: "type_not_granted" }, { detail });
+}
+
 function reaches(grant: Grant, libraryId: string): boolean {
   return grant.library === libraryId || grant.library === SERVICE_WIDE;
 }

@@ -5,7 +5,7 @@ import type { CompiledResource } from "../resource/compile.ts";
 import type { ActionTx, AnyAction, Reader } from "../resource/define.ts";
 import type { Registry } from "../resource/registry.ts";
 import type { Database } from "../store/database.ts";
-import type { Author, Change, ChangeRequest, Receipt, Submission } from "./change.ts";
+import type { Change, ChangeRequest, Receipt, Submission } from "./change.ts";
 import type { Committer } from "./committer.ts";
 import { loadSlots } from "./load.ts";
 import { rememberRefusal } from "./mutation.ts";
@@ -32,8 +32,13 @@ async function withDeadline<Result>(work: Promise<Result>, ms: number): Promise<
   return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
+/** Who runs an action, and what they may write; it throws for a type that they may not. */
+export interface ActionContext extends CommitContext {
+  readonly assertMayWrite?: (type: string) => void;
+}
+
 /** Collects the changes of an action; its reads see them. */
-function createStage(options: ActionOptions, author: Author) {
+function createStage(options: ActionOptions, { author, assertMayWrite }: ActionContext) {
   const { database, registry, limits, reader } = options;
   const changes: Change[] = [];
   const slots = new Map<string, Slot>();
@@ -48,6 +53,7 @@ function createStage(options: ActionOptions, author: Author) {
   };
   const stage = async (request: ChangeRequest): Promise<void> => {
     const change = toChange(request, registry, limits);
+    assertMayWrite?.(change.resource.type);
     const slot = await slotOf(change.resource, change.id);
     const effect = applyChange(change, () => slot, { author, now: options.now() });
     if (effect === null) return;
@@ -80,7 +86,7 @@ function findAction(registry: Registry, name: string): AnyAction {
 /** Runs an action and commits what it asked for, from inside `exclusive`. */
 async function runStaged(
   options: ActionOptions,
-  submission: Submission,
+  { submission, context }: { readonly submission: Submission; readonly context: ActionContext },
   run: (tx: ActionTx) => Promise<unknown>,
 ): Promise<Receipt> {
   const { committer, database, limits } = options;
@@ -88,7 +94,7 @@ async function runStaged(
   const known = await loadSlots(database.readPrimary, [], mutationId === null ? [] : [mutationId]);
   // What has its answer does not run again: it would find its own work done (I5).
   if (known.mutations.size > 0) return committer.commitNow(submission);
-  const { tx, changes } = createStage(options, submission.author);
+  const { tx, changes } = createStage(options, context);
   const output = await withDeadline(run(tx), limits.transactionMs).catch(async (error: unknown) => {
     const kept = isSyncError(error) ? rememberRefusal(submission, error, options.now()) : [];
     if (kept.length > 0) await database.write(kept);
@@ -101,13 +107,13 @@ async function runStaged(
 export async function runAction(
   options: ActionOptions,
   { name, input }: { readonly name: string; readonly input: unknown },
-  context: CommitContext,
+  context: ActionContext,
 ): Promise<Receipt> {
   const action = findAction(options.registry, name);
   const valid: unknown = validateInput(action.input, input ?? {});
   const submission = toSubmission([], { name, input }, { ...context, operation: "Update" });
   return options.committer.exclusive(
-    () => runStaged(options, submission, (tx) => action.run(tx, valid)),
+    () => runStaged(options, { submission, context }, (tx) => action.run(tx, valid)),
     context.place,
   );
 }

@@ -1,6 +1,6 @@
 import { SyncError } from "../protocol/errors.ts";
 import { runAction } from "./action.ts";
-import type { ActionOptions } from "./action.ts";
+import type { ActionContext, ActionOptions } from "./action.ts";
 import type { Author, ChangeRequest, Receipt } from "./change.ts";
 import { closeConflict, findConflict, toResolvingRequest } from "./conflicts.ts";
 import type { Resolution } from "./conflicts.ts";
@@ -33,7 +33,7 @@ export interface TransactionManager {
   /** Writes fields that never travel: no entry, no event. Throws for a synced field. */
   commitSilent(type: string, id: string, fields: Readonly<Record<string, unknown>>): Promise<void>;
   /** A named server-side transaction. @throws not_found, invalid_record, every code of a change */
-  runAction(name: string, input: unknown, context: CommitContext): Promise<Receipt>;
+  runAction(name: string, input: unknown, context: ActionContext): Promise<Receipt>;
   /** Does what a person decided of a late change, and closes it. @throws not_found */
   resolveConflict(id: string, resolution: Resolution, author: Author): Promise<Receipt>;
   /** Raw SQL inside the manager's transaction; the caller says what changed with `log`. */

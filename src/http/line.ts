@@ -1,4 +1,5 @@
 import type { InferOutput } from "valibot";
+import { requireAllTypes } from "../auth/capability.ts";
 import { isRefusal } from "../commit/line.ts";
 import { sendLine } from "../follower/line.ts";
 import type { LineAnswer } from "../follower/line.ts";
@@ -40,11 +41,12 @@ export function toAnswers(
 /** What a leader would say of a mutation before it looks at the library; null when it would look. */
 function refusalOf(writer: Writer, { commit, batch, action }: Mutation): SyncError | null {
   try {
-    if (action !== undefined) return null;
-    requireTypes(
-      writer,
-      batch === undefined ? [parse(changeSchema, commit)] : parse(lineBatchSchema, batch).changes,
-    );
+    if (action === undefined) {
+      requireTypes(
+        writer,
+        batch === undefined ? [parse(changeSchema, commit)] : parse(lineBatchSchema, batch).changes,
+      );
+    } else requireAllTypes(writer.capability, { library: writer.libraryId, role: "writer" });
     return null;
   } catch (error) {
     if (isRefusal(error)) return error;

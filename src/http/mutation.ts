@@ -85,8 +85,13 @@ export async function commitMany(
   return batchAnswer(receipt);
 }
 
-export async function act({ service, library, context }: Asking, name: string, input: unknown) {
-  const receipt = await library.manager.runAction(name, input, context);
+export async function act(asking: Asking, name: string, input: unknown) {
+  const { service, library, capability, context } = asking;
+  const receipt = await library.manager.runAction(name, input, {
+    ...context,
+    assertMayWrite: (type) =>
+      requireGrant(capability, { library: library.state.id, role: "writer", type }),
+  });
   service.telemetry.count("commits", 1, { kind: "action" });
   return batchAnswer(receipt);
 }

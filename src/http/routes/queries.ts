@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { allows, requireGrant } from "../../auth/capability.ts";
+import { allows, requireAllTypes, requireGrant } from "../../auth/capability.ts";
 import { renameKeys, toCamelCase } from "../../base/case.ts";
 import { createId } from "../../base/id.ts";
 import { validateInput } from "../../commit/validate.ts";
@@ -46,6 +46,15 @@ async function fetchRelated(
   return related;
 }
 
+/** Plain values come from what the query says it depends on, else from anywhere. @throws forbidden */
+function requireRead(c: AppContext, library: Library, { returns, dependsOn }: AnyQuery): void {
+  const capability = c.get("capability");
+  const need = { library: library.state.id, role: "reader" } as const;
+  const types = returns === null ? dependsOn : [returns as string];
+  if (types === undefined) requireAllTypes(capability, need);
+  else for (const type of types) requireGrant(capability, { ...need, type });
+}
+
 async function runQuery(c: AppContext, service: Service, given: unknown): Promise<Response> {
   const { registry, clock, telemetry } = service;
   const name = c.req.param("name") ?? "";
@@ -55,8 +64,7 @@ async function runQuery(c: AppContext, service: Service, given: unknown): Promis
     throw new SyncError("not_found", { what: name }, { detail: `There is no query "${name}".` });
   }
   const type = query.returns as string | null;
-  if (type !== null)
-    requireGrant(c.get("capability"), { library: library.state.id, role: "reader", type });
+  requireRead(c, library, query);
   const started = clock.monotonic();
   const input: unknown = validateInput(query.input, given ?? {});
   // The sequence is read first: an answer may be newer than it says, never older.

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { tryDecodeURIComponent } from "hono/utils/url";
 import type { Next } from "hono";
-import { requireGrant, SERVICE_WIDE } from "../../auth/capability.ts";
+import { requireAllTypes, requireGrant, SERVICE_WIDE } from "../../auth/capability.ts";
 import { createId } from "../../base/id.ts";
 import type { Follower } from "../../follower/follower.ts";
 import type { OutboxEntry } from "../../follower/outbox.ts";
@@ -184,12 +184,11 @@ function createGate(service: Service) {
       return undefined;
     }
     const capability = await authenticate(c, service);
-    const named = write.type ?? c.req.query("resource_type");
-    requireGrant(capability, {
-      library: libraryId,
-      role: "writer",
-      ...(named === undefined ? {} : { type: named }),
-    });
+    const need = { library: libraryId, role: "writer" } as const;
+    const type = write.type ?? c.req.query("resource_type");
+    requireGrant(capability, type === undefined ? need : { ...need, type });
+    // The leader sees this device's token: what it alone could hold to types asks for all of them.
+    if (/^(actions|conflicts)\//.test(write.kind)) requireAllTypes(capability, need);
     const author = c.req.header("x-device-id");
     if (author !== undefined)
       await assertActsAs(c, await openFor(c, service, { role: "writer" }), author);
