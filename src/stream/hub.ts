@@ -18,7 +18,7 @@ import { createViews } from "./view.ts";
 export interface Hub {
   /** Adds events that end at `head`; call in commit order. */
   publish(events: readonly StreamEvent[], head: number): void;
-  /** Sends an event that has no sequence to whoever listens now. */
+  /** Sends an event that has no sequence to whoever listens now, and may see its type if it names one. */
   broadcast(event: WireEvent): void;
   subscribe(subscription: Subscription): Subscriber;
   /** Sends heartbeats, closes the expired and those that do not read. Called every second. */
@@ -73,6 +73,7 @@ export function createHub(options: HubOptions): Hub {
   const leave = (member: Member): void => {
     if (!members.delete(member)) return;
     telemetry.gauge("stream_subscribers", members.size);
+    member.subscription.onLeft?.();
     if (members.size > 0) return;
     ring.clear(ring.head);
     pages.clear();
@@ -100,7 +101,9 @@ export function createHub(options: HubOptions): Hub {
     },
     broadcast: (wire) => {
       const frame = createFrame({ sequence: 0, type: "", wire }, codec);
+      const type = wire.kind.data["resource_type"];
       for (const { subscription } of members) {
+        if (typeof type === "string" && subscription.types?.has(type) === false) continue;
         if (subscription.sink.room() > 0) subscription.sink.write(frame.bytes(subscription.format));
       }
     },

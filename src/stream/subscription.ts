@@ -15,6 +15,8 @@ export interface Subscription {
   readonly types: ReadonlySet<string> | null;
   readonly expiresAtMs: number | null;
   readonly isRevoked: () => boolean;
+  /** Called once, however the subscription ends. */
+  readonly onLeft?: () => void;
   readonly sink: Sink;
 }
 

@@ -54,7 +54,7 @@ async function identify(c: AppContext, service: Service): Promise<void> {
   }
   const id = (c.req.param("library") ?? "").toLowerCase();
   const capability = service.tickets.redeem(ticket, id);
-  if (capability === null) {
+  if (capability === null || service.revocations.isRevoked(capability)) {
     const detail = "The ticket is unknown, used or expired; ask for another.";
     throw new SyncError("unauthorized", { reason: "bad_ticket" }, { detail });
   }
@@ -89,16 +89,32 @@ function firstFrames(
   return frames;
 }
 
+/** Counts the streams that each token holds on this node. */
+function createStreamCount(max: number) {
+  const open = new Map<string, number>();
+  const move = (tokenId: string, by: number): void => {
+    const count = (open.get(tokenId) ?? 0) + by;
+    if (count > 0) open.set(tokenId, count);
+    else open.delete(tokenId);
+  };
+  return { isFull: (tokenId: string) => (open.get(tokenId) ?? 0) >= max, move };
+}
+
+function tooMany(owner: string): SyncError {
+  const detail = `This ${owner} has as many streams as it may have.`;
+  return new SyncError("overloaded", { retryAfterSeconds: 5 }, { detail });
+}
+
 /** The live stream: a cursor into the hub, pulled by the reader. */
 export function streamRoutes(service: Service): Hono<AppEnv> {
   const { limits } = service;
+  const held = createStreamCount(limits.streamsPerToken);
   return new Hono<AppEnv>().get("/v1/libraries/:library/events", async (c) => {
     await identify(c, service);
     const library = await openFor(c, service, { role: "reader" });
-    if (library.hub.size >= limits.streamsPerLibrary) {
-      const detail = "This library has as many streams as it may have.";
-      throw new SyncError("overloaded", { retryAfterSeconds: 5 }, { detail });
-    }
+    const capability = c.get("capability");
+    if (library.hub.size >= limits.streamsPerLibrary) throw tooMany("library");
+    if (held.isFull(capability.tokenId)) throw tooMany("token");
     if (c.req.header(HOP_HEADER) !== undefined && !isLeader(library.state)) {
       // Another node's relay: it must follow the leader itself, never a node that follows.
       const { leaderUrl, epoch } = library.state;
@@ -107,7 +123,6 @@ export function streamRoutes(service: Service): Hono<AppEnv> {
     const format = formatOf(c);
     const { cursor, reset } = await startOf(c, library);
     if (reset !== null) service.telemetry.count("stream_resets", 1, { reason: reset });
-    const capability = c.get("capability");
     const types = visibleTypes(c, service, library.state.id);
     const { raw } = c.req;
     const isSse = format === "sse" || format === "sse-json";
@@ -122,6 +137,7 @@ export function streamRoutes(service: Service): Hono<AppEnv> {
       highWaterBytes: limits.subscriberBytes,
       signal: () => raw.signal,
       subscribe: (sink) => {
+        held.move(capability.tokenId, 1);
         for (const frame of firstFrames(library, service, { reset, format })) sink.write(frame);
         return library.hub.subscribe({
           format,
@@ -129,6 +145,7 @@ export function streamRoutes(service: Service): Hono<AppEnv> {
           types,
           expiresAtMs: capability.expiresAtMs,
           isRevoked: () => service.revocations.isRevoked(capability),
+          onLeft: () => held.move(capability.tokenId, -1),
           sink,
         });
       },
