@@ -76,9 +76,14 @@ function createStage(options: ActionOptions, { author, assertMayWrite }: ActionC
   return { tx, changes };
 }
 
-function findAction(registry: Registry, name: string): AnyAction {
+/** The action of that name, and its input as it takes it. @throws not_found, invalid_record */
+export function readAction(
+  registry: Registry,
+  name: string,
+  input: unknown,
+): { readonly action: AnyAction; readonly valid: unknown } {
   const action = registry.actions.get(name);
-  if (action !== undefined) return action;
+  if (action !== undefined) return { action, valid: validateInput(action.input, input ?? {}) };
   const detail = `There is no action "${name}".`;
   throw new SyncError("not_found", { what: name }, { detail });
 }
@@ -109,8 +114,7 @@ export async function runAction(
   { name, input }: { readonly name: string; readonly input: unknown },
   context: ActionContext,
 ): Promise<Receipt> {
-  const action = findAction(options.registry, name);
-  const valid: unknown = validateInput(action.input, input ?? {});
+  const { action, valid } = readAction(options.registry, name, input);
   const submission = toSubmission([], { name, input }, { ...context, operation: "Update" });
   return options.committer.exclusive(
     () => runStaged(options, { submission, context }, (tx) => action.run(tx, valid)),

@@ -1,5 +1,6 @@
 import type { InferOutput } from "valibot";
-import { requireAllTypes } from "../auth/capability.ts";
+import { allowedTypes, requireAllTypes } from "../auth/capability.ts";
+import { readAction } from "../commit/action.ts";
 import { isRefusal } from "../commit/line.ts";
 import { sendLine } from "../follower/line.ts";
 import type { LineAnswer } from "../follower/line.ts";
@@ -39,14 +40,18 @@ export function toAnswers(
 }
 
 /** What a leader would say of a mutation before it looks at the library; null when it would look. */
-function refusalOf(writer: Writer, { commit, batch, action }: Mutation): SyncError | null {
+function refusalOf(writer: Writer, { commit, batch, action, input }: Mutation): SyncError | null {
+  const { registry, capability, libraryId } = writer;
   try {
     if (action === undefined) {
       requireTypes(
         writer,
         batch === undefined ? [parse(changeSchema, commit)] : parse(lineBatchSchema, batch).changes,
       );
-    } else requireAllTypes(writer.capability, { library: writer.libraryId, role: "writer" });
+    } else if (allowedTypes(capability, libraryId, "writer") !== null) {
+      readAction(registry, action, input);
+      requireAllTypes(capability, { library: libraryId, role: "writer" });
+    }
     return null;
   } catch (error) {
     if (isRefusal(error)) return error;

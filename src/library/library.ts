@@ -9,6 +9,7 @@ import type { TransactionManager } from "../commit/manager.ts";
 import { isLeader } from "../lease/lease.ts";
 import type { LeaseOptions, LibraryState } from "../lease/lease.ts";
 import { ACTIVE_MS, trimLog } from "../log/retention.ts";
+import type { Trim } from "../log/retention.ts";
 import type { LogEntry } from "../log/sync-log.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Reader } from "../resource/define.ts";
@@ -77,8 +78,8 @@ function startChores(
     if (!isLeader(state) && !state.isReplica) return;
     const now = clock.now();
     const times = { beforeMs: now - limits.retentionMs, activeSinceMs: now - ACTIVE_MS };
-    const run = (): Promise<number> => trimLog(database, state, times);
-    const count = await (state.isReplica ? run() : committer.exclusive(run));
+    const alone: Trim["alone"] = (run) => committer.exclusive(run);
+    const count = await trimLog(database, state, state.isReplica ? times : { ...times, alone });
     telemetry.count("entries_trimmed", count);
   };
   const mind = async (): Promise<void> => {

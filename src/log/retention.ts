@@ -5,16 +5,19 @@ export const ACTIVE_MS = 30 * 24 * 60 * 60 * 1_000;
 /** Entries removed in one transaction, so that a trim never holds up commits for long. */
 const CHUNK = 5_000;
 
-/**
- * Removes entries older than `beforeMs` that every device heard of since `activeSinceMs` has
- * acknowledged (LOG-11), and moves `oldestSequence` in the same batch. Must run alone with the database. Resolves to how many.
- */
-export async function trimLog(
+/** What may go, and how each transaction that removes some is run. */
+export interface Trim {
+  readonly beforeMs: number;
+  readonly activeSinceMs: number;
+  /** Runs one alone with the database, so that commits come between. */
+  readonly alone?: <Result>(run: () => Promise<Result>) => Promise<Result>;
+}
+
+async function trimChunk(
   database: Database,
   state: { oldestSequence: number },
-  times: { readonly beforeMs: number; readonly activeSinceMs: number },
+  { beforeMs, activeSinceMs }: Trim,
 ): Promise<number> {
-  const { beforeMs, activeSinceMs } = times;
   const [limits = [], acknowledged = []] = await database.read([
     { sql: "SELECT max(sequence) FROM sync_log WHERE timestamp_ms < ?", args: [beforeMs] },
     {
@@ -28,7 +31,8 @@ export async function trimLog(
   const count = last - state.oldestSequence + 1;
   if (count <= 0) return 0;
   await database.write([
-    { sql: "UPDATE library SET oldest_sequence = ?", args: [last + 1] },
+    // A node that led before may know less than the database.
+    { sql: "UPDATE library SET oldest_sequence = max(oldest_sequence, ?)", args: [last + 1] },
     { sql: "DELETE FROM sync_log WHERE sequence <= ?", args: [last] },
     {
       sql: "DELETE FROM mutations WHERE created_at < ? AND coalesce(last_sequence, 0) <= ?",
@@ -36,5 +40,22 @@ export async function trimLog(
     },
   ]);
   state.oldestSequence = last + 1;
-  return count + (await trimLog(database, state, times));
+  return count;
+}
+
+/**
+ * Removes entries older than `beforeMs` that every device heard of since `activeSinceMs` has
+ * acknowledged (LOG-11), and moves `oldestSequence` along, a chunk at a time. Resolves to how many.
+ */
+export async function trimLog(
+  database: Database,
+  state: { oldestSequence: number },
+  trim: Trim,
+): Promise<number> {
+  const { alone = (run) => run() } = trim;
+  for (let total = 0; ;) {
+    const count = await alone(() => trimChunk(database, state, trim));
+    total += count;
+    if (count < CHUNK) return total;
+  }
 }

@@ -81,13 +81,17 @@ export class LibraryObject extends DurableObject<WorkerEnv> {
   async alarm(): Promise<void> {
     const library = await this.ctx.storage.get("library");
     if (library === undefined) return;
+    // First, because Cloudflare gives up an alarm that fails some times in a row.
+    await this.ctx.storage.setAlarm(systemClock.now() + DAY_MS);
     this.usedAt = systemClock.monotonic();
     const { service } = await this.wake();
     const { database, state, committer } = await service.catalog.open(library);
     const now = systemClock.now();
-    const times = { beforeMs: now - service.limits.retentionMs, activeSinceMs: now - ACTIVE_MS };
-    await committer.exclusive(() => trimLog(database, state, times));
-    await this.ctx.storage.setAlarm(systemClock.now() + DAY_MS);
+    await trimLog(database, state, {
+      beforeMs: now - service.limits.retentionMs,
+      activeSinceMs: now - ACTIVE_MS,
+      alone: (run) => committer.exclusive(run),
+    });
   }
 
   /** Keeps the library's name, so that the alarm knows whose log to trim. */

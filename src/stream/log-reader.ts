@@ -1,7 +1,7 @@
 import type { LibraryState } from "../lease/lease.ts";
-import { decodeEntries, selectExtent, selectSurvivors } from "../log/sync-log.ts";
+import { readEntries } from "../log/read-entries.ts";
+import { selectExtent, selectSurvivors } from "../log/sync-log.ts";
 import type { LogEntry } from "../log/sync-log.ts";
-import { SyncError } from "../protocol/errors.ts";
 import type { Database } from "../store/database.ts";
 import { during } from "../telemetry/telemetry.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
@@ -36,14 +36,14 @@ export function createLogReader(options: LogReaderOptions): ReadLog {
     return Math.min(head, (rows[0]?.[0] as number | null | undefined) ?? head);
   };
   return async (after, head) => {
-    // A stream whose place was trimmed must end: its next request is told to start afresh (I6).
-    if (after < state.oldestSequence - 1) {
-      throw new SyncError("cursor_expired", { oldestSequence: state.oldestSequence, head });
-    }
     return during(telemetry.span("stream.catch_up", { after }), async () => {
       const end = await findEnd(after, head);
-      const [rows = []] = await database.readNear([selectSurvivors(after, end)]);
-      const rendered = await render(decodeEntries(rows));
+      // A stream whose place was trimmed ends: its next request is told to start afresh.
+      const entries = await readEntries(database.readNear, selectSurvivors(after, end), {
+        after,
+        log: state,
+      });
+      const rendered = await render(entries);
       return { events: toEvents(rendered, { libraryId: state.id, after }), end };
     });
   };

@@ -92,3 +92,70 @@ test("a revoked device is out at once: its streams say so and end, its tokens ar
   const { body } = await world.send("GET", `${world.at}/devices/phone`);
   expect(body.revoked_at).toBeString();
 });
+
+test("commits come between the chunks of a long trim, and no node moves the horizon back", async () => {
+  await using world = await createWorld();
+  const { database, state, committer } = world.library;
+  await world.insertAlbum("first");
+  await database.write([
+    {
+      sql: `INSERT INTO sync_log (sequence, epoch, transaction_id, device_id, timestamp_ms, domain, model_type,
+        record_id, change_type, version, data) WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n
+        WHERE i < 12000) SELECT i, 1, i, 'd', 0, 'metadata', 'album', i, 'insert', 1, '{}' FROM n`,
+      args: [],
+    },
+    { sql: "UPDATE library SET head = 12000", args: [] },
+  ]);
+  state.head = 12_000;
+  const ended: string[] = [];
+  const trim = { beforeMs: 1, activeSinceMs: 0 };
+  const known = { ...state };
+  const trimming = trimLog(database, state, {
+    ...trim,
+    alone: (run) => committer.exclusive(run),
+  }).then((count) => ended.push(`trimmed ${count}`));
+  const writing = world.insertAlbum("meanwhile").then(({ status }) => ended.push(`${status}`));
+  await Promise.all([trimming, writing]);
+  expect(ended).toEqual(["200", "trimmed 12000"]);
+  // As a node does that led before, and has not heard of it.
+  await world.send("POST", `${world.at}/positions`, { device_id: "d", sequence: 9, epoch: 1 });
+  await trimLog(database, known, { beforeMs: Date.now() + 1_000, activeSinceMs: 0 });
+  expect(await world.count("SELECT oldest_sequence FROM library")).toBe(12_001);
+});
+
+test("I6: a log that is trimmed while it is read tells its reader so, and leaves nothing out", async () => {
+  const gate: { trim: (() => Promise<unknown>) | null } = { trim: null };
+  await using world = await createWorld({
+    decorate: (_, database) => ({
+      ...database,
+      // Between the question where a page ends and the page itself.
+      readNear: async (statements) => {
+        const { trim } = gate;
+        if (trim === null || !statements[0]?.sql.includes("json_group_array"))
+          return database.readNear(statements);
+        gate.trim = null;
+        await trim();
+        return database.readNear(statements);
+      },
+    }),
+  });
+  const { database, state } = world.library;
+  for (const name of ["a", "b", "c", "d"]) await world.insertAlbum(name);
+  await world.send("POST", `${world.at}/positions`, { device_id: "d", sequence: 3, epoch: 1 });
+  const trim = { beforeMs: Date.now() + 1_000, activeSinceMs: 0 };
+  // As if another node did it: this one has not heard of it yet.
+  gate.trim = () => trimLog(database, { ...state }, trim);
+  const read = await world.send("GET", `${world.at}/log?after=1`);
+  expect([read.status, read.body.code, read.body.oldest_sequence]).toEqual([
+    410,
+    "cursor_expired",
+    4,
+  ]);
+  gate.trim = () => trimLog(database, { ...state, oldestSequence: 4 }, trim);
+  await world.insertAlbum("e");
+  await world.send("POST", `${world.at}/positions`, { device_id: "d", sequence: 4, epoch: 1 });
+  const stream = await world.app.request(`${world.at}/events?encoding=json&after=3`, {
+    headers: { authorization: `Bearer ${world.token}` },
+  });
+  expect(await stream.text()).not.toContain("ResourceChanged");
+});

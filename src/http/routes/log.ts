@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import type { Library } from "../../library/library.ts";
-import { BULK_MODEL_TYPE, decodeEntries, selectExtent, selectRange } from "../../log/sync-log.ts";
+import { readEntries } from "../../log/read-entries.ts";
+import { BULK_MODEL_TYPE, selectExtent, selectRange } from "../../log/sync-log.ts";
 import type { LogEntry } from "../../log/sync-log.ts";
 import { SyncError } from "../../protocol/errors.ts";
 import type { Service } from "../../service.ts";
@@ -41,8 +42,10 @@ async function readPage(
 ): Promise<LogEntry[]> {
   const [extent = []] = await library.database.readNear([selectExtent(after, page)]);
   const end = (extent[0]?.[0] as number | null | undefined) ?? Number.MAX_SAFE_INTEGER;
-  const [rows = []] = await library.database.readNear([selectRange(after + 1, end)]);
-  return decodeEntries(rows);
+  return readEntries(library.database.readNear, selectRange(after + 1, end), {
+    after,
+    log: library.state,
+  });
 }
 
 async function readLog(c: AppContext, service: Service): Promise<Response> {
@@ -55,12 +58,6 @@ async function readLog(c: AppContext, service: Service): Promise<Response> {
   const isOther = asked !== undefined && asked !== state.historyId;
   if (isOther || (await isBeyondHead(library, after))) {
     throw new SyncError("history_changed", { historyId: state.historyId, head: state.head });
-  }
-  if (after < state.oldestSequence - 1) {
-    throw new SyncError("cursor_expired", {
-      oldestSequence: state.oldestSequence,
-      head: state.head,
-    });
   }
   const entries = await readPage(library, after, {
     entries: readLimit(c, service),
