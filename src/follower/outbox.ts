@@ -2,7 +2,8 @@ import type { Clock } from "../base/clock.ts";
 import { lineMutations } from "../protocol/limits.ts";
 import { SyncError, toProblem } from "../protocol/errors.ts";
 import type { Problem } from "../protocol/errors.ts";
-import type { Database } from "../store/database.ts";
+import type { Database, Rows, Statement } from "../store/database.ts";
+import { guardOf } from "../store/failure.ts";
 import { sendLine, unreadable } from "./line.ts";
 import type { LineEntry } from "./line.ts";
 import { problemOf, sendWrite, toDelay } from "./upstream.ts";
@@ -67,18 +68,10 @@ function toEntry(row: readonly unknown[]): OutboxEntry {
   };
 }
 
-async function read(database: Database, sql: string): Promise<OutboxEntry[]> {
-  const [rows = []] = await database.read([{ sql, args: [] }]);
-  return rows.map(toEntry);
-}
-
 const WAITING = `SELECT ${COLUMNS} FROM outbox WHERE problem IS NULL ORDER BY id LIMIT 1000`;
 const REJECTED = WAITING.replace("IS NULL", "IS NOT NULL");
 const COUNTS = `SELECT (SELECT count(*) FROM outbox WHERE problem IS NULL),
   (SELECT count(*) FROM outbox WHERE problem IS NOT NULL)`;
-
-/** Those that wait in a library, oldest first; a page of them. */
-export const readWaiting = (database: Database): Promise<OutboxEntry[]> => read(database, WAITING);
 
 async function readBacklog(database: Database): Promise<Backlog> {
   const asked = [WAITING, REJECTED, COUNTS].map((sql) => ({ sql, args: [] }));
@@ -104,6 +97,44 @@ const FIND = `SELECT ${COLUMNS} FROM outbox WHERE mutation_id IN (SELECT value F
 const REMOVE = "DELETE FROM outbox WHERE mutation_id IN (SELECT value FROM json_each(?))";
 const REFUSE = `UPDATE outbox SET problem = told.value->'$.problem' FROM json_each(?) AS told
   WHERE mutation_id = told.value->>'$.id'`;
+/** Moves nothing, and aborts the batch it stands in once the library was promoted, at whichever node. */
+const WHILE_FOLLOWING: Statement = {
+  sql: "INSERT INTO follow (head, next, epoch) SELECT head, head, epoch FROM library",
+  args: [],
+};
+
+/** From then on what waits is committed here: the old leader neither gets it nor says what became of it. */
+function promoted(): SyncError {
+  const detail = "This library has just been promoted: it leads, and no longer passes writes on.";
+  return new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail });
+}
+
+/** @throws overloaded when the library follows nobody any more: then nothing is written */
+async function writeWhileFollowing(
+  database: Database,
+  statements: readonly Statement[],
+): Promise<Rows[]> {
+  const results = await database.write([WHILE_FOLLOWING, ...statements]).catch((error: unknown) => {
+    throw guardOf(error) === "follow" ? promoted() : error;
+  });
+  return results.slice(1);
+}
+
+/** The first that wait in a library, as many as go into a line. */
+export async function readWaiting(database: Database): Promise<OutboxEntry[]> {
+  const [rows = []] = await database.read([{ sql: FIRST, args: [] }]);
+  return rows.map(toEntry);
+}
+
+/** The same while the library follows. @throws overloaded when it no longer does */
+async function readToSend(database: Database): Promise<OutboxEntry[]> {
+  const [rows = [], following = []] = await database.read([
+    { sql: FIRST, args: [] },
+    { sql: "SELECT 1 FROM follower", args: [] },
+  ]);
+  if (following.length === 0) throw promoted();
+  return rows.map(toEntry);
+}
 
 /** A waiting write as one of a line. */
 function toMutation({ path, mutationId, request }: QueuedWrite): object {
@@ -180,12 +211,11 @@ function createSender(upstream: Upstream, clock: Clock) {
   };
 }
 
-/** Forgets what the leader took, keeps what it refused; answers how many it took. */
-async function settle(
-  database: Database,
+/** Forgets what was taken, and keeps what was refused with the reason. */
+export function settled(
   entries: readonly OutboxEntry[],
   answers: readonly LineEntry[],
-): Promise<number> {
+): Statement[] {
   const done: string[] = [];
   const refused: object[] = [];
   for (const [at, { problem }] of answers.entries()) {
@@ -193,11 +223,10 @@ async function settle(
     if (problem === undefined) done.push(id ?? "");
     else refused.push({ id, problem });
   }
-  await database.write([
+  return [
     { sql: REMOVE, args: [JSON.stringify(done)] },
     { sql: REFUSE, args: [JSON.stringify(refused)] },
-  ]);
-  return done.length;
+  ];
 }
 
 async function add(
@@ -211,7 +240,7 @@ async function add(
     throw new SyncError("overloaded", { retryAfterSeconds: 60 }, { detail });
   }
   const requests = writes.map(({ request }) => JSON.stringify(request));
-  const results = await database.write([
+  const results = await writeWhileFollowing(database, [
     ...writes.map(({ path, mutationId, deviceId }, at) => ({
       sql: ADD,
       args: [path, mutationId, deviceId, requests[at] ?? "", now],
@@ -238,11 +267,12 @@ export function createOutbox(options: {
   const drain = async (): Promise<number> => {
     let count = 0;
     for (;;) {
-      const waiting = await read(await options.database(), FIRST);
+      const waiting = await readToSend(await options.database());
       const [first] = waiting;
       if (first === undefined) return count;
       const answers = await send(first, waiting);
-      count += await settle(await options.database(), waiting, answers);
+      await writeWhileFollowing(await options.database(), settled(waiting, answers));
+      count += answers.filter(({ problem }) => problem === undefined).length;
     }
   };
   return {

@@ -68,22 +68,28 @@ export interface Upstream {
   leave(): void;
 }
 
+/** Said by a proxy for a leader that it does not reach. */
+const isUnreached = (status: number): boolean => status >= 502 && status <= 504;
+
 /** What the leader said, as the error it was. */
 export function fromProblem(status: number, problem: object): SyncError {
   const { code, detail: said } = problem as { readonly code?: unknown; readonly detail?: unknown };
-  const name = String(code);
-  const known: ErrorCode = Object.hasOwn(errorTable, name) ? (name as ErrorCode) : "internal";
+  const name = typeof code === "string" ? code : "nothing of use";
+  const unknown = isUnreached(status) ? "overloaded" : "internal";
+  const known: ErrorCode = Object.hasOwn(errorTable, name) ? (name as ErrorCode) : unknown;
   const facts = renameKeys({ ...problem }, toCamelCase) as unknown as ErrorFacts[ErrorCode];
   const told = typeof said === "string" ? said : name;
   return new SyncError(known, facts, { detail: `The leader answers ${status}: ${told}` });
 }
 
-/** The problem of an answer, which stays to be read. */
-export const problemOf = async (response: Response): Promise<Partial<Problem>> =>
-  (await response
+/** The problem of an answer, which stays to be read. A proxy in between may tell of none, or of `null`. */
+export async function problemOf(response: Response): Promise<Partial<Problem>> {
+  const said: unknown = await response
     .clone()
     .json()
-    .catch(() => ({}))) as Partial<Problem>;
+    .catch(() => null);
+  return typeof said === "object" && said !== null ? said : {};
+}
 
 /** The answer's problem as the error it was. */
 export async function toError(response: Response): Promise<SyncError> {

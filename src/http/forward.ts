@@ -34,13 +34,13 @@ export function toLeader(service: Service, app: Hono<AppEnv>): MiddlewareHandler
     const { state } = library;
     // What a replica may not write itself, its follower has already taken care of.
     if (state.isReplica && (await isFollowedNow(service, state.id))) return app.fetch(c.req.raw);
-    if (state.isReplica || mayWrite(state, service.clock)) {
-      await next();
-      return repeat(c, app);
-    }
-    if (c.req.header(HOP_HEADER) !== undefined) throw notLeader(library);
-    const answer = await settle(c, { service, app }, library);
-    return answer ?? next();
+    const mayBegin = state.isReplica || mayWrite(state, service.clock);
+    if (!mayBegin && c.req.header(HOP_HEADER) !== undefined) throw notLeader(library);
+    const answer = mayBegin ? null : await settle(c, { service, app }, library);
+    if (answer !== null) return answer;
+    if (!state.isReplica) await service.following.inherit(library);
+    await next();
+    return repeat(c, app);
   };
 }
 

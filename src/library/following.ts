@@ -11,7 +11,8 @@ import type { Catalog, CatalogOptions } from "./catalog.ts";
 import type { Library } from "./library.ts";
 import { addListing } from "./listing.ts";
 import { allMigrations } from "./prepare.ts";
-import { finishPromotion, finishPromotions, markPromoted } from "./promotion.ts";
+import { createInherit, finishPromotion, finishPromotions, markPromoted } from "./promotion.ts";
+import type { Inherit } from "./promotion.ts";
 
 /** Whom to follow, and with what right. The token must reach all types of the library. */
 export interface FollowRequest {
@@ -41,6 +42,7 @@ export interface Following {
   look(): Promise<void>;
   /** Leads what it followed, under the next epoch. What waits in the outbox is committed here. */
   promote(libraryId: string): Promise<Library>;
+  readonly inherit: Inherit;
   /** Stops following a library that is deleted here. */
   forget(libraryId: string): Promise<void>;
   stop(): Promise<void>;
@@ -184,7 +186,7 @@ async function readFollowed({ catalog, lease }: FollowingOptions) {
   return { wanted, promoted };
 }
 
-type Options = FollowingOptions & { readonly fetch: Fetch };
+type Options = FollowingOptions & { readonly fetch: Fetch; readonly inherit: Inherit };
 
 /** The followers that run here. */
 function createFollowers(options: Options) {
@@ -278,12 +280,17 @@ function createWatch(options: Options, followers: ReturnType<typeof createFollow
 }
 
 export function createFollowing(given: FollowingOptions): Following {
-  const options = { ...given, fetch: given.fetch ?? ((url, init) => fetch(url, init)) };
-  const { catalog } = options;
+  const options: Options = {
+    ...given,
+    fetch: given.fetch ?? ((url, init) => fetch(url, init)),
+    inherit: createInherit(given.telemetry),
+  };
+  const { catalog, inherit } = options;
   const followers = createFollowers(options);
   const { look, change, ...watch } = createWatch(options, followers);
 
   return {
+    inherit,
     forget: (libraryId) =>
       change(async () => {
         await followers.stop(libraryId);
@@ -308,12 +315,13 @@ export function createFollowing(given: FollowingOptions): Following {
     promote: (asked) =>
       change(async () => {
         const libraryId = catalog.resolve(asked);
-        const follower = followers.all.get(libraryId);
-        if (follower === undefined) {
+        const isFollowed = followers.all.has(libraryId);
+        // Who asks again, because no answer came, wants what has begun to be finished.
+        if (!isFollowed && !(await readFollowed(options)).promoted.includes(libraryId)) {
           const detail = "Only a follower can be promoted; this node does not follow that library.";
           throw new SyncError("not_found", { what: `follower of ${libraryId}` }, { detail });
         }
-        await markPromoted(options, libraryId);
+        await markPromoted(catalog, libraryId);
         await followers.stop(libraryId, "promote");
         return (await finishPromotion(options, libraryId)) ?? catalog.open(libraryId);
       }),

@@ -5,9 +5,11 @@
  * @module
  */
 import { createId } from "../base/id.ts";
-import { isRefusal } from "../commit/line.ts";
-import { readWaiting } from "../follower/outbox.ts";
-import type { QueuedWrite } from "../follower/outbox.ts";
+import { createLine, isRefusal } from "../commit/line.ts";
+import type { Place } from "../commit/line.ts";
+import type { LineEntry } from "../follower/line.ts";
+import { readWaiting, settled } from "../follower/outbox.ts";
+import type { OutboxEntry, QueuedWrite } from "../follower/outbox.ts";
 import { unseat } from "../lease/lease.ts";
 import { SyncError, isSyncError, toProblem } from "../protocol/errors.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
@@ -17,10 +19,17 @@ import type { Library } from "./library.ts";
 interface Options {
   readonly catalog: Catalog;
   readonly telemetry: Telemetry;
+  readonly inherit: Inherit;
 }
 
+/**
+ * Commits what waited for the leader that a library had, before anything else is written there: it came
+ * first. Looks once in each epoch of this node. @throws what may pass
+ */
+export type Inherit = (library: Library) => Promise<void>;
+
 /** From now on no node follows the library: a leader without a token is none. */
-export async function markPromoted({ catalog }: Options, libraryId: string): Promise<void> {
+export async function markPromoted(catalog: Catalog, libraryId: string): Promise<void> {
   const sql = "UPDATE follower SET token = NULL WHERE library_id = ?";
   await catalog.database.write([{ sql, args: [libraryId] }]);
 }
@@ -31,8 +40,9 @@ interface ReplayedRequest {
   readonly input?: unknown;
 }
 
-function commit({ manager }: Library, { path, request, mutationId, deviceId }: QueuedWrite) {
-  const context = { author: { deviceId, isDevice: true }, mutationId };
+async function commit({ manager }: Library, write: QueuedWrite, place: Place): Promise<unknown> {
+  const { path, request, mutationId, deviceId } = write;
+  const context = { author: { deviceId, isDevice: true }, mutationId, place };
   // In the order it came in, by which the same mutation is known again.
   const { mutation_id: _id, ...change } = request;
   const { changes, operation, input } = request as ReplayedRequest;
@@ -42,30 +52,75 @@ function commit({ manager }: Library, { path, request, mutationId, deviceId }: Q
   return manager.commitBatch((changes ?? []) as never, batch as never);
 }
 
+/** What became of some that waited, up to the first that gets no answer now. */
+function toAnswers(
+  results: readonly PromiseSettledResult<unknown>[],
+  telemetry: Telemetry,
+): { readonly answers: readonly LineEntry[]; readonly error: SyncError | null } {
+  const answers: LineEntry[] = [];
+  for (const result of results) {
+    const error: unknown = result.status === "rejected" ? result.reason : null;
+    if (isSyncError(error) && !isRefusal(error)) return { answers, error };
+    if (error === null) answers.push({});
+    else {
+      telemetry.log("error", "A queued write could not be committed.", { error });
+      const refusal = isRefusal(error)
+        ? error
+        : new SyncError("internal", { requestId: createId() });
+      answers.push({ problem: toProblem(refusal) });
+      // Nobody foresaw it, and those behind it were told the same: they are tried again.
+      if (!isRefusal(error)) break;
+    }
+  }
+  return { answers, error: null };
+}
+
 /**
- * Commits here what waited for the leader. What is refused stays in the outbox, with its problem.
+ * Commits here what waited for the leader, as a line. What is refused stays in the outbox, with its problem.
  *
  * @throws what may pass: that write and those behind it go on waiting
  */
-async function replay(library: Library, waiting: readonly QueuedWrite[], { telemetry }: Options) {
-  const { database } = library;
-  for (const write of waiting) {
-    const { mutationId } = write;
+async function replay(
+  library: Library,
+  waiting: readonly OutboxEntry[],
+  telemetry: Telemetry,
+): Promise<void> {
+  const placeAt = createLine();
+  const results = await Promise.allSettled(
+    waiting.map(async (write, at) => {
+      const place = placeAt(at);
+      await commit(library, write, place).catch((error: unknown) => {
+        place.failed(error);
+        throw error;
+      });
+    }),
+  );
+  const { answers, error } = toAnswers(results, telemetry);
+  await library.database.write(settled(waiting, answers));
+  if (error !== null) throw error;
+}
+
+export function createInherit(telemetry: Telemetry): Inherit {
+  const begun = new WeakMap<Library, { readonly epoch: number; readonly done: Promise<void> }>();
+  const commitWaiting = async (library: Library): Promise<void> => {
     try {
-      await commit(library, write);
-      const sql = "DELETE FROM outbox WHERE mutation_id = ?";
-      await database.write([{ sql, args: [mutationId] }]);
+      for (let waiting = await readWaiting(library.database); waiting.length > 0;) {
+        await replay(library, waiting, telemetry);
+        waiting = await readWaiting(library.database);
+      }
     } catch (error) {
-      if (isSyncError(error) && !isRefusal(error)) throw error;
-      const about = { mutation_id: mutationId, error };
-      telemetry.log("error", "A queued write could not be committed.", about);
-      const refusal = isSyncError(error)
-        ? error
-        : new SyncError("internal", { requestId: createId() });
-      const sql = "UPDATE outbox SET problem = ? WHERE mutation_id = ?";
-      await database.write([{ sql, args: [JSON.stringify(toProblem(refusal)), mutationId] }]);
+      begun.delete(library);
+      throw error;
     }
-  }
+  };
+  return (library) => {
+    const { epoch } = library.state;
+    const known = begun.get(library);
+    if (known?.epoch === epoch) return known.done;
+    const done = commitWaiting(library);
+    begun.set(library, { epoch, done });
+    return done;
+  };
 }
 
 /**
@@ -78,19 +133,16 @@ export async function finishPromotion(
   options: Options,
   libraryId: string,
 ): Promise<Library | null> {
-  const { catalog } = options;
+  const { catalog, inherit } = options;
   const replica = await catalog.open(libraryId);
   if (replica.state.isReplica) {
     await replica.database.write([unseat, { sql: "DELETE FROM follower", args: [] }]);
     await catalog.release(libraryId);
   }
   const library = await catalog.open(libraryId);
-  const { database, leadership, state } = library;
+  const { leadership, state } = library;
   if ((await leadership.lead(true)) !== null) return null;
-  for (let waiting = await readWaiting(database); waiting.length > 0;) {
-    await replay(library, waiting, options);
-    waiting = await readWaiting(database);
-  }
+  await inherit(library);
   const sql = "DELETE FROM follower WHERE library_id = ? AND token IS NULL";
   await catalog.database.write([{ sql, args: [libraryId] }]);
   const { leaderDeviceId: leader_device_id, epoch } = state;

@@ -171,13 +171,19 @@ function createForward(service: Service) {
   };
 }
 
+/** Who follows the library here, unless another node has promoted it meanwhile. */
+async function findNow({ following }: Service, id: string): Promise<Follower | undefined> {
+  if (following.find(id)?.status.state === "promoted") await following.look();
+  return following.find(id);
+}
+
 /** Writes of a library that follows: the leader's to decide, or kept until it is in reach. */
 function createGate(service: Service) {
   const forward = createForward(service);
   const forwardLine = createLineForward(service);
   return async (c: AppContext, next: Next): Promise<Response | undefined> => {
     const libraryId = (c.req.param("library") ?? "").toLowerCase();
-    const follower = service.following.find(libraryId);
+    const follower = await findNow(service, libraryId);
     const write = follower === undefined ? null : toWrite(c);
     if (follower === undefined || write === null) {
       await next();

@@ -1,0 +1,110 @@
+/** A copy that two nodes serve is promoted at one of them: what waited, and what the other still does. */
+import { expect, test } from "bun:test";
+import { createId } from "../../src/base/id.ts";
+import { readWaiting } from "../../src/follower/outbox.ts";
+import { fromProblem } from "../../src/follower/upstream.ts";
+import { createPair } from "../support/pair.ts";
+import type { Pair } from "../support/pair.ts";
+import { createWorld } from "../support/world.ts";
+import type { World } from "../support/world.ts";
+
+/** Another node over the phone's databases. */
+const secondNode = (pair: Pair): Promise<World> =>
+  createWorld({
+    deviceId: "second",
+    directory: pair.phone.directory,
+    fetch: async (url, init) => pair.wire.send(url, init),
+  });
+
+const insert = (world: World, pair: Pair, name: string, query = "") =>
+  world.send("POST", `${pair.at}/commit${query}`, {
+    resource_type: "album",
+    operation: "insert",
+    id: createId(),
+    data: { name },
+  });
+
+const unreached = (): Response => new Response("null", { status: 502 });
+
+async function namesOf({ service }: World, { libraryId }: Pair): Promise<unknown[]> {
+  const { database } = await service.catalog.open(libraryId);
+  const sql = "SELECT data->>'name' FROM sync_log ORDER BY sequence";
+  const [rows = []] = await database.read([{ sql, args: [] }]);
+  return rows.map(([name]) => name);
+}
+
+test("a write waits also when what stands before the leader says nothing but 502", async () => {
+  await using pair = await createPair();
+  await (await pair.follow()).settle();
+  pair.wire.send = async () => unreached();
+  expect((await insert(pair.phone, pair, "a", "?queue=1")).status).toBe(202);
+  expect((await insert(pair.phone, pair, "b", "?queue=1")).status).toBe(202);
+  // It is no fault of what was sent, which would be set aside after a while.
+  expect(fromProblem(502, {}).code).toBe("overloaded");
+});
+
+test("what waits where a copy has come to lead is committed before anything else", async () => {
+  await using pair = await createPair();
+  const { phone } = pair;
+  await (await pair.follow()).settle();
+  pair.cut(true);
+  expect((await phone.send("POST", `${pair.at}/leader/promote`)).status).toBe(200);
+  const names = Array.from({ length: 120 }, (_, at) => `waited ${at}`);
+  const ids = names.map(() => createId());
+  const { database } = await pair.replica();
+  // As a node leaves it that ended in the middle of a promotion.
+  await database.write(
+    names.map((name, at) => {
+      const request = { resource_type: "album", operation: "insert", id: ids[at], data: { name } };
+      const sql = "INSERT INTO outbox (mutation_id, request, created_at) VALUES (?, ?, 0)";
+      return { sql, args: [ids[at] ?? "", JSON.stringify(request)] };
+    }),
+  );
+  await phone.service.catalog.release(pair.libraryId);
+  await Promise.all([1, 2, 3].map(() => insert(phone, pair, "after")));
+  expect(await namesOf(phone, pair)).toEqual([...names, "after", "after", "after"]);
+});
+
+test("a node that has not heard of the promotion leaves nothing for the old leader, and sends it nothing", async () => {
+  await using pair = await createPair();
+  const { leader, phone } = pair;
+  await (await pair.follow()).settle();
+  await using second = await secondNode(pair);
+  const follower = second.service.following.find(pair.libraryId);
+  await follower?.settle();
+  expect((await phone.send("POST", `${pair.at}/leader/promote`)).status).toBe(200);
+  expect((await insert(second, pair, "a", "?queue=1")).status).toBe(503);
+  expect((await insert(second, pair, "b")).status).toBe(503);
+  expect(await readWaiting((await pair.replica()).database)).toEqual([]);
+  expect(leader.library.state.head).toBe(0);
+  // Once its follower has seen it, the next write is in order.
+  expect(await follower?.settle()).toBe("waiting");
+  expect(await follower?.settle()).toBe("promoted");
+  await phone.service.stop();
+  expect(await insert(second, pair, "c")).toMatchObject({ status: 200, body: { sequence: 1 } });
+});
+
+test("who asks again for a promotion that another node began and did not finish has it finished", async () => {
+  await using pair = await createPair();
+  const { phone } = pair;
+  await (await pair.follow()).settle();
+  pair.cut(true);
+  await insert(phone, pair, "waited", "?queue=1");
+  const lead = async (until: string) =>
+    (await pair.replica()).database.write([
+      { sql: "DELETE FROM follower", args: [] },
+      {
+        sql: `UPDATE library SET leader_device_id = 'gone', lease_expires_at = ${until}`,
+        args: [],
+      },
+    ]);
+  const { catalog, following } = phone.service;
+  await catalog.database.write([{ sql: "UPDATE follower SET token = NULL", args: [] }]);
+  await lead("CAST(unixepoch('subsec') * 1000 AS INTEGER) + 60000");
+  await following.look();
+  expect(following.find(pair.libraryId)).toBeUndefined();
+  await lead("0");
+  const { status, body } = await phone.send("POST", `${pair.at}/leader/promote`);
+  expect([status, body.is_self]).toEqual([200, true]);
+  expect(await namesOf(phone, pair)).toEqual(["waited"]);
+});
