@@ -50,6 +50,8 @@ export interface UpstreamOptions {
   readonly token: string;
   readonly fetch: Fetch;
   readonly clock: Clock;
+  /** A leader that answers nothing for so long is one that cannot be reached: 30 s when left out. */
+  readonly replyMs?: number;
 }
 
 /** The leader, as a follower speaks to it. Every refusal of the leader is thrown as its `SyncError`. */
@@ -64,6 +66,8 @@ export interface Upstream {
   events(after: number, signal: AbortSignal): Promise<ReadableStream<Uint8Array> | null>;
   /** Sends a write as it is; the leader's answer is the caller's, whatever it says. */
   send(path: string, init: RequestInit): Promise<Response>;
+  /** Ends a request whose answer is due by then. */
+  replySoon(): AbortSignal;
   /** The node that is asked now does not answer: asks the next from here on. */
   leave(): void;
 }
@@ -161,11 +165,8 @@ function toEntry(wire: WireEntry): LogEntry {
   throw new SyncError("invalid_record", { issues }, { detail });
 }
 
-/** A leader that hangs is one that cannot be reached; its pages are far smaller than this. */
-const REPLY_MS = 30_000;
+/** Pages of the leader are far smaller than this. */
 const REPLY_BYTES = 67_108_864;
-/** Ends a request whose answer is due by then. */
-export const replySoon = (): AbortSignal => AbortSignal.timeout(REPLY_MS);
 const LINE_CHARS = 16_777_216;
 
 /** Sends what a device writes. @throws overloaded when the leader cannot be reached */
@@ -178,20 +179,20 @@ export const sendWrite = (
     method: "POST",
     headers: { "content-type": "application/json", "x-device-id": write.deviceId },
     body: JSON.stringify(write.body),
-    signal: replySoon(),
+    signal: upstream.replySoon(),
   });
 
 async function* readLines(
   body: ReadableStream<Uint8Array>,
-  clock: Clock,
+  { clock, ms }: { readonly clock: Clock; readonly ms: number },
 ): AsyncGenerator<SnapshotLine> {
   const decoder = new TextDecoder();
   let rest = "";
   const silence = () => {
-    const detail = `The leader sent nothing for ${REPLY_MS} ms.`;
+    const detail = `The leader sent nothing for ${ms} ms.`;
     return new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail });
   };
-  for await (const part of untilSilent(body, { ms: REPLY_MS, clock, silence })) {
+  for await (const part of untilSilent(body, { ms, clock, silence })) {
     rest += decoder.decode(part, { stream: true });
     const lines = rest.split("\n");
     rest = lines.pop() ?? "";
@@ -248,7 +249,8 @@ function createLine({ url: urls, libraryId, token, fetch }: UpstreamOptions): Li
 }
 
 export function createUpstream(options: UpstreamOptions): Upstream {
-  const { clock } = options;
+  const { clock, replyMs: ms = 30_000 } = options;
+  const replySoon = (): AbortSignal => AbortSignal.timeout(ms);
   const { send, get, leave } = createLine(options);
   const json = async <Answer>(path: string): Promise<Answer> => {
     const response = await get(path, { signal: replySoon() });
@@ -290,7 +292,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
       if (types !== null) query.set("types", types.join(","));
       if (afterKey !== null) query.set("after_key", afterKey);
       const { body } = await get(`/snapshot?${query.toString()}`);
-      if (body !== null) yield* readLines(body, clock);
+      if (body !== null) yield* readLines(body, { clock, ms });
     },
     checksums: () => json("/checksum"),
     register: (device) => post("/devices", device),
@@ -301,6 +303,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
       return (await get(`/events?after=${after}`, { signal, headers })).body;
     },
     send,
+    replySoon,
     leave,
   };
 }

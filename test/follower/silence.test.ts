@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { systemClock } from "../../src/base/clock.ts";
 import { createBell } from "../../src/follower/bell.ts";
 import { listenForHints } from "../../src/follower/hints.ts";
-import { createUpstream } from "../../src/follower/upstream.ts";
+import { createUpstream, sendWrite } from "../../src/follower/upstream.ts";
 import type { Fetch } from "../../src/follower/upstream.ts";
 
 const SILENCE_MS = 60;
@@ -101,4 +101,57 @@ test("a node that takes the request and never answers is left too", async () => 
 test("a stream with heartbeats is kept, however long nothing else happens", async () => {
   const { asked } = await listen({ a: beats, b: hangs }, (hints) => hints > 30);
   expect(asked).toEqual(["a"]);
+});
+
+test("a request that is never answered is given up, read or write, and the next node is asked", async () => {
+  const asked: string[] = [];
+  const upstream = createUpstream({
+    url: "http://a,http://b,http://c",
+    libraryId: "l",
+    token: "t",
+    clock: systemClock,
+    replyMs: 1,
+    fetch: (url, init) => {
+      const { host } = new URL(url);
+      asked.push(host);
+      if (host === "c") return Promise.resolve(Response.json({ head: 7 }));
+      return new Promise((_, reject) => {
+        init?.signal?.addEventListener("abort", () => reject(new TypeError("Aborted.")));
+      });
+    },
+  });
+  const given = { code: "overloaded", message: "The leader at http://a cannot be reached." };
+  await expect(upstream.describe()).rejects.toMatchObject(given);
+  const write = sendWrite(upstream, "/commit", { deviceId: "d", body: {} });
+  await expect(write).rejects.toMatchObject({ code: "overloaded" });
+  expect(await upstream.describe()).toMatchObject({ head: 7 });
+  expect(asked).toEqual(["a", "b", "c"]);
+});
+
+test("a snapshot that falls silent half-way is given up, by the clock", async () => {
+  const ticks = new Set<() => void>();
+  const line = new TextEncoder().encode('{"deleted":"x"}\n');
+  const upstream = createUpstream({
+    url: "http://a",
+    libraryId: "l",
+    token: "t",
+    clock: {
+      ...systemClock,
+      every: (_ms, tick) => {
+        ticks.add(tick);
+        return () => void ticks.delete(tick);
+      },
+    },
+    fetch: async () =>
+      new Response(new ReadableStream<Uint8Array>({ start: (to) => to.enqueue(line) })),
+  });
+  const lines = upstream.snapshot(null, null);
+  expect(await lines.next()).toEqual({ done: false, value: { deleted: "x" } });
+  const silent = lines.next();
+  await Bun.sleep(0);
+  for (const tick of ticks) tick();
+  await expect(silent).rejects.toMatchObject({
+    code: "overloaded",
+    message: "The leader sent nothing for 30000 ms.",
+  });
 });

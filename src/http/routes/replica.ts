@@ -5,7 +5,7 @@ import { requireAllTypes, requireGrant, SERVICE_WIDE } from "../../auth/capabili
 import { createId } from "../../base/id.ts";
 import type { Follower } from "../../follower/follower.ts";
 import type { OutboxEntry } from "../../follower/outbox.ts";
-import { isOwn, problemOf, replySoon } from "../../follower/upstream.ts";
+import { isOwn, problemOf } from "../../follower/upstream.ts";
 import {
   actionSchema,
   batchSchema,
@@ -104,7 +104,8 @@ function createBulkState(service: Service) {
     if (follower === undefined) return next();
     const path = `/bulk/${encodeURIComponent(c.req.param("token") ?? "")}`;
     const headers = { accept: c.req.header("accept") ?? "application/json" };
-    return relay(await follower.upstream.send(path, { headers, signal: replySoon() }));
+    const { upstream } = follower;
+    return relay(await upstream.send(path, { headers, signal: upstream.replySoon() }));
   };
 }
 
@@ -151,7 +152,7 @@ function createForward(service: Service) {
             "x-device-id": deviceId,
           },
           body: JSON.stringify(mayWait ? queued : request),
-          signal: replySoon(),
+          signal: follower.upstream.replySoon(),
         },
       );
       follower.wake();
