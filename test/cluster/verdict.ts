@@ -40,7 +40,10 @@ async function* judgeLog(world: ClusterWorld): AsyncGenerator<string> {
 }
 
 /** Of what was sent as a line nothing stands without what stood before it, nor ahead of it. */
-function* judgeOrder({ sent }: ClusterWorld, places: ReadonlyMap<string, number>) {
+export function* judgeOrder(
+  { sent }: Pick<ClusterWorld, "sent">,
+  places: ReadonlyMap<string, number>,
+): Generator<string> {
   for (const line of sent) {
     let last: number | undefined = 0;
     for (const record of line) {

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { createId } from "../../src/base/id.ts";
 import { readWaiting } from "../../src/follower/outbox.ts";
+import { SyncError } from "../../src/protocol/errors.ts";
 import { createPair, recordsOf } from "../support/pair.ts";
 
 const insert = (name: string, more: object = {}) => ({
@@ -163,6 +164,44 @@ test("a promotion that ended half-way goes on: what waited was accepted, and is 
   expect(albums).toMatchObject([{ 2: "first" }, { 2: "second" }]);
   const [rows = []] = await catalog.database.read([{ sql: "SELECT 1 FROM follower", args: [] }]);
   expect(rows).toEqual([]);
+});
+
+test("a promotion stops at what may pass, sets nothing aside, and goes on from there", async () => {
+  const fault = { isOn: false };
+  await using pair = await createPair({
+    followerDecorate: (_name, database) => ({
+      ...database,
+      write: async (statements) => {
+        if (fault.isOn && JSON.stringify(statements).includes("second"))
+          throw new SyncError("database_unavailable", { retryAfterSeconds: 1 });
+        return database.write(statements);
+      },
+    }),
+  });
+  const { phone } = pair;
+  await (await pair.follow()).settle();
+  pair.cut(true);
+  for (const name of ["first", "second", "third"])
+    await phone.send("POST", `${pair.at}/commit?queue=1`, insert(name));
+  const waitingNow = async () =>
+    (await readWaiting((await pair.replica()).database)).map(({ request }) => request["data"]);
+  fault.isOn = true;
+  const stopped = await phone.send("POST", `${pair.at}/leader/promote`);
+  expect([stopped.status, stopped.body.code]).toEqual([503, "database_unavailable"]);
+  // All three were of one group, which is written as a whole or not at all.
+  const all = ["first", "second", "third"].map((name) => ({ name }));
+  expect(await waitingNow()).toEqual(all);
+  // What is asked again too early changes nothing.
+  await phone.service.following.look();
+  expect(await waitingNow()).toEqual(all);
+  fault.isOn = false;
+  await phone.service.following.look();
+  const { database } = await pair.replica();
+  const [left = []] = await database.read([{ sql: "SELECT problem FROM outbox", args: [] }]);
+  expect(left).toEqual([]);
+  const sql = "SELECT data->>'name' FROM sync_log ORDER BY sequence";
+  const [rows = []] = await database.read([{ sql, args: [] }]);
+  expect(rows.map(([name]) => name)).toEqual(["first", "second", "third"]);
 });
 
 test("I3: a page that arrives after the promotion is refused by the database", async () => {

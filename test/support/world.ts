@@ -24,6 +24,8 @@ export const SECRET = "a secret that only these tests know";
 
 export interface WorldOptions {
   readonly telemetry?: Telemetry;
+  /** What `/metrics` answers. */
+  readonly metrics?: () => string;
   readonly plugins?: readonly Plugin[];
   readonly limits?: Partial<Limits>;
   readonly directory?: string;
@@ -56,7 +58,7 @@ export function startService(options: WorldOptions & { readonly directory: strin
     clock: systemClock,
     limits,
     telemetry: options.telemetry ?? silentTelemetry,
-    metrics: () => "",
+    metrics: options.metrics ?? (() => ""),
     secret: SECRET,
     corsOrigins: [],
     fetch: options.fetch,
