@@ -9,6 +9,8 @@
  *                  among the new become moves; below a moved directory step 1 is taken again
  *     3.           what remains is new, or deleted
  *
+ * What lies where the walk could not look keeps its record: nobody knows that it is gone.
+ *
  * The changes are in an order that never leaves a record without its parent: new and changed ones from
  * the top down, then the deletions from the bottom up.
  */
@@ -51,6 +53,8 @@ export interface Difference {
 /** Takes the found files one by one, parents first, and then says what differs. */
 export interface Comparison {
   add(found: FoundFile): void;
+  /** Says that a file, or what a directory holds, could not be read. */
+  keep(path: string): void;
   /** Called once, after the last `add`. */
   finish(): Difference;
 }
@@ -88,6 +92,7 @@ export function createComparison(locationId: string, current: Iterable<CurrentFi
   const directories = new Map<string, string>();
   const unmatched = new Map<string, FoundFile[]>();
   const pairs: Pair[] = [];
+  const unread = new Set<string>();
   let foundCount = 0;
 
   /** Settles `found` as `record`; only a directory or a difference is worth keeping. */
@@ -118,7 +123,15 @@ export function createComparison(locationId: string, current: Iterable<CurrentFi
     for (const found of waiting) if (directories.has(found.path)) descend(found.path);
   };
 
+  const keepUnread = (): void => {
+    if (unread.size === 0) return;
+    const kept = idsAt(unread, { directories, children });
+    for (const record of vanished.values())
+      if (chainOf(record, records).some(({ id }) => kept.has(id))) vanished.delete(record.id);
+  };
+
   return {
+    keep: (path) => void unread.add(path),
     add: (found) => {
       foundCount += 1;
       const { parentPath } = found;
@@ -129,12 +142,15 @@ export function createComparison(locationId: string, current: Iterable<CurrentFi
       else waiting.push(found);
     },
     finish: () => {
+      keepUnread();
       const moves = { unmatched, vanished, settle };
       for (let isMoving = true; isMoving;) {
         const moved = matchMoves(moves, true);
         for (const found of moved) descend(found.path);
         isMoving = moved.length > 0;
       }
+      // Directories that moved have become known.
+      keepUnread();
       matchMoves(moves, false);
       const added = [...unmatched.values()].flat();
       return toDifference({ locationId, records, directories, vanished, pairs, added, foundCount });
@@ -178,6 +194,12 @@ function matchMoves({ unmatched, vanished, settle }: Moves, isDirectory: boolean
   return [...moved];
 }
 
+interface Known {
+  /** The ids of directories by path. */
+  readonly directories: ReadonlyMap<string, string>;
+  readonly children: Children;
+}
+
 interface TraitOptions {
   readonly isDirectory: boolean;
   readonly withName: boolean;
@@ -207,6 +229,19 @@ function unique<Value>(
     if (key !== null) known.set(key, known.has(key) ? null : value);
   }
   return known;
+}
+
+/** The records that are known to stand at those paths. */
+function idsAt(paths: Iterable<string>, { directories, children }: Known): ReadonlySet<string> {
+  const ids = new Set<string>();
+  for (const path of paths) {
+    const cut = path.lastIndexOf("/");
+    const parentId = cut < 0 ? null : directories.get(path.slice(0, cut));
+    const siblings = parentId === undefined ? undefined : children.get(parentId);
+    const id = directories.get(path) ?? siblings?.get(path.slice(cut + 1))?.id;
+    if (id !== undefined) ids.add(id);
+  }
+  return ids;
 }
 
 type Children = ReadonlyMap<string | null, ReadonlyMap<string, CurrentFile>>;
@@ -299,26 +334,23 @@ function freeId({ locationId, records }: Outcome, path: string): string {
   }
 }
 
+/** A record and those above it. A damaged library may hold a cycle: the chain ends where it meets itself. */
+function chainOf(record: CurrentFile, records: ReadonlyMap<string, CurrentFile>): CurrentFile[] {
+  const chain = new Set<CurrentFile>();
+  for (let at: CurrentFile | undefined = record; at !== undefined && !chain.has(at);) {
+    chain.add(at);
+    at = at.parentId === null ? undefined : records.get(at.parentId);
+  }
+  return [...chain];
+}
+
 function childrenFirst(
   vanished: ReadonlyMap<string, CurrentFile>,
   records: ReadonlyMap<string, CurrentFile>,
 ): CurrentFile[] {
-  const depths = new Map<string, number>();
-  const depthOf = (record: CurrentFile): number => {
-    const chain: string[] = [];
-    let above = 0;
-    // A damaged library may hold a cycle: the chain ends where it meets itself.
-    for (let at: CurrentFile | undefined = record; at !== undefined && !chain.includes(at.id);) {
-      const known = depths.get(at.id);
-      if (known !== undefined) {
-        above = known;
-        break;
-      }
-      chain.push(at.id);
-      at = at.parentId === null ? undefined : records.get(at.parentId);
-    }
-    for (const id of chain.reverse()) depths.set(id, (above += 1));
-    return above;
-  };
+  const depths = new Map(
+    [...vanished.values()].map((record) => [record.id, chainOf(record, records).length]),
+  );
+  const depthOf = ({ id }: CurrentFile): number => depths.get(id) ?? 0;
   return [...vanished.values()].sort((left, right) => depthOf(right) - depthOf(left));
 }

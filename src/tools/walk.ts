@@ -21,6 +21,8 @@ export interface WalkReport {
   unreadableCount: number;
   /** The first of them, with the reason. */
   readonly unreadable: string[];
+  /** Where something is that could not be read: what the library has there may still be true. */
+  readonly unreadPaths: Set<string>;
 }
 
 /** The `mime` of a directory record. */
@@ -32,7 +34,7 @@ const mimes = new Map<string, string | null>();
 
 /** A report for `walk` to fill. */
 export function createWalkReport(): WalkReport {
-  return { unreadableCount: 0, unreadable: [] };
+  return { unreadableCount: 0, unreadable: [], unreadPaths: new Set() };
 }
 
 /**
@@ -125,6 +127,9 @@ function toTime(mtimeMs: number): string | null {
 
 function note(report: WalkReport, path: string, error: unknown): void {
   report.unreadableCount += 1;
+  // What went away while the tree was walked is gone.
+  const isGone = error instanceof Error && "code" in error && error.code === "ENOENT";
+  if (!isGone) report.unreadPaths.add(path);
   if (report.unreadable.length >= unreadableListed) return;
   report.unreadable.push(`${path}: ${error instanceof Error ? error.message : String(error)}`);
 }

@@ -208,3 +208,27 @@ test("records that hang in a circle or twice at one place are deleted", () => {
   const { changes } = compare(records, { a: [1, 1] });
   expect(changes.map(({ id }) => id).sort()).toEqual(["1", "2", "4"]);
 });
+
+test("what lies where the walk could not look keeps its records, and is not taken for what moved", () => {
+  const before = {
+    gone: [1, 1],
+    shut: { x: [2, 2], sub: { y: [3, 3] } },
+    odd: [4, 4],
+  } satisfies Tree;
+  const look = (tree: Tree, ...unread: string[]) => lookAt(before, tree, ...unread);
+  const lookAt = (known: Tree, tree: Tree, ...unread: string[]) => {
+    const records = apply([], compare([], known));
+    const comparison = createComparison(location, records);
+    for (const found of flatten(tree)) comparison.add(found);
+    for (const path of unread) comparison.keep(path);
+    return comparison.finish().changes.map(({ operation, id }) => [operation, id]);
+  };
+  const isGone = ["delete", fileIdOf(location, "gone")];
+  expect(look({ shut: {} }, "shut", "odd", "never/known")).toEqual([isGone]);
+  expect(look({ shut: { sub: {} }, odd: [4, 4] }, "shut/sub", "shut/x")).toEqual([isGone]);
+  const copied = look({ shut: {}, odd: [4, 4], copy: [3, 3] }, "shut");
+  expect(copied).toEqual([["insert", fileIdOf(location, "copy")], isGone]);
+  const moved = lookAt({ shut: { x: [2, 2] }, gone: [1, 1] }, { moved: {} }, "moved");
+  expect(moved).toEqual([["update", fileIdOf(location, "shut")], isGone]);
+  expect(look({ shut: {} })).toHaveLength(5);
+});

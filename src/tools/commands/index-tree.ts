@@ -130,6 +130,7 @@ async function addAll(run: Run): Promise<IndexSummary> {
     foundCount = 0;
     report.unreadableCount = 0;
     report.unreadable.length = 0;
+    report.unreadPaths.clear();
     for await (const found of walk(key.path, report)) {
       const { path, parentPath } = found;
       const parentId = parentPath === null ? null : fileIdOf(locationId, parentPath);
@@ -166,6 +167,7 @@ async function sendDifference(run: Run, current: readonly CurrentFile[]): Promis
     count += 1;
     walking.advance(1, `Looking at the directory: ${countOf(count, "file")}`);
   }
+  for (const path of run.report.unreadPaths) comparison.keep(path);
   const { changes, ...counts } = comparison.finish();
   walking.done(`Found ${countOf(count, "file")}, ${countOf(changes.length, "difference")}.`);
   if (run.isDryRun) {
