@@ -1,32 +1,14 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { toJsonSchema, toStandardJsonSchema } from "@valibot/to-json-schema";
 import type { GenericSchema } from "valibot";
-import { toSnakeCase } from "../base/case.ts";
-import {
-  actionSchema,
-  batchSchema,
-  commitSchema,
-  librarySchema,
-  mutationsSchema,
-  querySchema,
-  revocationSchema,
-} from "../protocol/commit.ts";
-import { errorTable } from "../protocol/errors.ts";
-import {
-  confirmSchema,
-  decideSchema,
-  deviceSchema,
-  followSchema,
-  handOverSchema,
-  joinSchema,
-  mergeSchema,
-  pairSchema,
-  positionSchema,
-  resumeSchema,
-  setupSchema,
-} from "../protocol/setup.ts";
+import { toCamelCase, toSnakeCase } from "../base/case.ts";
+import { problemSchema, resourceSchema } from "../protocol/answers.ts";
+import { batchSchema, commitSchema } from "../protocol/commit.ts";
 import { PROTOCOL_VERSION } from "../protocol/version.ts";
+import type { CompiledResource } from "../resource/compile.ts";
 import type { Registry } from "../resource/registry.ts";
+import { described } from "./described.ts";
+import type { Described } from "./described.ts";
 
 type Json = Record<string, unknown>;
 
@@ -46,145 +28,161 @@ export function toPluginSchema(schema: StandardSchemaV1, side: "input" | "output
   return json;
 }
 
-/** The JSON Schema of a plugin's own input, with wire names. */
-export function inputSchema(schema: StandardSchemaV1): Json {
-  const json = toPluginSchema(schema, "input");
-  const rename = (record: object) =>
-    Object.fromEntries(
-      Object.entries(record).map(([key, value]) => [toSnakeCase(key), value as unknown]),
-    );
+/** The same with the names of the wire; what lies deeper is the plugin's own. */
+function toWire({ properties, required, ...rest }: Json): Json {
+  const renamed = Object.entries((properties ?? {}) as Json).map(
+    ([name, schema]) => [toSnakeCase(name), schema] as const,
+  );
   return {
-    ...json,
-    ...(typeof json["properties"] === "object" && json["properties"] !== null
-      ? { properties: rename(json["properties"]) }
-      : {}),
-    ...(Array.isArray(json["required"])
-      ? { required: (json["required"] as string[]).map(toSnakeCase) }
-      : {}),
+    ...rest,
+    ...(properties === undefined ? {} : { properties: Object.fromEntries(renamed) }),
+    ...(Array.isArray(required) ? { required: (required as string[]).map(toSnakeCase) } : {}),
   };
 }
 
-/** What each route does, in the words a reader of the document needs. */
-const summaries: Readonly<Record<string, string>> = {
-  "post /v1/libraries": "Create a library",
-  "get /v1/libraries": "List libraries",
-  "get /v1/libraries/{library}": "Read a library",
-  "delete /v1/libraries/{library}": "Delete a library",
-  "post /v1/libraries/{library}/commit": "Commit one change",
-  "post /v1/libraries/{library}/batch": "Commit 1 to 1,000 changes",
-  "post /v1/libraries/{library}/mutations":
-    "Commit a line of mutations in their order, each by itself",
-  "post /v1/libraries/{library}/bulk": "Write a stream of records, with one log entry",
-  "get /v1/libraries/{library}/bulk/{token}": "Read the state of a bulk operation",
-  "post /v1/libraries/{library}/actions/{name}": "Run an action",
-  "get /v1/libraries/{library}/conflicts": "List late changes that wait for a person",
-  "post /v1/libraries/{library}/conflicts/{id}/resolve": "Decide what becomes of a late change",
-  "post /v1/libraries/{library}/query/{name}": "Ask a query",
-  "get /v1/libraries/{library}/query/{name}": "Ask a query",
-  "get /v1/libraries/{library}/events": "Follow the library's events",
-  "get /v1/libraries/{library}/log": "Read the sync log after a cursor",
-  "get /v1/libraries/{library}/snapshot": "Read all records",
-  "get /v1/libraries/{library}/checksum": "Read the checksum of each type",
-  "get /v1/libraries/{library}/mutations/{id}": "Ask what became of a mutation",
-  "get /v1/libraries/{library}/leader": "Ask who leads the library",
-  "post /v1/libraries/{library}/stream-tickets": "Get a one-time ticket for EventSource",
-  "get /v1/libraries/{library}/resources/{type}": "List records",
-  "get /v1/libraries/{library}/resources/{type}/{id}": "Read a record",
-  "get /v1/libraries/{library}/devices": "List the library's devices",
-  "get /v1/libraries/{library}/devices/{device}": "Read a device",
-  "post /v1/libraries/{library}/devices": "Register a device",
-  "post /v1/libraries/{library}/devices/{device}": "Register a device",
-  "delete /v1/libraries/{library}/devices/{device}": "Revoke a device, and all its tokens",
-  "get /v1/libraries/{library}/positions": "Read how far each device is",
-  "post /v1/libraries/{library}/positions": "Acknowledge a position",
-  "post /v1/pairing/codes": "Make a code that lets a device in, once, for five minutes",
-  "post /v1/pairing/join": "Name a device and its key with a code, and get a challenge",
-  "post /v1/pairing/confirm": "Send the signed challenge, and get a token",
-  "get /v1/sync-setup/discover": "See the libraries of this or another service",
-  "get /v1/pairing/requests": "List devices that wait for an owner",
-  "post /v1/pairing/requests/{request}": "Let a device in that waits, or send it away",
-  "post /v1/sync-setup": "Register two devices with each other, or merge libraries",
-  "post /v1/libraries/{library}/merge": "Take records of another library, for its merge",
-  "post /v1/libraries/{library}/hand-over":
-    "End a library that was merged, and follow the one it went into",
-  "get /v1/jobs/{job}": "Read a job",
-  "delete /v1/jobs/{job}": "Cancel a job",
-  "post /v1/following": "Follow a library of another service",
-  "get /v1/libraries/{library}/follower": "Read the state of this node's follower",
-  "post /v1/libraries/{library}/follower/resume": "Go on after a halt",
-  "delete /v1/libraries/{library}/follower/rejected/{mutation}": "Forget a refused write",
-  "post /v1/libraries/{library}/leader/release": "Give the lease back",
-  "post /v1/libraries/{library}/leader/promote": "Promote this follower to leader",
-  "post /v1/revocations": "Revoke a token, or all tokens of a subject",
+/** The JSON Schema of a plugin's own input, with wire names. */
+export const inputSchema = (schema: StandardSchemaV1): Json =>
+  toWire(toPluginSchema(schema, "input"));
+
+const components = { Problem: problemSchema, Resource: resourceSchema };
+const refTo = (name: string) => ({ $ref: `#/components/schemas/${name}` });
+
+/** A schema of ours; the parts that many have stand in `components`. */
+function toSchema(schema: GenericSchema, definitions: Record<string, GenericSchema> = components) {
+  const {
+    $schema: _schema,
+    $defs: _defs,
+    ...json
+  } = toJsonSchema(schema, {
+    errorMode: "ignore",
+    target: "draft-2020-12",
+    typeMode: "input",
+    definitions,
+    overrideRef: ({ referenceId }) => refTo(referenceId).$ref,
+  }) as Json;
+  return json;
+}
+
+function toParameters(path: string, { query = {}, headers = {} }: Described): Json[] {
+  const toNamed = (place: string, schemas: Readonly<Record<string, GenericSchema>>) =>
+    Object.entries(schemas).map(([name, schema]) => {
+      const required = schema.type !== "optional";
+      return { name, in: place, required, schema: toSchema(schema) };
+    });
+  const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+    name,
+    in: "path",
+    required: true,
+    schema: { type: "string" },
+  }));
+  return [...inPath, ...toNamed("query", query), ...toNamed("header", headers)];
+}
+
+const toContent = (schema: Json | null, media = "application/json") => ({
+  content: { [media]: schema === null ? {} : { schema } },
+});
+
+const problem = {
+  description: "A problem (RFC 9457).",
+  ...toContent(refTo("Problem"), "application/problem+json"),
 };
 
-const bodies: Readonly<Record<string, GenericSchema>> = {
-  "post /v1/libraries/{library}/devices": deviceSchema,
-  "post /v1/libraries/{library}/positions": positionSchema,
-  "post /v1/following": followSchema,
-  "post /v1/pairing/codes": pairSchema,
-  "post /v1/pairing/join": joinSchema,
-  "post /v1/pairing/confirm": confirmSchema,
-  "post /v1/pairing/requests/{request}": decideSchema,
-  "post /v1/sync-setup": setupSchema,
-  "post /v1/libraries/{library}/merge": mergeSchema,
-  "post /v1/libraries/{library}/hand-over": handOverSchema,
-  "post /v1/libraries/{library}/follower/resume": resumeSchema,
-  "post /v1/libraries": librarySchema,
-  "post /v1/libraries/{library}/commit": commitSchema,
-  "post /v1/libraries/{library}/batch": batchSchema,
-  "post /v1/libraries/{library}/mutations": mutationsSchema,
-  "post /v1/libraries/{library}/actions/{name}": actionSchema,
-  "post /v1/libraries/{library}/query/{name}": querySchema,
-  "post /v1/revocations": revocationSchema,
-};
+/** What the route of one type says for itself. */
+interface OfType {
+  readonly summary: string;
+  readonly request?: Json;
+  /** What is sent, when it is no JSON. */
+  readonly media?: string;
+  readonly answer?: Json;
+}
 
-function describeRoute(key: string, path: string, body: Json | undefined): Json {
-  const names = [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]);
+function describeRoute(key: string, route: Described, of?: OfType): Json {
+  const [method = "", path = ""] = key.split(" ");
+  const { body, media } = route;
+  const request = of?.request ?? (body === undefined ? null : toSchema(body));
+  const responses = Object.entries(route.answers).map(([status, schema]) => {
+    const json = schema === null ? null : (of?.answer ?? toSchema(schema));
+    const isEmpty = json === null && media === undefined;
+    return [status, { description: "Done.", ...(isEmpty ? {} : toContent(json, media)) }];
+  });
+  const words = path.replace("/v1/", "").match(/[a-z_]+/gi) ?? [];
   return {
-    summary: summaries[key] ?? key,
-    parameters: names.map((name) => ({
-      name,
-      in: "path",
-      required: true,
-      schema: { type: "string" },
-    })),
-    ...(body === undefined
+    operationId: toCamelCase(`${method}_${words.join("_")}`),
+    summary: of?.summary ?? route.summary,
+    parameters: toParameters(path, route),
+    ...(request === null
       ? {}
-      : { requestBody: { required: true, content: { "application/json": { schema: body } } } }),
-    responses: {
-      "2XX": { description: "Done." },
-      default: {
-        description: "A problem (RFC 9457).",
-        content: {
-          "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } },
-        },
+      : { requestBody: { required: true, ...toContent(request, of?.media) } }),
+    responses: { ...Object.fromEntries(responses), default: problem },
+  };
+}
+
+function routeOf(key: string): Described {
+  const route = described[key];
+  if (route === undefined) throw new Error(`Bug: "${key}" is missing in described.ts`);
+  return route;
+}
+
+/** One type's own schemas: of whole records, of what an update changes, and of records as they travel. */
+function describeType({ type, definition: { input, view } }: CompiledResource) {
+  const { additionalProperties, ...whole } = inputSchema(input);
+  const { required: _required, ...patch } = whole;
+  const { properties = {} } = view === undefined ? whole : toWire(toPluginSchema(view, "output"));
+  return {
+    schemas: { [type]: whole, [`${type}_patch`]: patch },
+    record: { allOf: [refTo("Resource"), { type: "object", properties }] },
+    // Said where they are used, so that a record may have an id beside its fields.
+    closed: additionalProperties === false ? { unevaluatedProperties: false } : {},
+  };
+}
+
+/** The routes that one type has for itself: the general ones, with its own fields. */
+function describeTypeRoutes(resource: CompiledResource): Readonly<Record<string, Json>> {
+  const { type } = resource;
+  const { record, closed } = describeType(resource);
+  const fields = (name: string) => ({ ...refTo(name), ...closed });
+  const { properties, ...rest } = toSchema(commitSchema);
+  const { resource_type: _type, ...given } = properties as Json;
+  const data = { anyOf: [fields(type), fields(`${type}_patch`)] };
+  const commit = { ...rest, required: ["operation", "id"], properties: { ...given, data } };
+  const { mutation_id: _mutation, ...change } = commit.properties as Json;
+  const { properties: ofBatch, ...batch } = toSchema(batchSchema);
+  const { changes } = ofBatch as { readonly changes: Json };
+  const items = { type: "object", required: commit.required, properties: change };
+  const id = {
+    type: "object",
+    required: ["id"],
+    properties: { id: { type: "string", format: "uuid" } },
+  };
+  const own: Readonly<Record<string, OfType>> = {
+    commit: { summary: `Commit one ${type}`, request: commit },
+    batch: {
+      summary: `Commit many of type ${type}`,
+      request: { ...batch, properties: { ...(ofBatch as Json), changes: { ...changes, items } } },
+    },
+    bulk: {
+      summary: `Write a stream of ${type} records`,
+      media: "application/x-ndjson",
+      // A bulk of deletes has ids only.
+      request: {
+        anyOf: [
+          { allOf: [refTo(type), id], ...closed },
+          { ...id, ...closed },
+        ],
       },
     },
   };
-}
-
-/** One type's own commit: the general one with this type's fields. */
-function commitOf(resourceSchema: string): Json {
-  const { properties, ...rest } = toJsonSchema(commitSchema, { errorMode: "ignore" }) as Json;
-  const { resource_type: _type, ...others } = properties as Json;
-  const data = { $ref: `#/components/schemas/${resourceSchema}` };
-  return { ...rest, required: ["operation", "id"], properties: { ...others, data } };
-}
-
-/** One type's bulk: a stream of its records, whose whole no schema can describe. */
-function describeBulk(type: string, path: string): Json {
-  const record = {
-    type: "object",
-    required: ["id"],
-    allOf: [{ $ref: `#/components/schemas/${type}` }],
-    properties: { id: { type: "string", format: "uuid" } },
-  };
-  const content = { "application/x-ndjson": { schema: record } };
-  return {
-    ...describeRoute(`Write a stream of ${type} records`, path, undefined),
-    requestBody: { required: true, content },
-  };
+  const library = "/v1/libraries/{library}";
+  const routes = Object.entries(own).map(([verb, of]) => {
+    const route = routeOf(`post ${library}/${verb}`);
+    const { resource_type: _named, ...query } = route.query ?? {};
+    const key = `post ${library}/resources/${type}/${verb}`;
+    return [key, describeRoute(key, { ...route, query }, of)] as const;
+  });
+  const key = `get ${library}/resources/${type}/{id}`;
+  const one = routeOf(`get ${library}/resources/{type}/{id}`);
+  const reading = describeRoute(key, one, { summary: `Read one ${type}`, answer: record });
+  return { ...Object.fromEntries(routes), [key]: reading };
 }
 
 /** The document of `GET /openapi.json`: 3.1, from the schemas that validate. */
@@ -192,61 +190,29 @@ export function describeApi(
   registry: Registry,
   routes: readonly { readonly method: string; readonly path: string }[],
 ): Json {
-  const schemas: Json = {
-    Problem: {
-      type: "object",
-      required: ["type", "title", "status", "detail", "code", "retry"],
-      properties: {
-        type: { type: "string" },
-        title: { type: "string" },
-        status: { type: "integer" },
-        detail: { type: "string" },
-        code: { enum: Object.keys(errorTable) },
-        retry: { enum: ["never", "later", "leader", "snapshot"] },
-      },
-    },
-  };
+  const visible = registry.resources.filter(({ domain }) => domain !== "state");
+  const general = routes
+    .filter(({ method, path }) => method !== "ALL" && !path.includes("/resources/:type/"))
+    .map(({ method, path }) => `${method.toLowerCase()} ${path.replace(/:(\w+)/g, "{$1}")}`)
+    .map((key) => [key, describeRoute(key, routeOf(key))] as const);
+  const ofTypes = visible.flatMap((one) => Object.entries(describeTypeRoutes(one)));
   const paths: Record<string, Json> = {};
-  const add = (method: string, path: string, route: Json): void => {
+  for (const [key, route] of [...general, ...ofTypes]) {
+    const [method = "", path = ""] = key.split(" ");
     paths[path] = { ...paths[path], [method]: route };
-  };
-  for (const { method, path } of routes) {
-    if (method === "ALL" || path.includes("/resources/:type/")) continue;
-    const named = path.replace(/:(\w+)/g, "{$1}");
-    const key = `${method.toLowerCase()} ${named}`;
-    const body = bodies[key];
-    const json =
-      body === undefined ? undefined : (toJsonSchema(body, { errorMode: "ignore" }) as Json);
-    add(method.toLowerCase(), named, describeRoute(key, named, json));
   }
-  for (const { type, definition, domain } of registry.resources) {
-    if (domain === "state") continue;
-    schemas[type] = inputSchema(definition.input);
-    const path = `/v1/libraries/{library}/resources/${type}`;
-    add(
-      "post",
-      `${path}/commit`,
-      describeRoute(`Commit one ${type}`, `${path}/commit`, commitOf(type)),
-    );
-    const { mutation_id, ...change } = commitOf(type)["properties"] as Json;
-    const changes = {
-      type: "array",
-      minItems: 1,
-      maxItems: 1_000,
-      items: { type: "object", required: ["operation", "id"], properties: change },
-    };
-    const batch = { type: "object", required: ["changes"], properties: { changes, mutation_id } };
-    add(
-      "post",
-      `${path}/batch`,
-      describeRoute(`Commit many of type ${type}`, `${path}/batch`, batch),
-    );
-    add("post", `${path}/bulk`, describeBulk(type, `${path}/bulk`));
-    add("get", `${path}/{id}`, describeRoute(`Read one ${type}`, `${path}/{id}`, undefined));
-  }
+  const schemas = Object.assign(
+    { Problem: toSchema(problemSchema, {}), Resource: toSchema(resourceSchema, {}) },
+    ...visible.map((one) => describeType(one).schemas),
+  ) as Json;
   return {
     openapi: "3.1.0",
-    info: { title: "Syncline", version: String(PROTOCOL_VERSION) },
+    info: {
+      title: "Syncline",
+      version: String(PROTOCOL_VERSION),
+      license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+    },
+    servers: [{ url: "/" }],
     security: [{ bearer: [] }],
     components: { schemas, securitySchemes: { bearer: { type: "http", scheme: "bearer" } } },
     paths,

@@ -53,7 +53,8 @@ test("DOM-04: the token of a registered device acts as that device only, with th
 
 test("SETUP-04: a service shows another address the token that was named for it, and no other", async () => {
   const shown: (string | null)[] = [];
-  let reply = () => Response.json({ device_id: "far", device_name: "Far", libraries: [] });
+  const far = { device_id: "far", device_name: "Far", is_online: true, libraries: [] };
+  let reply = () => Response.json(far);
   await using world = await createWorld({
     fetch: async (_url, init) => {
       shown.push(new Headers(init?.headers).get("authorization"));

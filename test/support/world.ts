@@ -19,6 +19,7 @@ import { openDatabase } from "../../src/store/database.ts";
 import type { Database } from "../../src/store/database.ts";
 import { silentTelemetry } from "../../src/telemetry/telemetry.ts";
 import type { Telemetry } from "../../src/telemetry/telemetry.ts";
+import { assertDescribed } from "./described.ts";
 
 export const SECRET = "a secret that only these tests know";
 
@@ -104,12 +105,11 @@ export async function createWorld(options: WorldOptions = {}) {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await response.text();
-    return {
-      status: response.status,
-      headers: response.headers,
-      // oxlint-disable-next-line typescript/no-explicit-any -- Tests read answers freely.
-      body: (text === "" ? null : JSON.parse(text)) as any,
-    };
+    const { status } = response;
+    // oxlint-disable-next-line typescript/no-explicit-any -- Tests read answers freely.
+    const answered = (text === "" ? null : JSON.parse(text)) as any;
+    assertDescribed({ method, path, status, body: answered });
+    return { status, headers: response.headers, body: answered };
   };
   const library: Library = await service.catalog.create({ name: "home" });
   const at = `/v1/libraries/${library.state.id}`;

@@ -1,6 +1,7 @@
 import { Packr, Unpackr } from "msgpackr";
 import { createId } from "../../../src/base/id.ts";
 import type { Grant } from "../../../src/auth/capability.ts";
+import { assertDescribed } from "../../support/described.ts";
 
 /** A running service, as a stranger knows it. */
 export interface Target {
@@ -55,11 +56,10 @@ export async function createLibrary(target: Target) {
   };
   const api = async (method: string, path: string, ask?: Ask): Promise<Answer> => {
     const response = await fetchFrom(method, path, ask);
-    return {
-      status: response.status,
-      headers: response.headers,
-      body: await readAnswer(response),
-    };
+    const { status, headers } = response;
+    const body = await readAnswer(response);
+    assertDescribed({ method, path, status, body });
+    return { status, headers, body };
   };
   const created = await api("POST", "/v1/libraries", { body: { name: "home" } });
   if (created.status !== 201) throw new Error(`No library: ${JSON.stringify(created.body)}`);
