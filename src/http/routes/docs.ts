@@ -29,8 +29,8 @@ function partsOf({ parameters, requestBody, responses }: Route) {
     Object.entries(content).map(([media, { schema }]) => ({ [media]: schema ?? "a stream" }));
   const asked = parameters.filter((parameter) => parameter.in !== "path");
   return [
-    { title: "Query and headers", shapes: asked },
-    { title: "Body", shapes: shapeOf(requestBody ?? {}) },
+    ...(asked.length === 0 ? [] : [{ title: "Query and headers", shapes: asked }]),
+    ...(requestBody === undefined ? [] : [{ title: "Body", shapes: shapeOf(requestBody) }]),
     ...Object.entries(responses)
       .filter(([status]) => status !== "default")
       .map(([status, content]) => ({ title: `Answer ${status}`, shapes: shapeOf(content) })),
