@@ -63,21 +63,26 @@ function toEntry(
   };
 }
 
-/** Writes the operation's one entry and announces it. Must run alone with the database. */
+/**
+ * Writes the operation's one entry and announces it; none where it changed nothing, as for a commit that
+ * changes nothing (EVT-17). Must run alone with the database.
+ */
 export async function finishBulk(
   options: FinishOptions,
   operation: BulkOperation,
   outcome: "complete" | "interrupted",
 ): Promise<void> {
   const { database, registry, state, clock } = options;
-  const entry = toEntry(options, operation, outcome);
-  const done: BulkOperation = { ...operation, state: outcome, sequence: entry.sequence };
+  const entries = operation.affectedCount === 0 ? [] : [toEntry(options, operation, outcome)];
+  const [entry] = entries;
+  const done: BulkOperation = { ...operation, state: outcome, sequence: entry?.sequence ?? null };
   await database.write([
-    advanceHead(state, 1),
-    appendEntries([entry]),
+    advanceHead(state, entries.length),
+    ...(entry === undefined ? [] : [appendEntries(entries)]),
     saveOperation(done, clock.now()),
   ]);
   Object.assign(operation, done);
+  if (entry === undefined) return;
   state.head += 1;
   const resource = registry.find(operation.resourceType);
   if (resource === undefined) return;

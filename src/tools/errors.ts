@@ -59,7 +59,10 @@ export function describeProblem(value: unknown): string {
   const facts = [
     ...(code === "" ? [] : [code]),
     ...(index === undefined ? [] : [`index ${index}`]),
-    ...issues.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`)),
+    // The detail names the first issues itself.
+    ...issues
+      .map(({ path, message }) => (path === "" ? message : `${path}: ${message}`))
+      .filter((issue) => !detail.includes(issue)),
   ];
   return facts.length === 0 ? sentence : `${sentence} (${facts.join("; ")})`;
 }

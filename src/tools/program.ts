@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { version } from "../../package.json";
 import { addDoctor } from "./commands/doctor.ts";
 import { addExport } from "./commands/export.ts";
 import { addGenerate } from "./commands/generate.ts";
@@ -19,6 +20,7 @@ import { addToken } from "./commands/token.ts";
 export function createProgram(): Command {
   const program = new Command("syncline")
     .description("A sync service that you own: run it, fill it, watch it.")
+    .version(`syncline ${version}`)
     .showHelpAfterError("(--help tells more)")
     .exitOverride();
   addServe(program);

@@ -173,3 +173,27 @@ test("a bulk whose first record is bad goes on where it ended, and counts nothin
     });
   }
 });
+
+test("a bulk that changes nothing leaves no entry, so that nobody asks for what is as it was", async () => {
+  await using world = await createWorld();
+  const token = createId();
+  const line = JSON.stringify({ id: createId(), name: "a" });
+  const nothing = { affected_count: 0, sequence: null };
+  expect(await send(world, "album", "\n")).toMatchObject(nothing);
+  expect(await send(world, `album&token=${token}`, "{}")).toMatchObject({ status: 422 });
+  const state = await world.send("GET", `${world.at}/bulk/${token}`);
+  expect(state.body).toMatchObject({ ...nothing, state: "interrupted" });
+  expect(await send(world, "album&mode=upsert", line)).toMatchObject({ sequence: 1 });
+  expect(await send(world, "album&mode=upsert", line)).toMatchObject(nothing);
+  const unknown = JSON.stringify({ id: createId() });
+  const skipped = await send(world, "album&mode=delete&on_error=skip", unknown);
+  expect(skipped).toMatchObject({ ...nothing, failed_count: 1 });
+  expect(world.library.state.head).toBe(1);
+  // What was begun goes on.
+  const done = await send(
+    world,
+    `album&token=${token}`,
+    JSON.stringify({ id: createId(), name: "b" }),
+  );
+  expect(done).toMatchObject({ affected_count: 1, sequence: 2 });
+});
