@@ -1,23 +1,11 @@
 import { expect, test } from "bun:test";
 import { createWorld } from "../support/world.ts";
+import { serveCommands } from "./command.ts";
 
 test("library create, run again, says that the library is there and prints its id", async () => {
   await using world = await createWorld();
-  const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: world.app.fetch });
-  const create = async (name: string) => {
-    const words = ["library", "create", name, "--token", world.token];
-    const child = Bun.spawn([process.execPath, "src/tools/cli.ts", ...words], {
-      env: { ...process.env, SYNCLINE_URL: `http://127.0.0.1:${server.port}` },
-      stdout: "pipe",
-      stderr: "pipe",
-    });
-    const [stdout, stderr, code] = await Promise.all([
-      new Response(child.stdout).text(),
-      new Response(child.stderr).text(),
-      child.exited,
-    ]);
-    return { stdout, stderr, code };
-  };
+  await using commands = serveCommands(world);
+  const create = (name: string) => commands.run("library", "create", name);
   const first = await create("notes");
   const second = await create("notes");
   expect(first).toMatchObject({ stderr: "", code: 0 });
@@ -33,5 +21,4 @@ test("library create, run again, says that the library is there and prints its i
   const third = await create("notes");
   expect(third).toMatchObject({ stdout: "", code: 1 });
   expect(third.stderr).toContain("Several libraries are called notes");
-  await server.stop(true);
 });

@@ -42,7 +42,7 @@ async function exportLibrary({ types, out, ...options }: ExportOptions): Promise
     );
     // The first and the last line are about the snapshot, not in it.
     progress.done(
-      `Exported ${countOf(count - 2, "record")}, deleted ones counted${out === undefined ? "" : ` to ${out}`}.`,
+      `Exported ${countOf(count - 2, "record")} (deleted ones counted)${out === undefined ? "" : ` to ${out}`}.`,
     );
   } catch (error) {
     progress.fail("The export has stopped.");

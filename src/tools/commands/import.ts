@@ -2,10 +2,12 @@ import { stat } from "node:fs/promises";
 import { Option, type Command } from "commander";
 import { createId } from "../../base/id.ts";
 import { systemClock } from "../../base/clock.ts";
-import { describeFailures, uploadBulk } from "../bulk.ts";
+import type { Api } from "../api.ts";
+import { describeFailures, uploadBulk, type BulkAnswer } from "../bulk.ts";
 import { chooseLibrary, connect, withLibrary, type ConnectionOptions } from "../connect.ts";
 import { countOf } from "../count.ts";
 import { CommandError, explain } from "../errors.ts";
+import { readExported, readExportedTypes, readFields } from "../exported.ts";
 import { writeLine, writeNotice } from "../output.ts";
 import { createProgress } from "../progress.ts";
 import {
@@ -15,11 +17,10 @@ import {
   readRecords,
   type ColumnType,
   type RecordFormat,
-  type RecordSource,
 } from "../records.ts";
 
 interface ImportOptions extends ConnectionOptions {
-  readonly type: string;
+  readonly type?: string;
   readonly mode: "insert" | "upsert" | "delete";
   readonly onError?: "skip";
   readonly format?: RecordFormat;
@@ -34,13 +35,16 @@ the record does not have the field. Values are text, unless the header says othe
 
 For a file whose header you cannot change, say the same with
   --types-from-header size:number,hidden:boolean
-A record without an id gets one (a UUID of version 7); for --mode delete each needs its own.`;
+A record without an id gets one (a UUID of version 7); for --mode delete each needs its own.
+
+A file of \`syncline export\` needs no --type: what it holds comes back type by type, under the same
+ids, with versions that begin at 1. To go on after it stopped, run it again with --mode upsert.`;
 
 /** Adds `import`. */
 export function addImport(program: Command): void {
   withLibrary(program.command("import <file>"))
     .description("write the records of a file, .ndjson or .csv, perhaps .gz, as one bulk operation")
-    .requiredOption("--type <name>", "the resource type of the records")
+    .option("--type <name>", "the resource type of the records (default: as an export says)")
     .addOption(
       new Option("--mode <mode>", "what to do with each record")
         .choices(["insert", "upsert", "delete"])
@@ -58,19 +62,49 @@ export function addImport(program: Command): void {
     .action(importFile);
 }
 
+/** What to import, and where. */
+interface Run {
+  readonly api: Api;
+  readonly library: string;
+  readonly path: string;
+  readonly options: ImportOptions;
+  readonly format: RecordFormat;
+  readonly totalBytes: number;
+}
+
 async function importFile(path: string, options: ImportOptions): Promise<void> {
   const format = options.format ?? formatOf(path);
   const totalBytes = await sizeOf(path);
+  const { type } = options;
+  const types = type === undefined ? await typesIn(path, format) : [type];
   const api = connect(options);
   const library = await chooseLibrary(api, options.library);
-  const progress = createProgress({ message: "Importing", total: totalBytes });
+  // What rests on others is deleted before them.
+  for (const name of options.mode === "delete" ? types.toReversed() : types)
+    await importType({ api, library, path, options, format, totalBytes }, name);
+}
+
+const anyColumn: ReadonlyMap<string, ColumnType> = new Map();
+
+function typesIn(path: string, format: RecordFormat): Promise<readonly string[]> {
+  const lines = readRecords({ path, format, columnTypes: anyColumn, idAt: null });
+  return readExportedTypes(lines, path);
+}
+
+async function importType(run: Run, type: string): Promise<void> {
+  const { api, library, path, options, format, totalBytes } = run;
+  const isExport = options.type === undefined;
+  const fields = isExport ? await readFields(api, type) : null;
+  const idAt = isExport || options.mode === "delete" ? null : createIdSeries(systemClock.now());
+  const message = isExport ? `Importing ${type}` : "Importing";
+  const progress = createProgress({ message, total: totalBytes });
   let furthestBytes = 0;
-  const openSource = (idAt: RecordSource["idAt"]): AsyncIterable<string> => {
+  const lines = (): AsyncIterable<string> => {
     let readBytes = 0;
-    return readRecords({
+    const records = readRecords({
       path,
       format,
-      columnTypes: options.typesFromHeader ?? new Map<string, ColumnType>(),
+      columnTypes: options.typesFromHeader ?? anyColumn,
       idAt,
       // A second attempt reads the same bytes again; the bar moves on only past the first one's end.
       onBytes: (count) => {
@@ -79,26 +113,29 @@ async function importFile(path: string, options: ImportOptions): Promise<void> {
         furthestBytes = Math.max(furthestBytes, readBytes);
       },
     });
+    return isExport ? readExported(records, { type, fields }) : records;
   };
-  const idAt = options.mode === "delete" ? null : createIdSeries(systemClock.now());
   try {
     const answer = await uploadBulk(api, {
       library,
-      query: { resource_type: options.type, mode: options.mode, on_error: options.onError },
+      query: { resource_type: type, mode: options.mode, on_error: options.onError },
       token: createId(),
-      lines: () => openSource(idAt),
+      lines,
     });
-    progress.done("The file has been read.");
-    for (const line of describeFailures(answer)) writeNotice(line);
-    const { affected_count: affected, failed_count: failed, sequence } = answer;
-    writeLine(
-      `${countOf(affected, "record")} written (${options.mode}), ${failed} failed; log entry ${sequence ?? "-"}`,
-    );
-    if (failed > 0) process.exitCode = 1;
+    progress.done(isExport ? `The file has been read for ${type}.` : "The file has been read.");
+    tell(answer, `${isExport ? `${type}, ` : ""}${options.mode}`);
   } catch (error) {
     progress.fail("The import has stopped.");
     throw error;
   }
+}
+
+function tell(answer: BulkAnswer, what: string): void {
+  for (const line of describeFailures(answer)) writeNotice(line);
+  const { affected_count: affected, failed_count: failed, sequence } = answer;
+  const entry = sequence === null ? "no log entry" : `log entry ${sequence}`;
+  writeLine(`${countOf(affected, "record")} written (${what}), ${failed} failed; ${entry}`);
+  if (failed > 0) process.exitCode = 1;
 }
 
 async function sizeOf(path: string): Promise<number> {
