@@ -1,4 +1,5 @@
 import type { Database } from "./database.ts";
+import { splitStatements } from "./statements.ts";
 
 const MIGRATIONS_TABLE =
   "CREATE TABLE IF NOT EXISTS migrations (tag TEXT PRIMARY KEY NOT NULL, applied_at INTEGER NOT NULL)";
@@ -21,11 +22,10 @@ export async function migrate(
   let done = await applied();
   for (const tag of Object.keys(migrations).toSorted()) {
     if (done.has(tag)) continue;
-    const statements = (migrations[tag] ?? "").split("--> statement-breakpoint");
     try {
       await database.write([
         { sql: "INSERT INTO migrations (tag, applied_at) VALUES (?, ?)", args: [tag, now] },
-        ...statements.filter((sql) => sql.trim() !== "").map((sql) => ({ sql, args: [] })),
+        ...splitStatements(migrations[tag] ?? "").map((sql) => ({ sql, args: [] })),
       ]);
       own.push(tag);
     } catch (error) {

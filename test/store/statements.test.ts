@@ -1,0 +1,71 @@
+/**
+ * The SQL of a migration: a plugin may bring several statements in one text, as people write them, and
+ * each takes effect. A driver that is given such a text may run the first and pass over the rest.
+ */
+import { expect, test } from "bun:test";
+import { text } from "drizzle-orm/sqlite-core";
+import * as v from "valibot";
+import { createId } from "../../src/base/id.ts";
+import { definePlugin, defineResource, resourceTable } from "../../src/index.ts";
+import { coreMigrations } from "../../src/store/migrations.ts";
+import { splitStatements } from "../../src/store/statements.ts";
+import { createWorld } from "../support/world.ts";
+
+const trigger = `CREATE TRIGGER guard BEFORE DELETE ON lanes WHEN OLD.name = ';' BEGIN
+  SELECT CASE WHEN 1 THEN 2 END;
+  SELECT RAISE(ABORT, 'a; END; b');
+END;`;
+
+test.each<[string, readonly string[]]>([
+  ["", []],
+  [" ;; -- nothing; here\n /* nor; here */ ;", []],
+  ["CREATE TABLE a (b)", ["CREATE TABLE a (b)"]],
+  ["CREATE TABLE a (b);\nCREATE TABLE c (d);", ["CREATE TABLE a (b);", "CREATE TABLE c (d);"]],
+  ["SELECT 'it''s;'; SELECT 1", ["SELECT 'it''s;';", "SELECT 1"]],
+  [
+    'SELECT "a;", `b;`, [c;] -- d;\n; SELECT /* e; */ 1',
+    ['SELECT "a;", `b;`, [c;] -- d;\n;', "SELECT /* e; */ 1"],
+  ],
+  [
+    "CREATE TABLE a (b);\n--> statement-breakpoint\nSELECT 1;",
+    ["CREATE TABLE a (b);", "--> statement-breakpoint\nSELECT 1;"],
+  ],
+  [`${trigger}\nSELECT 1;`, [trigger, "SELECT 1;"]],
+  [trigger.replace("CREATE", "create\n temp"), [trigger.replace("CREATE", "create\n temp")]],
+])("the statements of %p", (script, statements) => {
+  expect(splitStatements(script)).toEqual(statements);
+});
+
+test("what was one statement of a migration of the core is still one", () => {
+  for (const script of Object.values(coreMigrations)) {
+    const pieces = script.split("--> statement-breakpoint").filter((piece) => piece.trim() !== "");
+    expect(splitStatements(script)).toHaveLength(pieces.length);
+  }
+});
+
+const lane = (type: string, table: string) =>
+  defineResource({
+    type,
+    table: resourceTable(table, { name: text().notNull() }),
+    input: v.strictObject({ name: v.string() }),
+    sync: { domain: "metadata" },
+  });
+const columns = `id text PRIMARY KEY NOT NULL, version integer NOT NULL, created_at integer NOT NULL,
+  updated_at integer NOT NULL, origin_device_id text NOT NULL, name text NOT NULL`;
+
+test("all tables of a migration are there, and its trigger", async () => {
+  const plugin = definePlugin({
+    name: "board",
+    resources: [lane("lane", "lanes"), lane("card", "cards")],
+    migrations: {
+      "0001_board": `CREATE TABLE lanes (${columns}); CREATE TABLE cards (${columns}); ${trigger}`,
+    },
+  });
+  await using world = await createWorld({ plugins: [plugin] });
+  const send = (type: string, operation: string, id: string, data?: object) =>
+    world.send("POST", `${world.at}/resources/${type}/commit`, { operation, id, data });
+  expect((await send("card", "insert", createId(), { name: "a" })).status).toBe(200);
+  const id = createId();
+  expect((await send("lane", "insert", id, { name: ";" })).status).toBe(200);
+  expect((await send("lane", "delete", id)).status).not.toBe(200);
+});
