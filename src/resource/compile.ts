@@ -131,7 +131,9 @@ export function compileResource(definition: AnyResource): CompiledResource {
       `Resource "${type}": view says what toResource or build make, and there is neither.`,
     );
   }
-  for (const named of [...(sync.include ?? []), ...(sync.exclude ?? [])]) {
+  const rule = resolveConflict(sync.conflict);
+  const merged = Object.keys(rule.fieldMerges);
+  for (const named of [...(sync.include ?? []), ...(sync.exclude ?? []), ...merged]) {
     if (byKey[named] === undefined) {
       throw new Error(`Resource "${type}": sync names the field "${named}", its table has none.`);
     }
@@ -151,7 +153,7 @@ export function compileResource(definition: AnyResource): CompiledResource {
     tableName: getTableName(definition.table),
     columns,
     synced,
-    ...resolveConflict(sync.conflict),
+    ...rule,
     isPlain,
     sql: writeSql(getTableName(definition.table), columns),
   };

@@ -26,7 +26,7 @@ export type ConflictRule<Whole extends object = any> =
   | "last-write-wins"
   | "manual"
   | "merge"
-  | { readonly merge: Readonly<Record<string, FieldMerge>> }
+  | { readonly merge: { readonly [Field in keyof Whole & string]?: FieldMerge } }
   | RecordMerge<Whole>;
 
 export type RowOf<Table extends AnySQLiteTable> = Table["$inferSelect"];
@@ -138,6 +138,26 @@ type Frozen<Value> = unknown extends Value
 /** What a function must make at least, where a schema promises it. */
 type Made<Promised extends StandardSchemaV1> = Frozen<StandardSchemaV1.InferOutput<Promised>>;
 
+/** What a column holds, or nothing; a field without a column is never given. */
+type Stored<Row, Key> = (Key extends keyof Row ? Frozen<Row[Key]> | null : never) | undefined;
+
+/** The fields of an input that its table cannot store: what is written there would be lost, or another. */
+type Misfit<Row, Fields> = keyof {
+  [
+    Key in keyof Fields as string extends Key
+      ? never
+      : number extends Key
+        ? never
+        : Fields[Key] extends Stored<Row, Key>
+          ? never
+          : Key
+  ]: true;
+};
+
+type Fits<Row, Fields> = [Misfit<Row, Fields>] extends [never]
+  ? unknown
+  : { readonly "has a field that the table cannot store": Misfit<Row, Fields> };
+
 /** Declares a resource: identity with types, no side effect. */
 export function defineResource<
   const Type extends string,
@@ -147,7 +167,10 @@ export function defineResource<
   Promised extends StandardSchemaV1 = StandardSchemaV1,
   View extends Made<Promised> & object = Made<Promised> & SyncedFields<Table, Sync>,
 >(
-  definition: ResourceDefinition<Type, Table, Input, Sync, View> & { readonly view?: Promised },
+  definition: ResourceDefinition<Type, Table, Input, Sync, View> & {
+    readonly input: Fits<RowOf<Table>, StandardSchemaV1.InferOutput<Input>>;
+    readonly view?: Promised;
+  },
 ): ResourceDefinition<Type, Table, Input, Sync, View> {
   return definition;
 }

@@ -15,6 +15,7 @@ import {
   defineQuery,
   defineResource,
   resourceTable,
+  SyncError,
 } from "../../src/index.ts";
 import { createWorld } from "../support/world.ts";
 
@@ -99,6 +100,12 @@ test("an input that is left out is an empty one, for queries and actions alike; 
     actions: {
       tidy: defineAction({ input: nothing, run: async (_tx, input) => input }),
       rename: defineAction({ input: strict, run: async (_tx, input) => input }),
+      read: defineAction({
+        input: strict,
+        run: async (_tx, { title }) => {
+          throw new SyncError("not_found", { what: `memo ${title}` });
+        },
+      }),
     },
   });
   await using world = await createWorld({ plugins: [plugin] });
@@ -114,6 +121,8 @@ test("an input that is left out is an empty one, for queries and actions alike; 
       expect(await post(path)).toMatchObject(refused);
     }
   }
+  const read = await world.send("POST", `${world.at}/actions/memo.read`, { input: { title: "a" } });
+  expect(read.body).toMatchObject({ code: "not_found", detail: "There is no memo a." });
   for (const input of [[], "x", 1, true]) {
     const answer = await world.send("POST", `${world.at}/actions/memo.rename`, { input });
     expect([answer.status, answer.body.code]).toEqual([422, "invalid_record"]);
@@ -137,4 +146,23 @@ test("a registry refuses at the start what would fail later, and names it", () =
   expect(() => registryOf(on("Big", []))).toThrow("snake_case");
   const seen = { ...on("a", []), view: v.object({ count: v.number() }) };
   expect(() => registryOf(seen)).toThrow("view says what toResource or build make");
+});
+
+test("a rule of sync that names a field which the table has not stops the start", () => {
+  const misspelled = (sync: object) => () =>
+    createRegistry([
+      definePlugin({
+        name: "note",
+        resources: [{ ...note, sync: { domain: "metadata", ...sync } }],
+      }),
+    ]);
+  for (const sync of [
+    { exclude: ["titel"] },
+    { include: ["titel"] },
+    { conflict: { merge: { title: "last-write-wins", titel: "set" } } },
+  ]) {
+    expect(misspelled(sync)).toThrow(
+      'Resource "note": sync names the field "titel", its table has none.',
+    );
+  }
 });

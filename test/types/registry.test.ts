@@ -170,6 +170,47 @@ test("a mistyped field of sync does not compile", () => {
   expect(typeof wrong).toBe("function");
 });
 
+test("an input that the table cannot store, or whose field it has not, does not compile", () => {
+  const shelf = {
+    type: "shelf",
+    table: resourceTable("shelves", {
+      title: text().notNull(),
+      rank: integer(),
+      tags: text({ mode: "json" }).$type<readonly string[]>(),
+      rest: text({ mode: "json" }),
+      isOpen: integer({ mode: "boolean" }).notNull(),
+    }),
+    sync: { domain: "metadata" },
+  } as const;
+  const right = () => [
+    defineResource({
+      ...shelf,
+      input: v.looseObject({
+        title: v.string(),
+        rank: v.nullish(v.number()),
+        tags: v.nullish(v.array(v.string())),
+        rest: v.nullish(v.record(v.string(), v.unknown())),
+        isOpen: v.optional(v.boolean(), false),
+      }),
+    }),
+    defineResource({
+      ...shelf,
+      input: z.strictObject({ title: z.string().optional(), rank: z.number().nullish() }),
+    }),
+  ];
+  const wrong = () => [
+    // @ts-expect-error -- There is no such column: what is written there would be lost.
+    defineResource({ ...shelf, input: v.strictObject({ titel: v.string() }) }),
+    // @ts-expect-error -- Nor here, in zod.
+    defineResource({ ...shelf, input: z.strictObject({ titel: z.string().optional() }) }),
+    // @ts-expect-error -- A title is a text.
+    defineResource({ ...shelf, input: v.strictObject({ title: v.number() }) }),
+    // @ts-expect-error -- A column of numbers holds no dates.
+    defineResource({ ...shelf, input: v.strictObject({ rank: v.date() }) }),
+  ];
+  expect([right, wrong].map((one) => typeof one)).toEqual(["function", "function"]);
+});
+
 test("a merge of its own sees the resource's records, and answers fields of them", () => {
   const shelf = {
     type: "shelf",
