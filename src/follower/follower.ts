@@ -4,6 +4,7 @@
  */
 import { backoffMs } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
+import { reasonOf } from "../base/reason.ts";
 import { isSyncError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Registry } from "../resource/registry.ts";
@@ -178,7 +179,7 @@ export function createFollower(options: FollowerOptions): Follower {
     } catch (error) {
       const event = toEvent(error);
       if (event === "failed") seen.attempts += 1;
-      move(requested ?? event, error instanceof Error ? error.message : String(error));
+      move(requested ?? event, reasonOf(error));
     }
     requested = null;
   };

@@ -1,5 +1,6 @@
 import { backoffMs } from "../base/backoff.ts";
 import { createId } from "../base/id.ts";
+import { reasonOf } from "../base/reason.ts";
 import { createBell } from "../follower/bell.ts";
 import type { Bell } from "../follower/bell.ts";
 import { SyncError } from "../protocol/errors.ts";
@@ -95,7 +96,7 @@ async function runJob(
     } catch (error) {
       if (isStopping() || !isOurs) return;
       if (isCancelled()) continue;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = reasonOf(error);
       const isFinal = !mayPass(error) || clock.now() > work.untilMs;
       const message = work.isEnding && !isFinal ? `${IN_DOUBT} ${reason}` : reason;
       const level = isFinal ? "error" : "info";

@@ -80,7 +80,8 @@ export const errorTable: Readonly<
 };
 
 /** What is wrong, and where; a misspelled field is two issues, and the second one names it. */
-function describeIssues(facts: ErrorFacts[ErrorCode]): string | null {
+function describe(facts: ErrorFacts[ErrorCode]): string | null {
+  if ("what" in facts) return `There is no ${facts.what}.`;
   const issues = ("issues" in facts ? facts.issues : null) ?? [];
   if (issues.length === 0) return null;
   const told = issues
@@ -100,7 +101,7 @@ export class SyncError<Code extends ErrorCode = ErrorCode> extends Error {
     facts: ErrorFacts[Code],
     options: { detail?: string; cause?: unknown } = {},
   ) {
-    super(options.detail ?? describeIssues(facts) ?? errorTable[code].title, {
+    super(options.detail ?? describe(facts) ?? errorTable[code].title, {
       cause: options.cause,
     });
     this.name = "SyncError";

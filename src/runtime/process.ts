@@ -4,6 +4,7 @@ import process from "node:process";
 import { pathToFileURL } from "node:url";
 import type { Hono } from "hono";
 import { bundledPlugins } from "../../plugins/index.ts";
+import { reasonOf } from "../base/reason.ts";
 import { createApp } from "../http/app.ts";
 import type { AppEnv } from "../http/context.ts";
 import type { Following } from "../library/following.ts";
@@ -38,14 +39,18 @@ export interface Running {
 }
 
 /** Plugins from outside this repository: `syncline.config.ts` in the working folder exports `plugins`. */
-export async function loadPlugins(): Promise<readonly Plugin[]> {
-  const path = resolve("syncline.config.ts");
+export async function loadPlugins(
+  path: string = resolve("syncline.config.ts"),
+): Promise<readonly Plugin[]> {
   const isThere = await access(path).then(
     () => true,
     () => false,
   );
   if (!isThere) return bundledPlugins;
-  const { plugins } = (await import(pathToFileURL(path).href)) as { plugins?: readonly Plugin[] };
+  const loaded = await import(pathToFileURL(path).href).catch((cause: unknown) => {
+    throw new Error(`${path} cannot be loaded: ${reasonOf(cause)}`, { cause });
+  });
+  const { plugins } = loaded as { plugins?: readonly Plugin[] };
   if (!Array.isArray(plugins)) throw new Error(`${path} must export an array named "plugins".`);
   return plugins;
 }

@@ -1,3 +1,4 @@
+import { reasonOf } from "../base/reason.ts";
 import type { Database } from "./database.ts";
 import { splitStatements } from "./statements.ts";
 
@@ -22,15 +23,18 @@ export async function migrate(
   let done = await applied();
   for (const tag of Object.keys(migrations).toSorted()) {
     if (done.has(tag)) continue;
+    const parts = (migrations[tag] ?? "").split("--> statement-breakpoint");
+    const statements = parts.flatMap(splitStatements);
     try {
       await database.write([
         { sql: "INSERT INTO migrations (tag, applied_at) VALUES (?, ?)", args: [tag, now] },
-        ...splitStatements(migrations[tag] ?? "").map((sql) => ({ sql, args: [] })),
+        ...statements.map((sql) => ({ sql, args: [] })),
       ]);
       own.push(tag);
     } catch (error) {
       done = await applied();
-      if (!done.has(tag)) throw new Error(`Migration ${tag} failed.`, { cause: error });
+      if (done.has(tag)) continue;
+      throw new Error(`Migration ${tag} failed: ${reasonOf(error)}`, { cause: error });
     }
   }
   return own;

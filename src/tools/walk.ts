@@ -1,3 +1,4 @@
+import { reasonOf } from "../base/reason.ts";
 import type { Stats } from "node:fs";
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -131,7 +132,7 @@ function note(report: WalkReport, path: string, error: unknown): void {
   const isGone = error instanceof Error && "code" in error && error.code === "ENOENT";
   if (!isGone) report.unreadPaths.add(path);
   if (report.unreadable.length >= unreadableListed) return;
-  report.unreadable.push(`${path}: ${error instanceof Error ? error.message : String(error)}`);
+  report.unreadable.push(`${path}: ${reasonOf(error)}`);
 }
 
 function* chunksOf(names: readonly string[], size: number): Generator<readonly string[]> {

@@ -26,10 +26,6 @@ test.each<[string, readonly string[]]>([
     'SELECT "a;", `b;`, [c;] -- d;\n; SELECT /* e; */ 1',
     ['SELECT "a;", `b;`, [c;] -- d;\n;', "SELECT /* e; */ 1"],
   ],
-  [
-    "CREATE TABLE a (b);\n--> statement-breakpoint\nSELECT 1;",
-    ["CREATE TABLE a (b);", "--> statement-breakpoint\nSELECT 1;"],
-  ],
   [`${trigger}\nSELECT 1;`, [trigger, "SELECT 1;"]],
   [trigger.replace("CREATE", "create\n temp"), [trigger.replace("CREATE", "create\n temp")]],
 ])("the statements of %p", (script, statements) => {
@@ -68,4 +64,31 @@ test("all tables of a migration are there, and its trigger", async () => {
   const id = createId();
   expect((await send("lane", "insert", id, { name: ";" })).status).toBe(200);
   expect((await send("lane", "delete", id)).status).not.toBe(200);
+});
+
+test("what is wrong with a migration is told with its name", async () => {
+  const broken = { "0001_lanes": `CREATE TABEL lanes (${columns})` };
+  const plugin = definePlugin({
+    name: "board",
+    resources: [lane("lane", "lanes")],
+    migrations: broken,
+  });
+  await expect(createWorld({ plugins: [plugin] })).rejects.toThrow(
+    /^Migration plugin\/board\/0001_lanes failed: .*near "TABEL": syntax error/,
+  );
+});
+
+test("a column that the database needs and the table has not is named", async () => {
+  const plugin = definePlugin({
+    name: "board",
+    resources: [lane("lane", "lanes")],
+    migrations: { "0001_lanes": `CREATE TABLE lanes (${columns}, rank text NOT NULL)` },
+  });
+  await using world = await createWorld({ plugins: [plugin] });
+  const insert = { operation: "insert", id: createId(), data: { name: "a" } };
+  const answer = await world.send("POST", `${world.at}/resources/lane/commit`, insert);
+  expect(answer).toMatchObject({
+    status: 422,
+    body: { issues: [{ path: "rank", message: "The database needs a value here." }] },
+  });
 });

@@ -1,0 +1,26 @@
+/** What is wrong with the plugins of a folder is told with the name of the file, because people write it. */
+import { expect, test } from "bun:test";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { bundledPlugins } from "../../plugins/index.ts";
+import { loadPlugins } from "../../src/runtime/process.ts";
+
+test.each([
+  ["export const plugins = [", "cannot be loaded: Unexpected end of file"],
+  [
+    "throw new Error('no such thing'); export const plugins = [];",
+    "cannot be loaded: no such thing",
+  ],
+  ["export default [];", 'must export an array named "plugins".'],
+])("a file with %p does not load", async (source, why) => {
+  const folder = await mkdtemp(join(tmpdir(), "syncline-plugins-"));
+  try {
+    const path = join(folder, "syncline.config.ts");
+    expect(await loadPlugins(path)).toBe(bundledPlugins);
+    await writeFile(path, source);
+    await expect(loadPlugins(path)).rejects.toThrow(`${path} ${why}`);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
