@@ -103,6 +103,9 @@ const pragmasOf = ({ durability }: DatabaseOptions): string[] => [
   "temp_store=MEMORY",
 ];
 
+const clientOf = ({ url, authToken, createClient }: DatabaseOptions): DatabaseClient =>
+  createClient({ url, concurrency: 1, ...(authToken === undefined ? {} : { authToken }) });
+
 /**
  * One connection, and what keeps it honest.
  *
@@ -112,13 +115,9 @@ const pragmasOf = ({ durability }: DatabaseOptions): string[] => [
  * took effect is for the committer to find out from the log.
  */
 function createConnection(options: DatabaseOptions, isReader: boolean) {
-  const { url, authToken, clock, limits, telemetry } = options;
-  const isFile = url.startsWith("file:");
-  const client = options.createClient({
-    url,
-    concurrency: 1,
-    ...(authToken === undefined ? {} : { authToken }),
-  });
+  const { clock, limits, telemetry } = options;
+  const isFile = options.url.startsWith("file:");
+  const client = clientOf(options);
   let isReady = !isFile;
   let isClosed = false;
   let isInTrouble = false;
@@ -182,6 +181,9 @@ function createConnection(options: DatabaseOptions, isReader: boolean) {
     });
   const close = (): void => {
     isClosed = true;
+    // So that the file holds all by itself. The client of files does it before this goes on.
+    if (isFile && isReady && !isReader)
+      client.execute("PRAGMA wal_checkpoint(PASSIVE)").catch(() => {});
     client.close();
   };
   return { client, attempt, read, close };
@@ -253,8 +255,8 @@ export function openDatabase(options: DatabaseOptions): Database {
       };
     }),
     close: () => {
-      writer.close();
       reader.close();
+      writer.close();
       near.close();
     },
   };

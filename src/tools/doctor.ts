@@ -5,8 +5,7 @@ import { isEqualJson } from "../resource/conflict.ts";
 import { recordHash } from "../commit/write.ts";
 import { HASH_MASK } from "../base/hash.ts";
 import type { Registry } from "../resource/registry.ts";
-import type { Database } from "../store/database.ts";
-import { countOf } from "./count.ts";
+import type { Read } from "../store/database.ts";
 
 /** What the log says of one record: its last version and fields; null fields when it was deleted. */
 interface Replayed {
@@ -29,16 +28,15 @@ interface Replay {
   entryCount: number;
 }
 
-/** Replays the log from its oldest entry, and checks that its sequences are dense (I1). */
-async function replayLog(database: Database): Promise<Replay> {
-  const [rows = []] = await database.read([
-    { sql: "SELECT head, oldest_sequence FROM library", args: [] },
-  ]);
+/** Replays the log from its oldest entry; its sequences are dense (I1), and its epochs only rise (I3). */
+async function replayLog(read: Read): Promise<Replay> {
+  const [rows = []] = await read([{ sql: "SELECT head, oldest_sequence FROM library", args: [] }]);
   const [head = 0, oldest = 1] = (rows[0] ?? []) as number[];
   const replay: Replay = { records: new Map(), bulkTypes: new Set(), findings: [], entryCount: 0 };
   let expected = oldest;
+  let epoch = 0;
   for (;;) {
-    const [rows = []] = await database.read([selectAfter(expected - 1, 1_000)]);
+    const [rows = []] = await read([selectAfter(expected - 1, 1_000)]);
     const page = decodeEntries(rows);
     if (page.length === 0) break;
     for (const entry of page) {
@@ -46,6 +44,11 @@ async function replayLog(database: Database): Promise<Replay> {
         replay.findings.push(`I1: the log jumps from ${expected - 1} to ${entry.sequence}.`);
       }
       expected = entry.sequence + 1;
+      if (entry.epoch < epoch)
+        replay.findings.push(
+          `I3: the entry ${entry.sequence} is of epoch ${entry.epoch}, one before it of ${epoch}.`,
+        );
+      epoch = Math.max(epoch, entry.epoch);
       replay.entryCount += 1;
       if (entry.modelType === BULK_MODEL_TYPE) {
         replay.bulkTypes.add(String(entry.data?.["model"]));
@@ -63,7 +66,7 @@ async function replayLog(database: Database): Promise<Replay> {
 
 /** Compares the live rows of one type with what the log says (I2), and their checksum. */
 async function compareType(
-  database: Database,
+  read: Read,
   resource: CompiledResource,
   replay: Replay,
 ): Promise<number> {
@@ -73,7 +76,7 @@ async function compareType(
   let count = 0;
   let sum = 0;
   for (let after = ""; ;) {
-    const [page = []] = await database.read([{ sql: resource.sql.page, args: [after, 1_000] }]);
+    const [page = []] = await read([{ sql: resource.sql.page, args: [after, 1_000] }]);
     for (const [json] of page) {
       const row = decodeRow(resource, json as string);
       const id = row["id"] as string;
@@ -100,24 +103,32 @@ async function compareType(
     if (fields !== null && !isBulk)
       findings.push(`I2: ${resource.type} ${id} is in the log, but has no row.`);
   }
-  const [kept = []] = await database.read([
+  const [kept = []] = await read([
     { sql: "SELECT count, sum FROM checksums WHERE resource_type = ?", args: [resource.type] },
   ]);
   const [keptCount = 0, keptSum = 0] = (kept[0] ?? []) as number[];
-  if (keptCount !== count || keptSum !== sum) {
-    findings.push(
-      `The checksum of ${resource.type} says ${countOf(keptCount, "record")}, the table has ${count}.`,
-    );
+  if (keptCount !== count) {
+    findings.push(`The checksum of ${resource.type} counts ${keptCount}, its table has ${count}.`);
+  } else if (keptSum !== sum) {
+    findings.push(`The checksum of ${resource.type} is not that of its rows.`);
   }
   return count;
 }
 
+/** What SQLite itself finds wrong with the file. */
+async function findDamage(read: Read): Promise<string[]> {
+  const [rows = []] = await read([{ sql: "PRAGMA integrity_check(20)", args: [] }]);
+  return rows.map(([said]) => said as string).filter((said) => said !== "ok");
+}
+
 /** Replays the log over nothing and compares what it gives with the live rows. Only reads. */
-export async function examineLibrary(database: Database, registry: Registry): Promise<Examination> {
-  const replay = await replayLog(database);
+export async function examineLibrary(read: Read, registry: Registry): Promise<Examination> {
+  const damage = await findDamage(read);
+  const replay = await replayLog(read);
   let recordCount = 0;
   for (const resource of registry.resources) {
-    if (resource.domain !== "state") recordCount += await compareType(database, resource, replay);
+    if (resource.domain !== "state") recordCount += await compareType(read, resource, replay);
   }
-  return { entryCount: replay.entryCount, recordCount, findings: replay.findings };
+  const findings = [...damage, ...replay.findings];
+  return { entryCount: replay.entryCount, recordCount, findings };
 }

@@ -1,6 +1,7 @@
 /** What holds for a connection and not for a file: each that is opened, also again, has to be told. */
 import { expect, test } from "bun:test";
-import { mkdtemp, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { copyFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@libsql/client";
@@ -69,5 +70,34 @@ test.each(cases)("$name, $durability: every connection", async ({ name, ...level
     expect(busyCount).toBeLessThan(0);
   }
   database.close();
+  await rm(directory, { recursive: true });
+});
+
+test("a database that was closed is whole in its one file", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "syncline-closed-"));
+  const url = `file:${join(directory, "one.db")}`;
+  const copy = `file:${join(directory, "copy.db")}`;
+  const open = (of: string) =>
+    openDatabase({
+      url: of,
+      durability: "full",
+      createClient: ({ url: file }) => createFileClient(file),
+      clock: systemClock,
+      limits: defaultLimits,
+      telemetry: silentTelemetry,
+    });
+  const database = open(url);
+  await database.write([{ sql: "CREATE TABLE t (x INTEGER PRIMARY KEY)", args: [] }]);
+  for (let x = 0; x < 9; x += 1)
+    await database.write([{ sql: "INSERT INTO t VALUES (?)", args: [x] }]);
+  await database.read([{ sql: "SELECT * FROM t", args: [] }]);
+  database.close();
+  await copyFile(join(directory, "one.db"), join(directory, "copy.db"));
+  const copied = open(copy);
+  expect(await copied.read([{ sql: "SELECT count(*) FROM t", args: [] }])).toEqual([[[9]]]);
+  copied.close();
+  // Closing what was never used makes no file.
+  open(`file:${join(directory, "none.db")}`).close();
+  expect(existsSync(join(directory, "none.db"))).toBe(false);
   await rm(directory, { recursive: true });
 });

@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
 import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { createId } from "../../src/base/id.ts";
+import { readAtOnce } from "../../src/tools/database.ts";
 import { examineLibrary } from "../../src/tools/doctor.ts";
 import { createWorld } from "../support/world.ts";
 
@@ -22,15 +24,62 @@ test("the doctor agrees with a healthy library and names what somebody changed b
     id: second,
   });
   const { registry } = world.service;
-  expect(await examineLibrary(database, registry)).toEqual({
+  expect(await examineLibrary(database.read, registry)).toEqual({
     entryCount: 4,
     recordCount: 1,
     findings: [],
   });
   await database.write([{ sql: "UPDATE albums SET name = 'quietly' WHERE id = ?", args: [first] }]);
-  const { findings } = await examineLibrary(database, registry);
+  const { findings } = await examineLibrary(database.read, registry);
   expect(findings[0]).toBe(`I2: album ${first} differs from its entry of version 2.`);
   expect(findings[1]).toContain("The checksum of album");
+});
+
+test("the doctor sees one moment of a library that is written meanwhile", async () => {
+  await using world = await createWorld();
+  const id = createId();
+  await world.insertAlbum("before", id);
+  const examined = await readAtOnce(
+    `file:${join(world.directory, `${world.library.state.id}.db`)}`,
+    async (read) => {
+      await read([{ sql: "SELECT head FROM library", args: [] }]);
+      const data = { name: "after" };
+      const change = { resource_type: "album", operation: "update", id, data };
+      expect((await world.send("POST", `${world.at}/commit`, change)).status).toBe(200);
+      await world.insertAlbum("another");
+      return examineLibrary(read, world.service.registry);
+    },
+  );
+  expect(examined).toEqual({ entryCount: 1, recordCount: 1, findings: [] });
+});
+
+test("the doctor names an epoch that falls, a wrong count, and a damaged file", async () => {
+  await using world = await createWorld();
+  const { database } = world.library;
+  for (const name of ["a", "b", "c"]) await world.insertAlbum(name);
+  await database.write([
+    { sql: "DROP TRIGGER sync_log_append_only", args: [] },
+    { sql: "UPDATE sync_log SET epoch = 7 WHERE sequence = 2", args: [] },
+    { sql: "UPDATE checksums SET count = 4 WHERE resource_type = 'album'", args: [] },
+    // The index no longer says what the table does.
+    { sql: "CREATE TABLE bad (x)", args: [] },
+    { sql: "CREATE INDEX bad_x ON bad (x)", args: [] },
+    { sql: "INSERT INTO bad VALUES (1)", args: [] },
+    { sql: "PRAGMA writable_schema = ON", args: [] },
+    {
+      sql: "UPDATE sqlite_schema SET sql = 'CREATE INDEX bad_x ON bad (x) WHERE x > 1' WHERE name = 'bad_x'",
+      args: [],
+    },
+  ]);
+  const url = `file:${join(world.directory, `${world.library.state.id}.db`)}`;
+  const { findings } = await readAtOnce(url, (read) =>
+    examineLibrary(read, world.service.registry),
+  );
+  expect(findings).toEqual([
+    "wrong # of entries in index bad_x",
+    "I3: the entry 3 is of epoch 1, one before it of 7.",
+    "The checksum of album counts 4, its table has 3.",
+  ]);
 });
 
 test("doctor takes a library by name, and makes no file for one that is not there", async () => {

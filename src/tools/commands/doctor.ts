@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { createRegistry } from "../../resource/registry.ts";
 import { countOf } from "../count.ts";
-import { findLibrary, openNamed } from "../database.ts";
+import { addressOf, findLibrary, readAtOnce } from "../database.ts";
 import { examineLibrary } from "../doctor.ts";
 import { CommandError } from "../errors.ts";
 import { writeLine } from "../output.ts";
@@ -16,17 +16,16 @@ export function addDoctor(program: Command): void {
     .option("--library <id>", "id or name of the library (default: the only one there is)")
     .action(async ({ library }: { library?: string }) => {
       const { loadPlugins } = await import("../../runtime/process.ts");
-      const database = openNamed(await findLibrary(library));
-      const { entryCount, recordCount, findings } = await examineLibrary(
-        database,
-        createRegistry(await loadPlugins()),
+      const registry = createRegistry(await loadPlugins());
+      const { entryCount, recordCount, findings } = await readAtOnce(
+        addressOf(await findLibrary(library)),
+        (read) => examineLibrary(read, registry),
       );
-      database.close();
       for (const finding of findings.slice(0, FINDINGS_SHOWN)) writeLine(finding);
       if (findings.length > FINDINGS_SHOWN)
         writeLine(`… and ${findings.length - FINDINGS_SHOWN} more.`);
       const examined = [countOf(entryCount, "entry", "entries"), countOf(recordCount, "record")];
       writeLine(`${examined.join(", ")}, ${countOf(findings.length, "difference")}.`);
-      if (findings.length > 0) throw new CommandError("The log and the rows do not agree.");
+      if (findings.length > 0) throw new CommandError("The library is not as its log says.");
     });
 }
