@@ -12,6 +12,14 @@ import type { Described } from "./described.ts";
 
 type Json = Record<string, unknown>;
 
+/** What JSON Schema has no word for is left out, and then anything: one trimmed text must not cost the document. */
+const libraryOptions = {
+  /** Valibot's word for it. */
+  errorMode: "ignore",
+  /** Zod's. */
+  unrepresentable: "any",
+};
+
 /** The JSON Schema of a plugin's own schema, whatever library it was written in. */
 export function toPluginSchema(schema: StandardSchemaV1, side: "input" | "output"): Json {
   const standard = schema["~standard"] as {
@@ -24,7 +32,10 @@ export function toPluginSchema(schema: StandardSchemaV1, side: "input" | "output
       ? toStandardJsonSchema(schema as unknown as GenericSchema)["~standard"].jsonSchema
       : undefined);
   if (source === undefined) return { type: "object" };
-  const { $schema: _schema, ...json } = source[side]({ target: "draft-2020-12" }) as Json;
+  const { $schema: _schema, ...json } = source[side]({
+    target: "draft-2020-12",
+    libraryOptions,
+  }) as Json;
   return json;
 }
 
