@@ -17,6 +17,9 @@ import type { Reader } from "../src/index.ts";
 import { albumRules, itemIdOf, nextPosition, planMove } from "./rules/album.ts";
 import type { ItemFields } from "./rules/album.ts";
 
+/** Ids of other records, as their own records hold them: in small letters. */
+const uuid = v.pipe(v.string(), v.uuid(), v.toLowerCase());
+
 export const albums = resourceTable(
   "albums",
   { name: text().notNull(), description: text(), coverId: text() },
@@ -29,7 +32,7 @@ export const album = defineResource({
   input: v.strictObject({
     name: v.pipe(v.string(), v.nonEmpty(), v.maxLength(200)),
     description: v.nullish(v.pipe(v.string(), v.maxLength(10_000))),
-    coverId: v.nullish(v.pipe(v.string(), v.uuid())),
+    coverId: v.nullish(uuid),
   }),
   sync: { domain: "metadata", conflict: "merge" },
 });
@@ -44,14 +47,13 @@ export const albumItem = defineResource({
   type: "album_item",
   table: albumItems,
   input: v.strictObject({
-    albumId: v.pipe(v.string(), v.uuid()),
-    fileId: v.pipe(v.string(), v.uuid()),
+    albumId: uuid,
+    fileId: uuid,
     position: v.pipe(v.number(), v.safeInteger()),
   }),
   sync: { domain: "metadata", after: ["album", "file"] },
 });
 
-const uuid = v.pipe(v.string(), v.uuid());
 const count = v.pipe(v.number(), v.integer());
 const { queries: listRules, actions: twins } = albumRules;
 

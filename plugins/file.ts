@@ -35,7 +35,8 @@ export const files = resourceTable(
   ],
 );
 
-const uuid = v.pipe(v.string(), v.uuid());
+/** Ids of other records, as their own records hold them: in small letters. */
+const uuid = v.pipe(v.string(), v.uuid(), v.toLowerCase());
 const count = v.pipe(v.number(), v.integer());
 const name = v.pipe(v.string(), v.nonEmpty(), v.maxLength(255));
 const pageLimit = v.optional(

@@ -15,6 +15,9 @@ import {
 } from "../src/index.ts";
 import { linkIdOf, tagRules } from "./rules/tag.ts";
 
+/** Ids of other records, as their own records hold them: in small letters. */
+const uuid = z.guid().toLowerCase();
+
 export const tags = resourceTable("tags", { name: text().notNull(), color: text() });
 
 export const tag = defineResource({
@@ -36,11 +39,11 @@ export const fileTags = resourceTable(
 export const fileTag = defineResource({
   type: "file_tag",
   table: fileTags,
-  input: z.strictObject({ fileId: z.uuid(), tagId: z.uuid() }),
+  input: z.strictObject({ fileId: uuid, tagId: uuid }),
   sync: { domain: "metadata", after: ["file", "tag"] },
 });
 
-const links = z.strictObject({ tagId: z.uuid(), fileIds: z.array(z.uuid()).min(1).max(1_000) });
+const links = z.strictObject({ tagId: uuid, fileIds: z.array(uuid).min(1).max(1_000) });
 
 const { queries: listRules, actions: twins } = tagRules;
 
@@ -64,7 +67,7 @@ export const tagPlugin = definePlugin({
     links: defineQuery({
       ...listRules["tag.links"],
       /** The links of a file, of a tag, or all. */
-      input: z.strictObject({ fileId: z.uuid().optional(), tagId: z.uuid().optional() }),
+      input: z.strictObject({ fileId: uuid.optional(), tagId: uuid.optional() }),
       returns: "file_tag",
       resolve: async ({ db }, { fileId, tagId }) => {
         const rows = await db
@@ -116,7 +119,7 @@ export const tagPlugin = definePlugin({
     delete: defineAction({
       ...twins["tag.delete"],
       output: z.object({ deleted: z.int() }),
-      input: z.strictObject({ id: z.uuid() }),
+      input: z.strictObject({ id: uuid }),
       run: async (tx, { id }) => {
         const rows = await tx.reader.db
           .select({ id: fileTags.id })

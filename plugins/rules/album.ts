@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { v5 } from "uuid";
 import { compareText, isAfter } from "../../src/resource/rules.ts";
 import type { ClientRules, Draft, DraftRecord, TextCursor } from "../../src/resource/rules.ts";
+import { linkId } from "./link.ts";
 
 interface AlbumFields {
   readonly id: string;
@@ -28,7 +28,7 @@ const gap = 1_024;
 
 /** The id of a file's place in an album: the same on every device, so that two become one. */
 export function itemIdOf(albumId: string, fileId: string): string {
-  return v5(fileId, albumId);
+  return linkId(albumId, fileId);
 }
 
 /** The position after the last item. */

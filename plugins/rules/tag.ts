@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { v5 } from "uuid";
 import { compareText } from "../../src/resource/rules.ts";
 import type { ClientRules, Draft } from "../../src/resource/rules.ts";
+import { linkId } from "./link.ts";
 
 interface LinkFields {
   readonly fileId: string;
@@ -19,7 +19,7 @@ interface LinksInput {
 
 /** The id of the link between a tag and a file: the same on every device, so that two become one. */
 export function linkIdOf(tagId: string, fileId: string): string {
-  return v5(fileId, tagId);
+  return linkId(tagId, fileId);
 }
 
 /** Equal records are ordered by id, so this order is that of ids alone. */

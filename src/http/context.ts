@@ -165,6 +165,20 @@ export function readInteger(text: string, name: string, least = 0): number {
   );
 }
 
+/** The id behind which a page of a list begins; "" for the first page. @throws invalid_body */
+export function readAfter(c: AppContext): string {
+  const after = c.req.query("after") ?? c.req.query("cursor") ?? "";
+  if (after === "" || isId(after)) return after.toLowerCase();
+  const message = "Send the `next_cursor` of the page before, or nothing for the first page.";
+  throw new SyncError("invalid_body", { issues: [{ path: "after", message }] });
+}
+
+/** True when the caller names another history than the library's. */
+export function isOtherHistory(c: AppContext, { state }: Pick<Library, "state">): boolean {
+  const named = c.req.query("history_id");
+  return named !== undefined && named.toLowerCase() !== state.historyId;
+}
+
 /** What was read with one more than the limit, which tells whether anything follows. */
 export function toPage<Row extends { readonly id?: unknown }>(rows: readonly Row[], limit: number) {
   const page = rows.slice(0, limit);

@@ -11,6 +11,7 @@ import {
   bodyLimits,
   openFor,
   parse,
+  readAfter,
   readLimit,
   toPage,
   visibleTypes,
@@ -41,8 +42,7 @@ export function conflictRoutes(service: Service): Hono<AppEnv> {
       const library = await openFor(c, service, { role: "reader" });
       const limit = readLimit(c, service);
       const types = visibleTypes(c, service, library.state.id);
-      const after = c.req.query("after") ?? "";
-      const found = await listConflicts(library.database, after, limit + 1);
+      const found = await listConflicts(library.database, readAfter(c), limit + 1);
       const { page, nextCursor } = toPage(found, limit);
       const conflicts = page.filter((one) => types === null || types.has(one.resourceType));
       return answer(c.req.raw, { conflicts: conflicts.map(describe), next_cursor: nextCursor });

@@ -7,7 +7,15 @@ import type { LibrarySummary } from "../../library/summary.ts";
 import { librarySchema, revocationSchema } from "../../protocol/commit.ts";
 import type { Service } from "../../service.ts";
 import { answer, readBody } from "../body.ts";
-import { authenticate, bodyLimits, openFor, parse, readLimit, toPage } from "../context.ts";
+import {
+  authenticate,
+  bodyLimits,
+  openFor,
+  parse,
+  readAfter,
+  readLimit,
+  toPage,
+} from "../context.ts";
 import type { AppEnv } from "../context.ts";
 
 function describe(state: LibrarySummary) {
@@ -56,8 +64,7 @@ export function libraryRoutes(service: Service): Hono<AppEnv> {
       const capability = await authenticate(c, service);
       requireGrant(capability, { library: SERVICE_WIDE, role: "reader" });
       const limit = readLimit(c, service);
-      const after = c.req.query("after") ?? c.req.query("cursor") ?? "";
-      const { page, nextCursor } = toPage(await catalog.list(after, limit + 1), limit);
+      const { page, nextCursor } = toPage(await catalog.list(readAfter(c), limit + 1), limit);
       return answer(c.req.raw, { libraries: page.map(describe), next_cursor: nextCursor });
     })
     .get("/v1/libraries/:library", async (c) => {

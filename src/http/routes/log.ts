@@ -9,6 +9,7 @@ import { answer } from "../body.ts";
 import {
   authenticate,
   isBeyondHead,
+  isOtherHistory,
   openFor,
   readInteger,
   readLimit,
@@ -54,9 +55,7 @@ async function readLog(c: AppContext, service: Service): Promise<Response> {
   const { state } = library;
   const { limits } = service;
   const after = readInteger(c.req.query("after") ?? "0", "after");
-  const asked = c.req.query("history_id");
-  const isOther = asked !== undefined && asked !== state.historyId;
-  if (isOther || (await isBeyondHead(library, after))) {
+  if (isOtherHistory(c, library) || (await isBeyondHead(library, after))) {
     throw new SyncError("history_changed", { historyId: state.historyId, head: state.head });
   }
   const entries = await readPage(library, after, {

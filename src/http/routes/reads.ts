@@ -5,7 +5,15 @@ import { decodeRow } from "../../resource/compile.ts";
 import type { Service } from "../../service.ts";
 import { fetchByIds, renderRows } from "../../stream/render.ts";
 import { answer } from "../body.ts";
-import { authenticate, openFor, readInteger, readLimit, toPage, visibleTypes } from "../context.ts";
+import {
+  authenticate,
+  openFor,
+  readAfter,
+  readInteger,
+  readLimit,
+  toPage,
+  visibleTypes,
+} from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 import { logRoutes } from "./log.ts";
 import { queryRoutes } from "./queries.ts";
@@ -35,7 +43,7 @@ async function listRecords(c: AppContext, service: Service): Promise<Response> {
   const limit = readLimit(c, service);
   const sequence = library.state.head;
   const [rows = []] = await library.database.readNear([
-    { sql: resource.sql.page, args: [c.req.query("after") ?? "", limit + 1] },
+    { sql: resource.sql.page, args: [readAfter(c), limit + 1] },
   ]);
   const decoded = rows.map(([json]) => decodeRow(resource, json as string));
   const { page, nextCursor } = toPage(decoded, limit);

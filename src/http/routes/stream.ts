@@ -6,7 +6,14 @@ import type { Service } from "../../service.ts";
 import type { Format } from "../../stream/codec.ts";
 import { HOP_HEADER } from "../../auth/node-credential.ts";
 import { isLeader } from "../../lease/lease.ts";
-import { authenticate, isBeyondHead, openFor, readInteger, visibleTypes } from "../context.ts";
+import {
+  authenticate,
+  isBeyondHead,
+  isOtherHistory,
+  openFor,
+  readInteger,
+  visibleTypes,
+} from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 
 const EVENTS_MSGPACK = "application/vnd.syncline.events+msgpack";
@@ -31,13 +38,11 @@ async function startOf(
   c: AppContext,
   library: Library,
 ): Promise<{ cursor: number; reset: string | null }> {
-  const { oldestSequence, historyId } = library.state;
+  const { oldestSequence } = library.state;
   // On a node that follows, the hub may be behind the head that the database names.
   const { head } = library.hub;
   const asked = c.req.query("after") ?? c.req.header("last-event-id");
-  const history = c.req.query("history_id");
-  if (history !== undefined && history !== historyId)
-    return { cursor: head, reset: "history_changed" };
+  if (isOtherHistory(c, library)) return { cursor: head, reset: "history_changed" };
   if (asked === undefined || asked === "") return { cursor: head, reset: null };
   const cursor = readInteger(asked, "after");
   if (await isBeyondHead(library, cursor)) return { cursor: head, reset: "history_changed" };
