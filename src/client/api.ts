@@ -16,6 +16,7 @@ import type {
   TypeName,
   UpdateInput,
 } from "../resource/infer.ts";
+import type { MutationRequest } from "./mutation.ts";
 import type { QueryKey } from "./query-key.ts";
 import type { ClientRecord } from "./record.ts";
 import type { QueryPolicy, QuerySnapshot, RecordSnapshot } from "./snapshot.ts";
@@ -70,6 +71,8 @@ export interface MutationHandle<Output = unknown> extends Store<MutationSnapshot
 
 export interface RejectedMutation {
   readonly mutationId: string;
+  /** What was asked for, so that a person may see it, and ask for something else. */
+  readonly request: MutationRequest;
   readonly problem: ClientProblem;
   /** Sends it again: after a refusal as a new mutation, because the refusal is the answer of its id. */
   retry(): void;

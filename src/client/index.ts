@@ -27,6 +27,7 @@ export type { Job, Jobs } from "./jobs.ts";
 export { createKeeper } from "./keeper.ts";
 export { createMemoryDisk, openMemory } from "./memory.ts";
 export type { MemoryDisk } from "./memory.ts";
+export type { ClientChange, MutationRequest } from "./mutation.ts";
 export type { PersistedState, PersistedStep, Persistence } from "./persistence.ts";
 export { toQueryKey } from "./query-key.ts";
 export type { QueryKey } from "./query-key.ts";

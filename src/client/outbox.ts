@@ -71,11 +71,12 @@ function createRefused(options: {
     },
     release,
     add: (mutation: RefusedMutation): void => {
-      const { id, problem } = mutation;
+      const { id, problem, request } = mutation;
       refused.delete(id);
       refused.set(id, {
-        mutationId: id,
         problem,
+        request,
+        mutationId: id,
         retry: () => {
           release(id);
           options.retry(mutation);

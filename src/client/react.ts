@@ -33,6 +33,7 @@ import type {
   SyncStatus,
   TypedClient,
 } from "./api.ts";
+import type { Client } from "./client.ts";
 import { toQueryKey } from "./query-key.ts";
 import type { ClientRecord } from "./record.ts";
 import type { QueryPolicy, QuerySnapshot, RecordSnapshot } from "./snapshot.ts";
@@ -72,11 +73,8 @@ export interface QueryOptions {
 }
 
 export interface Hooks<Source extends AnyRegistry> {
-  readonly SynclineProvider: FunctionComponent<{
-    client: TypedClient<Source>;
-    children?: ReactNode;
-  }>;
-  readonly useClient: () => TypedClient<Source>;
+  readonly SynclineProvider: FunctionComponent<{ client: Client<Source>; children?: ReactNode }>;
+  readonly useClient: () => Client<Source>;
   readonly useQuery: <Name extends QueryName<Source>>(
     name: Name,
     input: QueryInput<Source, Name>,

@@ -112,7 +112,7 @@ test("a service that is away when a mutation is tried alone refuses nothing", as
   expect(ends.map(({ sequence }) => sequence)).toEqual([1, 2]);
 });
 
-test("what was refused is still there after a reload", async () => {
+test("what was refused is still there after a reload, and tells what was asked for", async () => {
   await using world = await createClientWorld();
   const disk = createMemoryDisk();
   const before = world.open({ persistence: openMemory(disk) });
@@ -122,7 +122,11 @@ test("what was refused is still there after a reload", async () => {
   const client = world.open({ persistence: openMemory(disk) });
   await client.ready;
   const [rejected] = client.status.getSnapshot().rejected;
-  expect(rejected).toMatchObject({ mutationId: bad.id, problem: { code: "invalid_record" } });
+  expect(rejected).toMatchObject({
+    mutationId: bad.id,
+    request: { kind: "commit", change: { operation: "insert", type: "album", data: { name: "" } } },
+    problem: { code: "invalid_record" },
+  });
   rejected?.discard();
   await until(client.status, live);
   expect(disk.queue.size).toBe(0);

@@ -35,6 +35,10 @@ test("calls infer their answers, and wrong ones do not compile", () => {
     return [names, cover, applied];
   };
   const Component = () => {
+    const client = hooks.useClient();
+    const signOut = (): Promise<void> => client.signOut();
+    const [rejected] = hooks.useSyncStatus().rejected;
+    const asked = rejected?.request.kind === "action" ? rejected.request.name : null;
     const { data } = hooks.useQuery("file.search", { text: "a" });
     const size: number | undefined = data?.[0]?.size;
     const { data: tag } = hooks.useRecord("tag", null);
@@ -44,7 +48,7 @@ test("calls infer their answers, and wrong ones do not compile", () => {
     run({ id: "a" });
     // @ts-expect-error -- There is no such action.
     hooks.useAction("file.lose");
-    return [size, color];
+    return [size, color, signOut, asked];
   };
   expect([typeof written, typeof Component]).toEqual(["function", "function"]);
 });
