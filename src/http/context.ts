@@ -14,7 +14,13 @@ import type * as v from "valibot";
 import { safeParse } from "valibot";
 
 export interface AppEnv extends Env {
-  Variables: { capability: Capability; requestId: string; span: Span | undefined };
+  Variables: {
+    capability: Capability;
+    requestId: string;
+    span: Span | undefined;
+    /** The one that was found to take this write: opened again it may be another, and not ready. */
+    library: Library | undefined;
+  };
 }
 export type AppContext = Context<AppEnv>;
 
@@ -94,7 +100,7 @@ export async function openFor(
 ): Promise<Library> {
   const id = (c.req.param("library") ?? "").toLowerCase();
   requireGrant(c.get("capability"), { library: id, ...need });
-  const library = await service.catalog.open(id);
+  const library = c.get("library") ?? (await service.catalog.open(id));
   // Another node may have merged it since the token was read.
   if (library.state.id !== id) c.set("capability", widen(c.get("capability"), service.catalog));
   await library.leadership.refresh();

@@ -33,22 +33,24 @@ export function toLeader(service: Service, app: Hono<AppEnv>): MiddlewareHandler
     const library = await openFor(c, service, { role: "reader" });
     const { state } = library;
     // What a replica may not write itself, its follower has already taken care of.
-    if (state.isReplica && (await isFollowedNow(service, state.id))) return app.fetch(c.req.raw);
+    if (state.isReplica && (await isAnother(service, library))) return app.fetch(c.req.raw);
     const mayBegin = state.isReplica || mayWrite(state, service.clock);
     if (!mayBegin && c.req.header(HOP_HEADER) !== undefined) throw notLeader(library);
     const answer = mayBegin ? null : await settle(c, { service, app }, library);
     if (answer !== null) return answer;
     if (!state.isReplica) await service.following.inherit(library);
+    c.set("library", library);
     await next();
     return repeat(c, app);
   };
 }
 
-/** Whether another node has begun to follow it, which this one learns only now. */
-async function isFollowedNow({ following }: Service, id: string): Promise<boolean> {
+/** Whether a copy is followed now, as another node has begun, or leads, for it was promoted meanwhile. */
+async function isAnother({ following, catalog }: Service, copy: Library): Promise<boolean> {
+  const { id } = copy.state;
   if (following.find(id) !== undefined) return false;
   await following.look();
-  return following.find(id) !== undefined;
+  return following.find(id) !== undefined || (await catalog.open(id)) !== copy;
 }
 
 const AGAIN_HEADER = "x-syncline-again";

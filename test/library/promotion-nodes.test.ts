@@ -108,3 +108,63 @@ test("who asks again for a promotion that another node began and did not finish 
   expect([status, body.is_self]).toEqual([200, true]);
   expect(await namesOf(phone, pair)).toEqual(["waited"]);
 });
+
+/** Something that stops at a place until it is let go. */
+function createStop() {
+  const [reached, gone] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  return {
+    reached: reached.promise,
+    letGo: () => gone.resolve(),
+    pass: async (): Promise<void> => {
+      reached.resolve();
+      await gone.promise;
+    },
+  };
+}
+
+test("a write that found a copy and meets a library that leads is committed behind what waited", async () => {
+  const stops = [
+    { at: "DELETE FROM follower", ...createStop() },
+    { at: "SELECT library_id, leader_url", ...createStop() },
+    { at: "DELETE FROM outbox WHERE mutation_id", ...createStop() },
+  ];
+  const [leaving, looking, settling] = stops;
+  let isOn = false;
+  const stopAt = async (statements: readonly object[]): Promise<void> => {
+    const text = isOn ? JSON.stringify(statements) : "";
+    for (const { at, pass } of stops) if (text.includes(at)) await pass();
+  };
+  await using pair = await createPair({
+    followerDecorate: (_name, database) => ({
+      ...database,
+      read: async (statements) => {
+        await stopAt(statements);
+        return database.read(statements);
+      },
+      write: async (statements) => {
+        await stopAt(statements);
+        return database.write(statements);
+      },
+    }),
+  });
+  const { phone } = pair;
+  await (await pair.follow()).settle();
+  pair.cut(true);
+  const names = Array.from({ length: 120 }, (_, at) => `waited ${at}`);
+  for (const name of names) await insert(phone, pair, name, "?queue=1");
+  isOn = true;
+  const promotion = phone.send("POST", `${pair.at}/leader/promote`);
+  await leaving?.reached;
+  // It is a copy that nobody follows any more.
+  const write = insert(phone, pair, "direct");
+  await looking?.reached;
+  leaving?.letGo();
+  // The first hundred are committed.
+  await settling?.reached;
+  looking?.letGo();
+  for (let turn = 0; turn < 5; turn += 1) await phone.send("GET", pair.at);
+  settling?.letGo();
+  expect((await promotion).status).toBe(200);
+  expect((await write).status).toBe(200);
+  expect(await namesOf(phone, pair)).toEqual([...names, "direct"]);
+});
