@@ -106,6 +106,13 @@ function toReplica(
   ];
 }
 
+/** Whether the database still follows: a promotion that has begun may have made it lead already. */
+async function isReplicaStill({ catalog }: FollowingOptions, libraryId: string): Promise<boolean> {
+  const { database } = await catalog.open(libraryId);
+  const [rows = []] = await database.read([{ sql: "SELECT 1 FROM follower", args: [] }]);
+  return rows.length > 0;
+}
+
 /** Makes the database a replica of the leader's library, unless it is one already. */
 async function prepare(
   options: FollowingOptions & { readonly fetch: Fetch },
@@ -117,7 +124,7 @@ async function prepare(
     { sql: "SELECT library_id FROM follower WHERE library_id = ?", args: [libraryId] },
   ]);
   // A replica that exists goes on without its leader; a new one needs to know whom it copies.
-  if (known.length > 0) return;
+  if (known.length > 0 && (await isReplicaStill(options, libraryId))) return;
   const upstream = createUpstream({ ...options, ...request, url: leaderUrl });
   const description = await upstream.describe();
   await catalog.release(libraryId);
@@ -222,9 +229,10 @@ function createFollowers(options: Options) {
       followers.delete(libraryId);
       await follower?.stop(why);
     },
-    /** Whether one runs that was asked for the same. */
+    /** Whether one runs that was asked for the same. One that saw a promotion has ended. */
     has: ({ libraryId, leaderUrl, token }: FollowRequest): boolean => {
-      const known = followers.has(libraryId) ? requests.get(libraryId) : undefined;
+      const state = followers.get(libraryId)?.status.state ?? "promoted";
+      const known = state === "promoted" ? undefined : requests.get(libraryId);
       return known?.leaderUrl === leaderUrl && known.token === token;
     },
   };

@@ -168,3 +168,38 @@ test("a write that found a copy and meets a library that leads is committed behi
   expect((await write).status).toBe(200);
   expect(await namesOf(phone, pair)).toEqual([...names, "direct"]);
 });
+
+test("what is half-way promoted may follow again, with what waits there", async () => {
+  await using pair = await createPair();
+  const { leader, phone } = pair;
+  await (await pair.follow()).settle();
+  pair.cut(true);
+  await insert(phone, pair, "waited", "?queue=1");
+  // As a node leaves it that ended in the middle of a promotion.
+  await phone.service.catalog.database.write([
+    { sql: "UPDATE follower SET token = NULL", args: [] },
+  ]);
+  await (await pair.replica()).database.write([{ sql: "DELETE FROM follower", args: [] }]);
+  pair.cut(false);
+  const { token } = leader;
+  const request = { library_id: pair.libraryId, url: "http://leader", token };
+  expect((await phone.send("POST", "/v1/following", request)).status).toBe(201);
+  expect(await phone.service.following.find(pair.libraryId)?.settle()).toBe("live");
+  expect((await insert(phone, pair, "direct")).status).toBe(200);
+  expect(await namesOf({ ...phone, service: leader.service }, pair)).toEqual(["waited", "direct"]);
+});
+
+test("a node that saw a promotion follows again when another node does", async () => {
+  await using pair = await createPair();
+  await (await pair.follow()).settle();
+  await using second = await secondNode(pair);
+  const { following } = second.service;
+  expect((await pair.phone.send("POST", `${pair.at}/leader/promote`)).status).toBe(200);
+  await following.find(pair.libraryId)?.settle();
+  expect(await following.find(pair.libraryId)?.settle()).toBe("promoted");
+  await (await pair.follow()).settle();
+  await following.look();
+  await pair.leader.insertAlbum("a");
+  expect(await following.find(pair.libraryId)?.settle()).toBe("live");
+  expect(await namesOf(second, pair)).toEqual(["a"]);
+});
