@@ -9,6 +9,7 @@ import type { Registry } from "../resource/registry.ts";
 import type { Database, Statement } from "../store/database.ts";
 import type { Hub } from "../stream/hub.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
+import { reclaim } from "./outbox.ts";
 import {
   abandonSnapshot,
   endSnapshot,
@@ -193,6 +194,8 @@ async function completeFull(context: BackfillContext, snapshot: Snapshot): Promi
   }
   const { sequence, historyId } = snapshot;
   await database.write([
+    // Of what another history took, this leader has nothing.
+    ...(historyId === replica.state.historyId ? [] : reclaim),
     // Everything older goes; the log may only lose what is before its oldest sequence.
     {
       sql: "UPDATE library SET epoch = 0, oldest_sequence = ? WHERE EXISTS (SELECT 1 FROM follower)",
@@ -204,6 +207,7 @@ async function completeFull(context: BackfillContext, snapshot: Snapshot): Promi
       sql: "INSERT INTO follow (head, next, epoch) SELECT head, ?, ? FROM library",
       args: [sequence, leader.epoch],
     },
+    ...reclaim,
     {
       sql: "UPDATE library SET history_id = ?, oldest_sequence = ?, leader_device_id = ?",
       args: [historyId, sequence + 1, leader.leaderDeviceId],

@@ -11,8 +11,12 @@ export interface LineAnswer {
   readonly error: SyncError | null;
 }
 
-/** The answer to one mutation. */
-export type LineEntry = object & { readonly problem?: Problem };
+/** The answer to one mutation; where it stands in the leader's log, if it changed anything. */
+export interface LineEntry {
+  readonly problem?: Problem;
+  readonly sequence?: unknown;
+  readonly last_sequence?: unknown;
+}
 
 const ANSWER_BYTES = 67_108_864;
 
@@ -24,10 +28,15 @@ export function unreadable(cause?: unknown): SyncError {
 
 const isObject = (value: unknown): boolean => typeof value === "object" && value !== null;
 
-async function read(response: Response): Promise<LineAnswer> {
+/** What an answer says. @throws when it breaks off or is none */
+export async function readSaid(response: Response): Promise<unknown> {
   const bytes = await readAnswer(response, ANSWER_BYTES);
   if (bytes === null) throw unreadable();
-  const { answers, stopped } = JSON.parse(new TextDecoder().decode(bytes)) as {
+  return JSON.parse(new TextDecoder().decode(bytes));
+}
+
+async function read(response: Response): Promise<LineAnswer> {
+  const { answers, stopped } = (await readSaid(response)) as {
     readonly answers?: unknown;
     readonly stopped?: object;
   };

@@ -4,7 +4,7 @@ import { SyncError, toProblem } from "../protocol/errors.ts";
 import type { Problem } from "../protocol/errors.ts";
 import type { Database, Rows, Statement } from "../store/database.ts";
 import { guardOf } from "../store/failure.ts";
-import { sendLine, unreadable } from "./line.ts";
+import { readSaid, sendLine, unreadable } from "./line.ts";
 import type { LineEntry } from "./line.ts";
 import { problemOf, sendWrite, toDelay } from "./upstream.ts";
 import type { Upstream } from "./upstream.ts";
@@ -34,7 +34,10 @@ export interface Backlog {
   readonly rejectedCount: number;
 }
 
-/** Writes of a follower whose leader cannot be reached, in order. A refused one blocks nobody. */
+/**
+ * Writes of a follower whose leader cannot be reached, in order. A refused one blocks nobody. One that the
+ * leader took is kept until the replica's own log has it: promoted before that, it is committed here.
+ */
 export interface Outbox {
   /**
    * Resolves once the writes are durable here, all or none. The same mutation id is kept once; answers for
@@ -68,9 +71,10 @@ function toEntry(row: readonly unknown[]): OutboxEntry {
   };
 }
 
-const WAITING = `SELECT ${COLUMNS} FROM outbox WHERE problem IS NULL ORDER BY id LIMIT 1000`;
-const REJECTED = WAITING.replace("IS NULL", "IS NOT NULL");
-const COUNTS = `SELECT (SELECT count(*) FROM outbox WHERE problem IS NULL),
+const IS_WAITING = "problem IS NULL AND sequence IS NULL";
+const WAITING = `SELECT ${COLUMNS} FROM outbox WHERE ${IS_WAITING} ORDER BY id LIMIT 1000`;
+const REJECTED = WAITING.replace(IS_WAITING, "problem IS NOT NULL");
+const COUNTS = `SELECT (SELECT count(*) FROM outbox WHERE ${IS_WAITING}),
   (SELECT count(*) FROM outbox WHERE problem IS NOT NULL)`;
 
 async function readBacklog(database: Database): Promise<Backlog> {
@@ -88,13 +92,22 @@ async function readBacklog(database: Database): Promise<Backlog> {
 /** The first that wait and fit a line; one at least, however large. */
 const FIRST = `SELECT ${COLUMNS} FROM (
   SELECT *, sum(length(request)) OVER (ORDER BY id) AS sent FROM (
-    SELECT * FROM outbox WHERE problem IS NULL ORDER BY id LIMIT ${lineMutations}))
+    SELECT * FROM outbox WHERE ${IS_WAITING} ORDER BY id LIMIT ${lineMutations}))
   WHERE sent <= ${LINE_BYTES} OR sent = length(request) ORDER BY id`;
 /** What was set aside, but not refused, waits again when it is sent again. */
 const ADD = `INSERT INTO outbox (path, mutation_id, device_id, request, created_at) VALUES (?, ?, ?, ?, ?)
   ON CONFLICT (mutation_id) DO UPDATE SET problem = NULL WHERE problem->>'retry' <> 'never'`;
 const FIND = `SELECT ${COLUMNS} FROM outbox WHERE mutation_id IN (SELECT value FROM json_each(?))`;
 const REMOVE = "DELETE FROM outbox WHERE mutation_id IN (SELECT value FROM json_each(?))";
+const TAKE = `UPDATE outbox SET sequence = told.value->>'$.sequence', problem = NULL
+  FROM json_each(?) AS told WHERE mutation_id = told.value->>'$.id'`;
+const IS_PULLED = "sequence <= (SELECT head FROM library)";
+const FORGET: Statement = { sql: `DELETE FROM outbox WHERE ${IS_PULLED}`, args: [] };
+/** What was taken, and has not come back, waits again: for who is promoted before it has. */
+export const reclaim: readonly Statement[] = [
+  FORGET,
+  { sql: "UPDATE outbox SET sequence = NULL WHERE sequence IS NOT NULL", args: [] },
+];
 const REFUSE = `UPDATE outbox SET problem = told.value->'$.problem' FROM json_each(?) AS told
   WHERE mutation_id = told.value->>'$.id'`;
 /** Moves nothing, and aborts the batch it stands in once the library was promoted, at whichever node. */
@@ -126,14 +139,15 @@ export async function readWaiting(database: Database): Promise<OutboxEntry[]> {
   return rows.map(toEntry);
 }
 
-/** The same while the library follows. @throws overloaded when it no longer does */
-async function readToSend(database: Database): Promise<OutboxEntry[]> {
-  const [rows = [], following = []] = await database.read([
+/** The same while the library follows; and whether any that was taken has been pulled. @throws overloaded */
+async function readToSend(database: Database) {
+  const [rows = [], following = [], pulled = []] = await database.read([
     { sql: FIRST, args: [] },
     { sql: "SELECT 1 FROM follower", args: [] },
+    { sql: `SELECT 1 FROM outbox WHERE ${IS_PULLED} LIMIT 1`, args: [] },
   ]);
   if (following.length === 0) throw promoted();
-  return rows.map(toEntry);
+  return { waiting: rows.map(toEntry), isAnyPulled: pulled.length > 0 };
 }
 
 /** A waiting write as one of a line. */
@@ -144,21 +158,19 @@ function toMutation({ path, mutationId, request }: QueuedWrite): object {
   return { mutation_id: mutationId, action: path.slice("actions/".length), input: body["input"] };
 }
 
-/** Sends one write by its own route. Answers null when the leader took it, else why never. @throws when it is to wait */
-async function sendOne(upstream: Upstream, entry: OutboxEntry): Promise<Problem | null> {
+/** Sends one write by its own route. Answers what the leader said, or why it never takes it. @throws when it is to wait */
+async function sendOne(upstream: Upstream, entry: OutboxEntry): Promise<LineEntry> {
   const [kind = "", ...names] = entry.path.split("/");
   const name = names.length === 0 ? "" : `/${encodeURIComponent(names.join("/"))}`;
   const response = await sendWrite(upstream, `/${kind}${name}`, {
     deviceId: entry.deviceId,
     body: entry.request,
   });
-  if (response.ok) {
-    await response.body?.cancel();
-    return null;
-  }
+  // What the answer would have said is not needed to know that it was taken.
+  if (response.ok) return ((await readSaid(response).catch(() => null)) ?? {}) as LineEntry;
   const problem = await problemOf(response);
   const error = toDelay(response.status, problem);
-  if (error === null) return problem as Problem;
+  if (error === null) return { problem: problem as Problem };
   throw error;
 }
 
@@ -185,8 +197,7 @@ function createSender(upstream: Upstream, clock: Clock) {
   };
   const alone = async (first: OutboxEntry): Promise<LineEntry[]> => {
     try {
-      const problem = await sendOne(upstream, first);
-      return [problem === null ? {} : { problem }];
+      return [await sendOne(upstream, first)];
     } catch (error) {
       if (!(error instanceof SyncError)) throw error;
       if (!patience.isOver(first, error)) throw waits(error);
@@ -211,21 +222,29 @@ function createSender(upstream: Upstream, clock: Clock) {
   };
 }
 
-/** Forgets what was taken, and keeps what was refused with the reason. */
+/**
+ * Forgets what changed nothing or stands here, keeps what was taken until it does, and what was refused
+ * with the reason.
+ */
 export function settled(
   entries: readonly OutboxEntry[],
   answers: readonly LineEntry[],
 ): Statement[] {
   const done: string[] = [];
+  const taken: object[] = [];
   const refused: object[] = [];
-  for (const [at, { problem }] of answers.entries()) {
-    const id = entries[at]?.mutationId;
-    if (problem === undefined) done.push(id ?? "");
-    else refused.push({ id, problem });
+  for (const [at, { problem, ...answer }] of answers.entries()) {
+    const id = entries[at]?.mutationId ?? "";
+    const sequence = answer.sequence ?? answer.last_sequence;
+    if (problem !== undefined) refused.push({ id, problem });
+    else if (Number.isSafeInteger(sequence)) taken.push({ id, sequence });
+    else done.push(id);
   }
   return [
     { sql: REMOVE, args: [JSON.stringify(done)] },
+    { sql: TAKE, args: [JSON.stringify(taken)] },
     { sql: REFUSE, args: [JSON.stringify(refused)] },
+    FORGET,
   ];
 }
 
@@ -267,9 +286,12 @@ export function createOutbox(options: {
   const drain = async (): Promise<number> => {
     let count = 0;
     for (;;) {
-      const waiting = await readToSend(await options.database());
+      const { waiting, isAnyPulled } = await readToSend(await options.database());
       const [first] = waiting;
-      if (first === undefined) return count;
+      if (first === undefined) {
+        if (isAnyPulled) await writeWhileFollowing(await options.database(), [FORGET]);
+        return count;
+      }
       const answers = await send(first, waiting);
       await writeWhileFollowing(await options.database(), settled(waiting, answers));
       count += answers.filter(({ problem }) => problem === undefined).length;

@@ -8,7 +8,7 @@ import { createId } from "../base/id.ts";
 import { createLine, isRefusal } from "../commit/line.ts";
 import type { Place } from "../commit/line.ts";
 import type { LineEntry } from "../follower/line.ts";
-import { readWaiting, settled } from "../follower/outbox.ts";
+import { readWaiting, reclaim, settled } from "../follower/outbox.ts";
 import type { OutboxEntry, QueuedWrite } from "../follower/outbox.ts";
 import { unseat } from "../lease/lease.ts";
 import { SyncError, isSyncError, toProblem } from "../protocol/errors.ts";
@@ -136,7 +136,8 @@ export async function finishPromotion(
   const { catalog, inherit } = options;
   const replica = await catalog.open(libraryId);
   if (replica.state.isReplica) {
-    await replica.database.write([unseat, { sql: "DELETE FROM follower", args: [] }]);
+    const leave = { sql: "DELETE FROM follower", args: [] };
+    await replica.database.write([unseat, ...reclaim, leave]);
     await catalog.release(libraryId);
   }
   const library = await catalog.open(libraryId);

@@ -1,4 +1,4 @@
-import { isNotNull, isNull } from "drizzle-orm";
+import { isNotNull, sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
 /** One row: who this library is, how far its history goes, and who leads it (the lease). */
@@ -113,7 +113,10 @@ export const syncPositions = sqliteTable("sync_positions", {
   updatedAt: integer("updated_at").notNull(),
 });
 
-/** Writes of a follower that wait for its leader; those with a `problem` were refused by it. */
+/**
+ * Writes of a follower that wait for its leader; those with a `problem` were refused by it. Those with a
+ * `sequence` were taken, and are kept until the replica's own log has come that far.
+ */
 export const outbox = sqliteTable(
   "outbox",
   {
@@ -124,11 +127,15 @@ export const outbox = sqliteTable(
     path: text().notNull().default("commit"),
     deviceId: text("device_id").notNull().default(""),
     problem: text(),
+    sequence: integer(),
   },
-  // Each is in one of them, so that neither kind is read to find the other.
-  ({ id, problem }) => [
-    index("outbox_waiting").on(id).where(isNull(problem)),
+  // Each is in one of them, so that no kind is read to find another.
+  ({ id, problem, sequence }) => [
+    index("outbox_waiting")
+      .on(id)
+      .where(sql`${problem} is null and ${sequence} is null`),
     index("outbox_refused").on(id).where(isNotNull(problem)),
+    index("outbox_taken").on(sequence).where(isNotNull(sequence)),
   ],
 );
 

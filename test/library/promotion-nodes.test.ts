@@ -109,6 +109,53 @@ test("who asks again for a promotion that another node began and did not finish 
   expect(await namesOf(phone, pair)).toEqual(["waited"]);
 });
 
+test("what the leader took is committed again where a copy is promoted that had not pulled it yet", async () => {
+  await using pair = await createPair();
+  const { leader, phone } = pair;
+  const follower = await pair.follow();
+  await follower.settle();
+  const outbox = async () => {
+    const sql = "SELECT request->>'$.data.name', sequence FROM outbox ORDER BY id";
+    const [rows = []] = await (await pair.replica()).database.read([{ sql, args: [] }]);
+    return rows.map((row) => [...row]);
+  };
+  pair.cut(true);
+  for (const name of ["a", "b"])
+    expect((await insert(phone, pair, name, "?queue=1")).status).toBe(202);
+  pair.cut(false);
+  await follower.settle();
+  expect([await namesOf(phone, pair), await outbox()]).toEqual([["a", "b"], []]);
+  pair.cut(true);
+  for (const name of ["c", "d"])
+    expect((await insert(phone, pair, name, "?queue=1")).status).toBe(202);
+  pair.cut(false);
+  expect(await follower.outbox.drain()).toBe(2);
+  expect(leader.library.state.head).toBe(4);
+  expect(await follower.outbox.list()).toMatchObject({ waitingCount: 0, rejectedCount: 0 });
+  // The leader is gone for good, with what the copy was told it has.
+  pair.cut(true);
+  expect((await insert(phone, pair, "e", "?queue=1")).status).toBe(202);
+  expect((await phone.send("POST", `${pair.at}/leader/promote`)).status).toBe(200);
+  expect([await namesOf(phone, pair), await outbox()]).toEqual([["a", "b", "c", "d", "e"], []]);
+});
+
+test("what a leader took that died with it goes to the other history that a person accepts in its place", async () => {
+  await using pair = await createPair();
+  await using other = await createWorld({ deviceId: "other" });
+  await other.service.catalog.create({ id: pair.libraryId, name: "home" });
+  const follower = await pair.follow();
+  await follower.settle();
+  pair.cut(true);
+  expect((await insert(pair.phone, pair, "taken", "?queue=1")).status).toBe(202);
+  pair.cut(false);
+  expect(await follower.outbox.drain()).toBe(1);
+  pair.wire.send = (url, init) => other.app.request(url, init);
+  expect(await follower.settle()).toBe("foreign");
+  follower.resume({ acceptHistory: true });
+  expect(await follower.settle()).toBe("live");
+  for (const world of [other, pair.phone]) expect(await namesOf(world, pair)).toEqual(["taken"]);
+});
+
 /** Something that stops at a place until it is let go. */
 function createStop() {
   const [reached, gone] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
