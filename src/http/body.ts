@@ -4,6 +4,7 @@ import { SyncError } from "../protocol/errors.ts";
 import type { WireResource } from "../protocol/errors.ts";
 import { pack } from "../stream/codec.ts";
 import { respond } from "./gzip.ts";
+import { accepts, encodingOf, mediaTypeOf } from "./media.ts";
 
 export const MSGPACK = "application/msgpack";
 const unpackr = new Unpackr({ useRecords: false, int64AsType: "number" });
@@ -82,32 +83,47 @@ const kept = new WeakMap<Request, Uint8Array>();
 /** The bytes of a small body that a route has read, should the request have to be sent again. */
 export const bytesOf = (request: Request): Uint8Array | undefined => kept.get(request);
 
-/** Reads a JSON or msgpack body by its `Content-Type`. @throws invalid_body, body_too_large */
-export async function readBody(request: Request, limits: BodyLimits): Promise<unknown> {
-  const type = (request.headers.get("content-type") ?? "application/json").split(";")[0]?.trim();
-  const encoding = request.headers.get("content-encoding") ?? "identity";
-  if (encoding !== "identity") {
-    throw invalid(`Content-Encoding ${encoding} is not understood here; send the body as it is.`);
-  }
-  const bytes = await readBytes(request, limits);
-  kept.set(request, bytes);
+function decode(request: Request, bytes: Uint8Array, depth: number): unknown {
+  const type = mediaTypeOf(request) ?? "application/json";
   let value: unknown;
   try {
     if (type === MSGPACK) value = unpackr.unpack(bytes);
     else if (type === "application/json") value = JSON.parse(decoder.decode(bytes));
-    else
-      throw invalid(
-        `Content-Type ${type ?? ""} is not understood; send application/json or ${MSGPACK}.`,
-      );
+    else {
+      throw invalid(`Content-Type ${type} is not understood; send application/json or ${MSGPACK}.`);
+    }
   } catch (error) {
     if (error instanceof SyncError) throw error;
+    if (bytes.length === 0)
+      throw invalid("A body is needed, as JSON or msgpack; this one is empty.");
     throw invalid(`The body is not valid ${type === MSGPACK ? "msgpack" : "JSON"}.`, error);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw invalid("The body must be one object.");
   }
-  assertShape(value, limits.depth);
+  assertShape(value, depth);
   return value;
+}
+
+async function collectBody(request: Request, limits: BodyLimits): Promise<Uint8Array> {
+  const encoding = encodingOf(request);
+  if (encoding !== "identity") {
+    throw invalid(`Content-Encoding ${encoding} is not understood here; send the body as it is.`);
+  }
+  const bytes = await readBytes(request, limits);
+  kept.set(request, bytes);
+  return bytes;
+}
+
+/** Reads a JSON or msgpack body by its `Content-Type`. @throws invalid_body, body_too_large */
+export async function readBody(request: Request, limits: BodyLimits): Promise<unknown> {
+  return decode(request, await collectBody(request, limits), limits.depth);
+}
+
+/** The same where nothing may be sent; not every runtime tells that apart before it has read it. */
+export async function readOptionalBody(request: Request, limits: BodyLimits): Promise<unknown> {
+  const bytes = await collectBody(request, limits);
+  return bytes.length === 0 ? {} : decode(request, bytes, limits.depth);
 }
 
 /** Answers in the encoding the caller accepts, JSON by default; what is read also as gzip. */
@@ -122,7 +138,7 @@ export function answer(
     readonly isRead?: boolean;
   } = {},
 ): Response {
-  const isMsgpack = request.headers.get("accept")?.includes(MSGPACK) === true;
+  const isMsgpack = accepts(request, MSGPACK);
   const headers = {
     ...init.headers,
     "content-type": isMsgpack ? MSGPACK : (init.type ?? "application/json"),

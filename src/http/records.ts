@@ -5,6 +5,7 @@ import { SyncError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import { readValues } from "../stream/unpack.ts";
 import { assertShape } from "./body.ts";
+import { encodingOf, mediaTypeOf } from "./media.ts";
 
 export const RECORDS_MSGPACK = "application/vnd.syncline.records+msgpack";
 export const RECORDS_NDJSON = "application/x-ndjson";
@@ -95,11 +96,11 @@ export function readRecords(
   limits: RecordLimits & Pick<Limits, "bulkBodyBytes" | "bulkStallMs">,
   clock: Clock,
 ): AsyncIterable<readonly BulkRecord[]> {
-  const type = (request.headers.get("content-type") ?? "").split(";")[0]?.trim();
+  const type = mediaTypeOf(request);
   if (type !== RECORDS_NDJSON && type !== RECORDS_MSGPACK) {
     throw badBody(`Send ${RECORDS_NDJSON} or ${RECORDS_MSGPACK}.`);
   }
-  const encoding = request.headers.get("content-encoding") ?? "identity";
+  const encoding = encodingOf(request);
   if (!["identity", "gzip"].includes(encoding)) throw badBody("Send gzip, or no encoding.");
   const isGzip = encoding === "gzip";
   const raw = request.body ?? new ReadableStream<Uint8Array>({ start: (c) => c.close() });

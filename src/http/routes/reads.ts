@@ -5,6 +5,7 @@ import { decodeRow } from "../../resource/compile.ts";
 import type { Service } from "../../service.ts";
 import { fetchByIds, renderRows } from "../../stream/render.ts";
 import { answer } from "../body.ts";
+import { VARY } from "../gzip.ts";
 import {
   authenticate,
   openFor,
@@ -30,8 +31,8 @@ async function readRecord(c: AppContext, service: Service): Promise<Response> {
   const etag = `"${found.version}"`;
   // What is joined from other tables changes without its version.
   const known = resource.isPlain ? (c.req.header("if-none-match")?.split(/,\s*/) ?? []) : [];
-  if (known.some((tag) => tag.replace(/^W\//, "") === etag)) {
-    return new Response(null, { status: 304, headers: { etag } });
+  if (known.some((tag) => tag === "*" || tag.replace(/^W\//, "") === etag)) {
+    return new Response(null, { status: 304, headers: { etag, vary: VARY } });
   }
   return answer(c.req.raw, found, { headers: { etag } });
 }

@@ -16,7 +16,7 @@ import {
 import { SyncError, isSyncError } from "../../protocol/errors.ts";
 import { followSchema, resumeSchema } from "../../protocol/setup.ts";
 import type { Service } from "../../service.ts";
-import { answer, readBody } from "../body.ts";
+import { answer, readBody, readOptionalBody } from "../body.ts";
 import { assertActsAs, authenticate, bodyLimits, openFor, parse } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 import { handLineOn, outOfReach, sendBacklog, toAnswers } from "../line.ts";
@@ -243,8 +243,6 @@ export function replicaRoutes(service: Service): Hono<AppEnv> {
     const detail = "This node does not follow that library.";
     throw new SyncError("not_found", { what: `follower of ${id}` }, { detail });
   };
-  const optionalBody = async (c: AppContext): Promise<unknown> =>
-    c.req.raw.body === null ? {} : readBody(c.req.raw, small);
   return new Hono<AppEnv>()
     .use("/v1/libraries/:library/*", createGate(service))
     .post("/v1/following", async (c) => {
@@ -267,7 +265,7 @@ export function replicaRoutes(service: Service): Hono<AppEnv> {
     .post("/v1/libraries/:library/follower/resume", async (c) => {
       await authenticate(c, service);
       await openFor(c, service, { role: "owner" });
-      const { accept_history } = parse(resumeSchema, await optionalBody(c));
+      const { accept_history } = parse(resumeSchema, await readOptionalBody(c.req.raw, small));
       const follower = followerOf(c);
       follower.resume({ acceptHistory: accept_history });
       return answer(c.req.raw, await describe(follower), { status: 202 });

@@ -22,7 +22,7 @@ import {
   setupSchema,
 } from "../../protocol/setup.ts";
 import type { Service } from "../../service.ts";
-import { answer, readBody } from "../body.ts";
+import { answer, readBody, readOptionalBody } from "../body.ts";
 import { authenticate, bodyLimits, openFor, parse } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 
@@ -84,7 +84,7 @@ function pairingRoutes(service: Service): Hono<AppEnv> {
   return new Hono<AppEnv>()
     .post("/v1/pairing/codes", async (c) => {
       const capability = await authenticate(c, service);
-      const given = c.req.raw.body === null ? {} : await readBody(c.req.raw, small);
+      const given = await readOptionalBody(c.req.raw, small);
       const { library_id, role, needs_approval } = parse(pairSchema, given);
       const library = library_id?.toLowerCase() ?? SERVICE_WIDE;
       requireGrant(capability, { library, role: "owner" });

@@ -8,6 +8,7 @@ import { pack } from "../../stream/codec.ts";
 import { joinBytes } from "../../stream/frame.ts";
 import { MSGPACK } from "../body.ts";
 import { respond } from "../gzip.ts";
+import { accepts } from "../media.ts";
 import { authenticate, openFor, visibleTypes } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 
@@ -60,7 +61,7 @@ export function snapshotRoutes(service: Service): Hono<AppEnv> {
     await authenticate(c, service);
     const library = await openFor(c, service, { role: "reader" });
     const lines = readSnapshot(library, selectionOf(c, service, library));
-    const isMsgpack = c.req.header("accept")?.includes(MSGPACK) === true;
+    const isMsgpack = accepts(c.req.raw, MSGPACK, "application/x-ndjson");
     const encode = (line: Record<string, unknown>) => encoder.encode(`${JSON.stringify(line)}\n`);
     return respond(c.req.raw, toBody(lines, isMsgpack ? pack : encode), {
       status: 200,

@@ -15,6 +15,7 @@ import {
   visibleTypes,
 } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
+import { accepts } from "../media.ts";
 
 const EVENTS_MSGPACK = "application/vnd.syncline.events+msgpack";
 
@@ -23,7 +24,7 @@ function refuse(path: string, message: string): SyncError {
 }
 
 function formatOf(c: AppContext): Format {
-  const isBare = c.req.header("accept")?.includes(EVENTS_MSGPACK) === true;
+  const isBare = accepts(c.req.raw, EVENTS_MSGPACK, "text/event-stream");
   const wantsRecords = c.req.query("records") === "1";
   if (isBare) return wantsRecords ? "records" : "msgpack";
   if (wantsRecords) throw refuse("records", `Send Accept: ${EVENTS_MSGPACK} with it.`);
