@@ -10,6 +10,7 @@ export interface BulkFailure {
 
 export interface BulkReceipt {
   readonly token: string;
+  readonly resourceType: string;
   readonly state: "running" | "complete" | "interrupted";
   readonly affectedCount: number;
   readonly failedCount: number;
@@ -83,6 +84,7 @@ export function saveOperation(operation: BulkOperation, now: number): Statement 
 /** What the caller is told of it. */
 export const toReceipt = (operation: BulkOperation, replayed: boolean): BulkReceipt => ({
   token: operation.token,
+  resourceType: operation.resourceType,
   state: operation.state,
   affectedCount: operation.affectedCount,
   failedCount: operation.failedCount,

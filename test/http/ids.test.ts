@@ -23,8 +23,9 @@ test("a library and records may have such ids, and tokens and actions may name t
   const id = plain("a");
   expect((await world.send("POST", "/v1/libraries", { name: "x", id })).status).toBe(201);
   const token = await tokenFor([{ library: id, role: "writer" }]);
+  const authorization = `Bearer ${token}`;
   const send = (path: string, input: object) =>
-    world.send("POST", `/v1/libraries/${id}/actions/${path}`, { input }, { token });
+    world.send("POST", `/v1/libraries/${id}/actions/${path}`, { input }, { authorization });
   const added = await send("album.add_files", { album_id: plain("2"), file_ids: [plain("3")] });
   expect([added.status, added.body.resources?.length]).toEqual([200, 1]);
   const tagged = await send("tag.apply", { tag_id: plain("4"), file_ids: [plain("3")] });

@@ -3,6 +3,7 @@ import type { BulkReceipt } from "../../commit/bulk-operation.ts";
 import type { ChangeRequest } from "../../commit/change.ts";
 import type { TransactionManager } from "../../commit/manager.ts";
 import type { ResilientReceipt } from "../../commit/resilient.ts";
+import { requireGrant } from "../../auth/capability.ts";
 import { createId } from "../../base/id.ts";
 import type { Library } from "../../library/library.ts";
 import {
@@ -124,6 +125,20 @@ function createBatch(service: Service): Handler {
   };
 }
 
+/** Ends an upload whose token is revoked while it runs: it may take as long as its sender likes. */
+async function* whileTrusted<Part>(
+  parts: AsyncIterable<Part>,
+  isRevoked: () => boolean,
+): AsyncGenerator<Part> {
+  for await (const part of parts) {
+    if (isRevoked()) {
+      const detail = "The token was revoked while the records arrived; get a new one and go on.";
+      throw new SyncError("unauthorized", { reason: "revoked" }, { detail });
+    }
+    yield part;
+  }
+}
+
 function createBulkUpload(service: Service): Handler {
   const { limits, registry, telemetry } = service;
   let running = 0;
@@ -133,6 +148,8 @@ function createBulkUpload(service: Service): Handler {
     const resource = registry.resource(query.resource_type);
     const library = await openFor(c, service, { role: "writer", type: resource.type });
     const author = await authorOf(c, library);
+    const capability = c.get("capability");
+    const isRevoked = () => service.revocations.isRevoked(capability);
     running += 1;
     telemetry.gauge("bulks_running", running);
     const bulk = library.bulk.run({
@@ -142,7 +159,7 @@ function createBulkUpload(service: Service): Handler {
       hints: query.hints ?? {},
       author,
       onError: query.on_error,
-      records: readRecords(c.req.raw, limits, service.clock),
+      records: whileTrusted(readRecords(c.req.raw, limits, service.clock), isRevoked),
     });
     const receipt = await bulk.finally(() => {
       running -= 1;
@@ -170,8 +187,15 @@ export function writeRoutes(service: Service): Hono<AppEnv> {
     .get("/v1/libraries/:library/bulk/:token", async (c) => {
       await authenticate(c, service);
       const library = await openFor(c, service, { role: "reader" });
-      const receipt = await library.bulk.find(c.req.param("token").toLowerCase());
-      if (receipt === null) throw new SyncError("not_found", { what: "bulk operation" });
+      const token = c.req.param("token").toLowerCase();
+      const receipt = await library.bulk.find(token);
+      if (receipt === null) {
+        const what = `bulk operation ${token}`;
+        throw new SyncError("not_found", { what }, { detail: `There is no ${what}.` });
+      }
+      // What failed is told with the records that were in the way.
+      const need = { library: library.state.id, type: receipt.resourceType };
+      requireGrant(c.get("capability"), { ...need, role: "reader" });
       return answer(c.req.raw, bulkAnswer(receipt));
     })
     .post("/v1/libraries/:library/actions/:name", async (c) => {
