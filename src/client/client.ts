@@ -54,7 +54,7 @@ export interface Client<Source extends AnyRegistry = AnyRegistry> extends TypedC
 function toChange(one: Omit<ClientChange, "id"> & { readonly id?: string }): ClientChange {
   const { id: given, ...data } = (one.data ?? {}) as Fields & { id?: string };
   const id = one.id ?? given ?? createId();
-  return { ...one, id, ...(one.data === undefined ? {} : { data }) };
+  return { ...one, id, data: one.data && data };
 }
 
 function createReads({ cache, clock, requests }: Engine) {
@@ -79,7 +79,8 @@ function createReads({ cache, clock, requests }: Engine) {
 function createWrites({ life, outbox }: Engine) {
   const mutate = (request: MutationRequest): MutationHandle => {
     if (life.isClosed) throw toError(closed);
-    return outbox.mutate(request);
+    // As it will be sent: what cannot be would hold up all behind it, and nobody changes it any more.
+    return outbox.mutate(JSON.parse(JSON.stringify(request)) as MutationRequest);
   };
   const change = (one: ClientChange): MutationHandle => mutate({ kind: "commit", change: one });
   return {

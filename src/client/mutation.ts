@@ -12,7 +12,7 @@ export interface ClientChange {
   readonly operation: "insert" | "update" | "upsert" | "delete";
   readonly type: string;
   readonly id: string;
-  readonly data?: Fields;
+  readonly data?: Fields | undefined;
   readonly expectedVersion?: number;
 }
 
@@ -83,8 +83,8 @@ function toWireChange({ operation, type, id, data, expectedVersion }: ClientChan
     resource_type: type,
     operation,
     id,
-    ...(data === undefined ? {} : { data: toWireNames(data) }),
-    ...(expectedVersion === undefined ? {} : { expected_version: expectedVersion }),
+    data: data && toWireNames(data),
+    expected_version: expectedVersion,
   };
 }
 

@@ -99,6 +99,35 @@ test("OPT-03: what the service refuses is rolled back, shown, and can be tried a
   expect(client.status.getSnapshot().rejected).toEqual([]);
 });
 
+test("C17: what cannot be sent fails its caller at once, and blocks nothing", async () => {
+  await using world = await createClientWorld();
+  const disk = createMemoryDisk();
+  const client = world.open({ persistence: openMemory(disk) });
+  await client.synced();
+  const round: Record<string, unknown> = { name: "round" };
+  round["description"] = round;
+  for (const data of [round, { name: 1n }]) {
+    expect(() => client.insert("album", data as never)).toThrow(TypeError);
+  }
+  await client.insert("album", { name: "Oslo" }).done;
+  expect(client.status.getSnapshot().pendingCount).toBe(0);
+  expect(disk.queue.size).toBe(0);
+});
+
+test("a change is what it was when it was made, and shows what will be sent", async () => {
+  await using world = await createClientWorld();
+  const client = world.open();
+  client.setOffline(true);
+  const data: { name: string; description?: string } = { name: "Oslo" };
+  const { done, recordId = "" } = client.insert("album", data);
+  data.name = "Bergen";
+  client.update("album", recordId, { description: undefined, coverId: null } as never);
+  const shown = client.record("album", recordId).getSnapshot().data;
+  expect(shown).toMatchObject({ name: "Oslo", description: null, coverId: null });
+  client.setOffline(false);
+  expect((await done).resources).toMatchObject([{ name: "Oslo", description: null }]);
+});
+
 test("OPT-03: what was refused for what stood in the library succeeds when it is tried again and that has changed", async () => {
   await using world = await createClientWorld();
   const disk = createMemoryDisk();
