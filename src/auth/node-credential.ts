@@ -1,4 +1,4 @@
-import { jwtVerify, SignJWT } from "jose";
+import { errors, jwtVerify, SignJWT } from "jose";
 import type { Clock } from "../base/clock.ts";
 import type { Capability } from "./capability.ts";
 import { createRefusal } from "./claims.ts";
@@ -20,7 +20,9 @@ export interface NodeCredentials {
   verify(credential: string): Promise<Capability>;
 }
 
-const TTL_SECONDS = 60;
+/** How far the clocks of two nodes may differ, as with tokens and revocations. */
+const SKEW_SECONDS = 5 * 60;
+const TTL_SECONDS = 60 + SKEW_SECONDS;
 const AUDIENCE = "syncline:node";
 
 export function createNodeCredentials(options: {
@@ -46,6 +48,10 @@ export function createNodeCredentials(options: {
         });
         return payload.capability;
       } catch (error) {
+        if (error instanceof errors.JWTExpired) {
+          const detail = "The node's credential has expired: do the nodes' clocks agree?";
+          throw createRefusal("expired", detail, error);
+        }
         const detail = "The node's credential is not signed with the secret of this service.";
         throw createRefusal("bad_signature", detail, error);
       }

@@ -34,8 +34,8 @@ export interface LeaseOptions {
   readonly leaseMs: number;
 }
 
-// The database's clock decides, so that nodes whose clocks differ agree.
-const NOW_MS = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+/** The database's clock decides, so that nodes whose clocks differ agree. */
+export const NOW_MS = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
 
 /**
  * Takes the lease when it is free, expired or our own, under the next epoch; else leaves it. The

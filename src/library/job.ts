@@ -1,4 +1,4 @@
-import type { Clock } from "../base/clock.ts";
+import { NOW_MS } from "../lease/lease.ts";
 import type { Database } from "../store/database.ts";
 
 /** Long work, as it is asked for. */
@@ -27,8 +27,8 @@ export interface Kept<Work> {
 
 /** A job as it stands on record. */
 export interface Recorded<Work> extends Kept<Work> {
-  /** When its node last told of it. */
-  readonly savedAt: number;
+  /** For how long its node has told nothing of it. */
+  readonly silentMs: number;
 }
 
 /** Jobs on record. */
@@ -54,22 +54,21 @@ function toJob(row: readonly unknown[]): Job {
 
 export function createJobs<Work extends Owned>(options: {
   readonly database: Database;
-  readonly clock: Clock;
   /** Tells listeners of the job's library. */
   readonly announce: (job: Job) => Promise<void>;
 }): Jobs<Work> {
-  const { database, clock } = options;
+  const { database } = options;
   return {
     save: async (job, work) => {
-      const now = clock.now();
       const { id, name, libraryId, status, progress, message } = job;
       const [saved = []] = await database.write([
         {
-          sql: `INSERT INTO jobs (${COLUMNS}, input, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+          sql: `INSERT INTO jobs (${COLUMNS}, input, created_at, updated_at)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ${NOW_MS}, ${NOW_MS})
             ON CONFLICT (id) DO UPDATE SET status = excluded.status, progress = excluded.progress,
             message = excluded.message, input = excluded.input, updated_at = excluded.updated_at
             WHERE status = 'running' AND input->>'deviceId' = excluded.input->>'deviceId' RETURNING id`,
-          args: [id, name, libraryId, status, progress, message, JSON.stringify(work), now, now],
+          args: [id, name, libraryId, status, progress, message, JSON.stringify(work)],
         },
       ]);
       if (saved.length > 0) await options.announce(job);
@@ -81,9 +80,9 @@ export function createJobs<Work extends Owned>(options: {
       await database.write([{ sql, args: [why, jobId] }]);
     },
     adopt: async ({ job, work }, from) => {
-      const sql = `UPDATE jobs SET input = ?, updated_at = ? WHERE id = ? AND status = 'running'
+      const sql = `UPDATE jobs SET input = ?, updated_at = ${NOW_MS} WHERE id = ? AND status = 'running'
         AND input->>'deviceId' = ? RETURNING id`;
-      const args = [JSON.stringify(work), clock.now(), job.id, from];
+      const args = [JSON.stringify(work), job.id, from];
       const [taken = []] = await database.write([{ sql, args }]);
       return taken.length > 0;
     },
@@ -93,12 +92,12 @@ export function createJobs<Work extends Owned>(options: {
       return rows[0] === undefined ? null : toJob(rows[0]);
     },
     running: async () => {
-      const sql = `SELECT ${COLUMNS}, input, updated_at FROM jobs WHERE status = 'running'`;
+      const sql = `SELECT ${COLUMNS}, input, ${NOW_MS} - updated_at FROM jobs WHERE status = 'running'`;
       const [rows = []] = await database.read([{ sql, args: [] }]);
       return rows.map((row) => ({
         job: toJob(row),
         work: JSON.parse(row[6] as string) as Work,
-        savedAt: row[7] as number,
+        silentMs: row[7] as number,
       }));
     },
   };

@@ -130,10 +130,9 @@ function launch(runner: Runner, kept: Kept<Work>): Running {
   return { ended, cancel };
 }
 
-function openJobs({ catalog, clock }: SetupOptions): Jobs<Work> {
+function openJobs({ catalog }: SetupOptions): Jobs<Work> {
   return createJobs<Work>({
     database: catalog.database,
-    clock,
     announce: async ({ id: job_id, libraryId, name, status, progress, message }) => {
       const library = await catalog.open(libraryId);
       library.announce("Job", { job_id, name, status, progress, message });

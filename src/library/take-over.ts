@@ -32,13 +32,12 @@ async function openLocal({ catalog }: SetupOptions, job: Job): Promise<Library |
 
 /** Whether this node may go on with another's job. */
 async function mayTakeOver(options: SetupOptions, kept: Recorded<Work>): Promise<boolean> {
-  const { clock } = options;
-  const { job, savedAt } = kept;
+  const { job, silentMs } = kept;
   const library = await openLocal(options, job);
   // Whoever leads the library has its merge: the node that had it cannot go on.
-  if (library !== null && !library.state.isReplica) return mayWrite(library.state, clock);
+  if (library !== null && !library.state.isReplica) return mayWrite(library.state, options.clock);
   // Nobody leads it any more. Its node has only to say so, and does, unless it is gone.
-  return clock.now() - savedAt > SILENT_MS;
+  return silentMs > SILENT_MS;
 }
 
 async function claim(

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { SignJWT } from "jose";
 import { createId } from "../../src/base/id.ts";
 import { createCluster } from "../support/cluster.ts";
+import { readUntil } from "../support/events.ts";
 import { SECRET, tokenFor } from "../support/world.ts";
 
 const ndjson = { "content-type": "application/x-ndjson" };
@@ -206,3 +207,18 @@ test("a merge is asked of the node that leads the local library; another one nam
   });
   expect(await ask(a)).toMatchObject({ status: 200, body: { pending_remote: true } });
 });
+
+for (const aheadMs of [-240_000, 240_000]) {
+  test(`a node whose clock is ${aheadMs / 60_000} minutes ahead of the others' serves with them`, async () => {
+    await using cluster = await createCluster({ aheadMs: { b: aheadMs }, leaseMs: 2_000 });
+    const [a, b] = cluster.nodes;
+    for (const node of [a, b, a, b])
+      expect((await node.insert("x")).body).toMatchObject({ epoch: 1 });
+    const stream = await b.ask(`${cluster.at}/events?after=0&encoding=json`);
+    const heard = readUntil(stream, 5);
+    await a.insert("x");
+    expect((await heard).map(({ envelope }) => envelope.sequence)).toEqual([1, 2, 3, 4, 5]);
+    await a.service.stop();
+    expect((await b.insert("y")).body).toMatchObject({ sequence: 6, epoch: 2 });
+  });
+}

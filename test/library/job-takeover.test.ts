@@ -39,10 +39,11 @@ async function createMortalPair(lastWords: RegExp) {
   };
 }
 
-/** Another node over the phone's databases. */
+/** Another node over the phone's databases. Its clock is wrong, which must decide nothing. */
 const secondNode = (pair: Pair): Promise<World> =>
   createWorld({
     deviceId: "second",
+    aheadMs: 240_000,
     directory: pair.phone.directory,
     leaseMs: LEASE_MS,
     fetch: async (url, init) => pair.wire.send(url, init),
@@ -92,6 +93,7 @@ for (const [when, lastWords] of [
     const job = await begin(pair, "MergeIntoRemote", "node");
     await pair.died;
     await second.service.setup.resume();
+    await second.service.setup.settled();
     // A node that spoke a moment ago may be at it still.
     expect((await second.send("GET", job)).body.status).toBe("running");
     await fallSilent(second);

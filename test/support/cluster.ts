@@ -13,6 +13,8 @@ export interface ClusterOptions {
   readonly leaseMs?: number;
   readonly limits?: Partial<Limits>;
   readonly telemetry?: Telemetry;
+  /** Whose clocks are wrong, and by how much. */
+  readonly aheadMs?: Readonly<Record<string, number>>;
 }
 
 /** A stream that swallows what comes while it is mute. */
@@ -47,6 +49,7 @@ export async function createCluster(options: ClusterOptions = {}) {
       deviceId: name,
       nodeUrl: `http://${name}`,
       leaseMs,
+      aheadMs: options.aheadMs?.[name],
       fetch: async (url, init) => {
         const { host, pathname } = new URL(url);
         requests.push({ from: name, to: host, path: pathname });

@@ -5,6 +5,7 @@ import { bundledPlugins } from "../../plugins/index.ts";
 import { mintToken } from "../../src/auth/token.ts";
 import type { Grant } from "../../src/auth/capability.ts";
 import { systemClock } from "../../src/base/clock.ts";
+import type { Clock } from "../../src/base/clock.ts";
 import { createId } from "../../src/base/id.ts";
 import type { Fetch } from "../../src/follower/upstream.ts";
 import { createApp } from "../../src/http/app.ts";
@@ -39,6 +40,8 @@ export interface WorldOptions {
   readonly leaseMs?: number;
   /** How it reaches other nodes, and its followers their leader. */
   readonly fetch?: Fetch;
+  /** How far its clock is ahead of the others'. */
+  readonly aheadMs?: number | undefined;
 }
 
 export function tokenFor(
@@ -52,11 +55,12 @@ export function tokenFor(
 export function startService(options: WorldOptions & { readonly directory: string }) {
   const { directory } = options;
   const limits = { ...defaultLimits, ...options.limits };
-  const { deviceId = "node", nodeUrl = null, leaseMs = 15_000 } = options;
+  const { deviceId = "node", nodeUrl = null, leaseMs = 15_000, aheadMs = 0 } = options;
+  const clock: Clock = { ...systemClock, now: () => systemClock.now() + aheadMs };
   return createService({
     registry: createRegistry(options.plugins ?? bundledPlugins),
     lease: { deviceId, nodeUrl, leaseMs },
-    clock: systemClock,
+    clock,
     limits,
     telemetry: options.telemetry ?? silentTelemetry,
     metrics: options.metrics ?? (() => ""),
@@ -69,7 +73,7 @@ export function startService(options: WorldOptions & { readonly directory: strin
         url: options.databaseUrl ?? `file:${join(directory, name)}.db`,
         durability: "normal",
         createClient: createDatabaseClient,
-        clock: systemClock,
+        clock,
         limits,
         telemetry: options.telemetry ?? silentTelemetry,
       });
