@@ -31,7 +31,8 @@ export interface BulkOptions extends FinishOptions, ProgressOptions {
 function resume(request: BulkRequest, known: BulkOperation | null): BulkOperation {
   const { token, resource, mode, author } = request;
   if (known !== null && (known.resourceType !== resource.type || known.mode !== mode)) {
-    throw new SyncError("mutation_reused", { mutationId: token });
+    const detail = `The token ${token} belongs to a bulk ${known.mode} of ${known.resourceType}; another needs another.`;
+    throw new SyncError("mutation_reused", { mutationId: token }, { detail });
   }
   return (
     known ?? {

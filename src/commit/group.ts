@@ -137,7 +137,8 @@ function planRepeat(
     before?.fingerprint ?? (twin === undefined ? undefined : submissions[twin]?.fingerprint);
   // A follower that was promoted knows that the mutation happened, not what it said.
   if (other !== undefined && other !== "" && other !== fingerprint) {
-    return { kind: "fail", error: new SyncError("mutation_reused", { mutationId }) };
+    const detail = `The mutation id ${mutationId} was used for other content; what is new needs a new id.`;
+    return { kind: "fail", error: new SyncError("mutation_reused", { mutationId }, { detail }) };
   }
   if (before !== undefined) return { kind: "replay" };
   return twin === undefined ? null : { kind: "same", as: twin };

@@ -1,6 +1,5 @@
 import { createId } from "../base/id.ts";
 import { SyncError } from "../protocol/errors.ts";
-import type { WireResource } from "../protocol/errors.ts";
 import { toWireResource } from "../resource/compile.ts";
 import type { CompiledResource, Row } from "../resource/compile.ts";
 import { mergeFields } from "../resource/conflict.ts";
@@ -15,24 +14,30 @@ export interface StoredConflict {
   readonly author: Author;
 }
 
+/** Which version was met, which was expected, and what to do about it. */
+function tellConflict({ resource, id, expectedVersion }: Change, row: Row | null): string {
+  const what = `${resource.type} ${id}`;
+  const is = row === null ? "is not there" : `has version ${String(row["version"])}`;
+  return `${what} ${is}, and the change was made to version ${expectedVersion ?? 0}; read it and decide again.`;
+}
+
 /** Raised through a plan when a change must wait for a person; the caller sees a version conflict. */
 export class ManualConflict extends SyncError<"version_conflict"> {
   readonly stored: StoredConflict;
-  constructor(stored: StoredConflict, current: WireResource | null) {
-    super("version_conflict", {
-      current,
-      expectedVersion: stored.change.expectedVersion ?? 0,
-      conflictId: stored.id,
-    });
+  constructor(stored: StoredConflict, row: Row) {
+    const { id: conflictId, change } = stored;
+    const current = toWireResource(change.resource, row);
+    const detail = `${tellConflict(change, row)} Meanwhile it waits for a person as conflict ${conflictId}.`;
+    const expectedVersion = change.expectedVersion ?? 0;
+    super("version_conflict", { current, expectedVersion, conflictId }, { detail });
     this.stored = stored;
   }
 }
 
 export function conflictOf(change: Change, row: Row | null): SyncError {
-  return new SyncError("version_conflict", {
-    current: row === null ? null : toWireResource(change.resource, row),
-    expectedVersion: change.expectedVersion ?? 0,
-  });
+  const current = row === null ? null : toWireResource(change.resource, row);
+  const facts = { current, expectedVersion: change.expectedVersion ?? 0 };
+  return new SyncError("version_conflict", facts, { detail: tellConflict(change, row) });
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -89,5 +94,5 @@ export function resolveLate(change: Change, row: Row, author: Author): Change {
   }
   if (rule === "reject") throw conflictOf(change, row);
   const stored = { id: createId(), change, currentVersion: row["version"] as number, author };
-  throw new ManualConflict(stored, toWireResource(resource, row));
+  throw new ManualConflict(stored, row);
 }

@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { renameKeys, toCamelCase, toSnakeCase } from "../base/case.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { Issue } from "../protocol/errors.ts";
+import { isStorable, UNSTORABLE } from "../protocol/text.ts";
 import type { CompiledResource, Row } from "../resource/compile.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -11,8 +12,11 @@ function toIssue(issue: StandardSchemaV1.Issue): Issue {
     String(typeof part === "object" ? part.key : part),
   );
   const [head, ...rest] = parts;
-  const path = head === undefined ? "" : [toSnakeCase(head), ...rest].join(".");
-  return { path, message: issue.message };
+  if (head === undefined) return { path: "", message: issue.message };
+  const name = toSnakeCase(head);
+  // A validator knows the field by its name in TypeScript, its reader by that of the wire.
+  const message = issue.message.replaceAll(`"${head}"`, `"${name}"`);
+  return { path: [name, ...rest].join("."), message };
 }
 
 /** Runs a Standard Schema over wire names and answers TypeScript names. @throws invalid_record */
@@ -32,12 +36,10 @@ export function validateInput<Schema extends StandardSchemaV1>(
   return result.value as StandardSchemaV1.InferOutput<Schema>;
 }
 
-/** SQLite ends text at U+0000, and lone surrogates have no UTF-8: neither would come back as sent. */
 function assertStorable(value: unknown, path: string): void {
   if (typeof value === "string") {
-    if (value.includes("\u0000") || !value.isWellFormed()) {
-      const message = "Text must not contain U+0000 or half of a surrogate pair.";
-      throw new SyncError("invalid_record", { issues: [{ path, message }] });
+    if (!isStorable(value)) {
+      throw new SyncError("invalid_record", { issues: [{ path, message: UNSTORABLE }] });
     }
   } else if (typeof value === "number") {
     const isSafe = Number.isInteger(value) ? Number.isSafeInteger(value) : Number.isFinite(value);

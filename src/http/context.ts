@@ -25,6 +25,7 @@ export interface AppEnv extends Env {
 export type AppContext = Context<AppEnv>;
 
 const MESSAGE_CHARACTERS = 300;
+const DEVICE_CHARACTERS = 200;
 
 /** Checks a body or a query string against its schema. @throws invalid_body with the issues */
 export function parse<Schema extends v.GenericSchema>(
@@ -41,10 +42,8 @@ export function parse<Schema extends v.GenericSchema>(
   const [first] = issues;
   // A batch is told which of its changes cannot be read, as it is told which one is refused.
   const at = /^changes\.(\d+)/.exec(first?.path ?? "")?.[1];
-  const detail =
-    first === undefined ? "The request is not valid." : `${first.path}: ${first.message}`;
   const index = at === undefined ? {} : { index: Number(at) };
-  throw new SyncError("invalid_body", { issues, ...index }, { detail });
+  throw new SyncError("invalid_body", { issues, ...index });
 }
 
 /** What a body of this service may cost; a small one unless said otherwise. */
@@ -147,7 +146,11 @@ export async function assertActsAs(
 /** Who writes: the device that is named, else the token's subject. @throws forbidden */
 export async function authorOf(c: AppContext, library: Library): Promise<Author> {
   const { subject } = c.get("capability");
-  const named = c.req.header("x-device-id");
+  const named = c.req.header("x-device-id") || undefined;
+  if (named !== undefined && named.length > DEVICE_CHARACTERS) {
+    const message = `At most ${DEVICE_CHARACTERS} characters name a device.`;
+    throw new SyncError("invalid_body", { issues: [{ path: "X-Device-Id", message }] });
+  }
   if (named !== undefined) await assertActsAs(c, library, named);
   const isDevice = named !== undefined || (await library.roll.has(subject));
   return { deviceId: named ?? subject, isDevice, span: c.get("span") };
@@ -177,6 +180,12 @@ export function readAfter(c: AppContext): string {
   if (after === "" || isId(after)) return after.toLowerCase();
   const message = "Send the `next_cursor` of the page before, or nothing for the first page.";
   throw new SyncError("invalid_body", { issues: [{ path: "after", message }] });
+}
+
+/** What to do with a cursor that leads nowhere here. */
+export function historyChanged({ state: { historyId, head } }: Pick<Library, "state">): SyncError {
+  const detail = `The cursor is of another history than ${historyId}, which ends at ${head}; take a snapshot and go on from its sequence.`;
+  return new SyncError("history_changed", { historyId, head }, { detail });
 }
 
 /** True when the caller names another history than the library's. */

@@ -19,6 +19,11 @@ function badBody(message: string, cause?: unknown): SyncError {
   return new SyncError("invalid_body", { issues }, { detail: message, cause });
 }
 
+function tooLarge(limitBytes: number, what: string): SyncError {
+  const detail = `${what} may have at most ${limitBytes} bytes.`;
+  return new SyncError("body_too_large", { limitBytes }, { detail });
+}
+
 function toRecord(value: unknown, depth: number): BulkRecord {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return badRecord("A record is a map of fields.");
@@ -64,7 +69,7 @@ async function* readLines(
     const lines = rest.split("\n");
     rest = lines.pop() ?? "";
     if (rest.length > recordBytes * 2)
-      throw new SyncError("body_too_large", { limitBytes: recordBytes });
+      throw tooLarge(recordBytes, "A record, one line of the body,");
     yield parse(lines);
   }
   yield parse([rest + decode()]);
@@ -79,8 +84,7 @@ async function* readMaps(
     for await (const { values, restBytes } of readValues(body)) {
       yield values.map((value) => toRecord(value, nestingDepth));
       waiting = restBytes;
-      if (waiting > recordBytes * 2)
-        throw new SyncError("body_too_large", { limitBytes: recordBytes });
+      if (waiting > recordBytes * 2) throw tooLarge(recordBytes, "A record");
     }
   } catch (error) {
     throw error instanceof SyncError
@@ -124,8 +128,7 @@ export function readRecords(
     let length = 0;
     for await (const part of unpacked()) {
       length += part.length;
-      if (length > limits.bulkBodyBytes)
-        throw new SyncError("body_too_large", { limitBytes: limits.bulkBodyBytes });
+      if (length > limits.bulkBodyBytes) throw tooLarge(limits.bulkBodyBytes, "A bulk");
       yield part;
     }
   };

@@ -24,6 +24,9 @@ export async function readEntries(
   const [rows = [], [found] = []] = await read([select, oldest]);
   log.oldestSequence = Math.max(log.oldestSequence, Number(found?.[0] ?? 1));
   const { oldestSequence, head } = log;
-  if (after < oldestSequence - 1) throw new SyncError("cursor_expired", { oldestSequence, head });
+  if (after < oldestSequence - 1) {
+    const detail = `The log begins at ${oldestSequence}, and what followed ${after} is gone; take a snapshot and go on from its sequence.`;
+    throw new SyncError("cursor_expired", { oldestSequence, head }, { detail });
+  }
   return decodeEntries(rows);
 }

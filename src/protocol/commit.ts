@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { batchChanges, lineMutations } from "./limits.ts";
+import { nameOf, textOf } from "./text.ts";
 
 const uuid = v.pipe(v.string(), v.uuid());
 const fields = v.record(v.string(), v.unknown());
@@ -77,9 +78,9 @@ export const resolveSchema = v.object({
 });
 export const querySchema = v.object({ input: v.optional(v.unknown()) });
 export const librarySchema = v.object({
-  name: v.pipe(v.string(), v.nonEmpty(), v.maxLength(200)),
+  name: nameOf(200),
   id: v.optional(uuid),
-  description: v.nullish(v.pipe(v.string(), v.maxLength(2_000))),
+  description: v.nullish(textOf(2_000)),
 });
 export const revocationSchema = v.object({
   kind: v.picklist(["token", "subject"]),
@@ -89,6 +90,14 @@ export const bulkQuerySchema = v.object({
   resource_type: v.string(),
   mode: v.optional(v.picklist(["insert", "upsert", "delete"]), "insert"),
   token: v.optional(uuid),
-  hints: v.optional(v.pipe(v.string(), v.maxLength(512), v.parseJson(), fields)),
+  hints: v.optional(
+    v.pipe(
+      v.string(),
+      v.maxLength(512),
+      v.parseJson(),
+      v.check((hints) => !Array.isArray(hints), "A JSON object is needed."),
+      fields,
+    ),
+  ),
   on_error: v.optional(v.picklist(["stop", "skip"]), "stop"),
 });

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { nameOf } from "./text.ts";
 
 const uuid = v.pipe(v.string(), v.uuid());
 /** A device names itself; ids are UUIDs where we mint them, but any short text is one. */
@@ -6,7 +7,7 @@ const deviceId = v.pipe(
   v.string(),
   v.regex(/^[\w.:-]{1,128}$/, "Letters, digits and . : - _ only."),
 );
-const deviceName = v.pipe(v.string(), v.nonEmpty(), v.maxLength(200));
+const deviceName = nameOf(200);
 /** Paths are put behind it, and it is told in answers and events. */
 const url = v.pipe(
   v.string(),
@@ -58,7 +59,7 @@ export const setupSchema = v.object({
   remote_token: v.optional(v.pipe(v.string(), v.maxLength(16_384))),
   action: v.object({
     type: v.picklist(["RegisterOnly", "MergeIntoLocal", "MergeIntoRemote", "CreateShared"]),
-    name: v.optional(v.pipe(v.string(), v.nonEmpty(), v.maxLength(200))),
+    name: v.optional(nameOf(200)),
   }),
   leader_device_id: deviceId,
 });

@@ -19,6 +19,7 @@ import {
   assertActsAs,
   authenticate,
   bodyLimits,
+  historyChanged,
   isBeyondHead,
   openFor,
   parse,
@@ -136,7 +137,7 @@ function positionRoutes(service: Service): Hono<AppEnv> {
       if (!isWriter) assertSelf(capability, state.id, device_id);
       await assertActsAs(c, library, device_id);
       if (await isBeyondHead(library, sequence)) {
-        throw new SyncError("history_changed", { historyId: state.historyId, head: state.head });
+        throw historyChanged(library);
       }
       await acknowledge(database, { deviceId: device_id, sequence, epoch }, clock.now());
       return answer(c.req.raw, {

@@ -3,11 +3,11 @@ import type { Library } from "../../library/library.ts";
 import { readEntries } from "../../log/read-entries.ts";
 import { BULK_MODEL_TYPE, selectExtent, selectRange } from "../../log/sync-log.ts";
 import type { LogEntry } from "../../log/sync-log.ts";
-import { SyncError } from "../../protocol/errors.ts";
 import type { Service } from "../../service.ts";
 import { answer } from "../body.ts";
 import {
   authenticate,
+  historyChanged,
   isBeyondHead,
   isOtherHistory,
   openFor,
@@ -56,7 +56,7 @@ async function readLog(c: AppContext, service: Service): Promise<Response> {
   const { limits } = service;
   const after = readInteger(c.req.query("after") ?? "0", "after");
   if (isOtherHistory(c, library) || (await isBeyondHead(library, after))) {
-    throw new SyncError("history_changed", { historyId: state.historyId, head: state.head });
+    throw historyChanged(library);
   }
   const entries = await readPage(library, after, {
     entries: readLimit(c, service),

@@ -31,7 +31,7 @@ const TOKEN_SECONDS = 90 * 86_400;
 const MERGE_BYTES = 134_217_728;
 
 function invalid(path: string, message: string): SyncError {
-  return new SyncError("invalid_body", { issues: [{ path, message }] }, { detail: message });
+  return new SyncError("invalid_body", { issues: [{ path, message }] });
 }
 
 /** What the other service gave the caller. The caller's own token is nothing to show around. */
@@ -194,7 +194,10 @@ async function findJob(c: AppContext, service: Service, role: Role): Promise<Job
   const capability = await authenticate(c, service);
   const named = c.req.param("job") ?? "";
   const job = await service.setup.find(named.toLowerCase());
-  if (job === null) throw new SyncError("not_found", { what: `job ${named}` });
+  if (job === null) {
+    const detail = `There is no job ${named}: it was never begun, or is long over.`;
+    throw new SyncError("not_found", { what: `job ${named}` }, { detail });
+  }
   requireGrant(capability, { library: job.libraryId, role });
   return job;
 }

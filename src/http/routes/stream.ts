@@ -42,10 +42,11 @@ async function startOf(
   const { oldestSequence } = library.state;
   // On a node that follows, the hub may be behind the head that the database names.
   const { head } = library.hub;
-  const asked = c.req.query("after") ?? c.req.header("last-event-id");
+  const after = c.req.query("after");
+  const asked = after ?? c.req.header("last-event-id");
   if (isOtherHistory(c, library)) return { cursor: head, reset: "history_changed" };
   if (asked === undefined || asked === "") return { cursor: head, reset: null };
-  const cursor = readInteger(asked, "after");
+  const cursor = readInteger(asked, after === undefined ? "Last-Event-ID" : "after");
   if (await isBeyondHead(library, cursor)) return { cursor: head, reset: "history_changed" };
   if (cursor < oldestSequence - 1) return { cursor: head, reset: "cursor_expired" };
   return { cursor, reset: null };

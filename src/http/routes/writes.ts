@@ -39,6 +39,10 @@ function bulkAnswer(receipt: BulkReceipt) {
 function withType(c: AppContext, value: unknown): unknown {
   const type = c.req.param("type");
   if (type === undefined || typeof value !== "object" || value === null) return value;
+  if ("resource_type" in value && value.resource_type !== type) {
+    const message = `This route is for ${type}; leave the type out, or take the general route.`;
+    throw new SyncError("invalid_body", { issues: [{ path: "resource_type", message }] });
+  }
   return { ...value, resource_type: type };
 }
 

@@ -1,0 +1,106 @@
+/** I10: an error says what was wrong, where, and what to do. */
+import { expect, test } from "bun:test";
+import { createId } from "../../src/base/id.ts";
+import { createWorld } from "../support/world.ts";
+
+test("what stands against a change is named with its versions and ids", async () => {
+  await using world = await createWorld();
+  const [id, mutation_id] = [createId(), createId()];
+  await world.insertAlbum("a", id, { mutation_id });
+  const late = { resource_type: "album", operation: "update", id, data: { name: "b" } };
+  const conflict = await world.send("POST", `${world.at}/commit`, { ...late, expected_version: 9 });
+  expect(conflict.body.detail).toStartWith(`album ${id} has version 1, and the change was made to`);
+  const gone = { ...late, id: createId(), expected_version: 1 };
+  const absent = await world.send("POST", `${world.at}/commit`, gone);
+  expect(absent.body.detail).toStartWith(`album ${gone.id} is not there`);
+  const reused = await world.send("POST", `${world.at}/commit`, { ...late, mutation_id });
+  expect(reused.body.detail).toContain(`${mutation_id} was used for other content`);
+});
+
+test("a field is named as the wire names it, in the message too", async () => {
+  await using world = await createWorld();
+  const asked = await world.send("POST", `${world.at}/query/file.by_directory`, { input: {} });
+  expect(asked.body.issues[0].path).toBe("location_id");
+  expect(asked.body.detail).not.toContain("locationId");
+});
+
+test("a place that is empty is not put before the message", async () => {
+  await using world = await createWorld();
+  const batch = { atomic: false, changes: [5] };
+  const answered = await world.send("POST", `${world.at}/batch`, batch);
+  expect(answered.body.failed[0].problem.detail).toStartWith("Invalid type");
+});
+
+test("who asks for what is not here learns what was looked for, and who is behind what to do", async () => {
+  await using world = await createWorld();
+  const id = createId();
+  const detailOf = async (path: string, headers: Record<string, string> = {}) =>
+    (await world.send("GET", path, undefined, headers)).body.detail as string;
+  expect(await detailOf(`/v1/jobs/${id}`)).toContain(id);
+  expect(await detailOf(`${world.at}/bulk/${id}`)).toContain(id);
+  expect(await detailOf(`${world.at}/log?after=7`)).toContain("take a snapshot");
+  const stream = await detailOf(`${world.at}/events`, { "last-event-id": "x" });
+  expect(stream).toStartWith("Last-Event-ID:");
+});
+
+test("a bulk that cannot go on says what its token, or its line, is too much for", async () => {
+  await using world = await createWorld({ limits: { recordBytes: 100 } });
+  const token = createId();
+  const upload = async (type: string, body: string) => {
+    const path = `${world.at}/bulk?resource_type=${type}&token=${token}`;
+    const headers = {
+      authorization: `Bearer ${world.token}`,
+      "content-type": "application/x-ndjson",
+    };
+    return (await world.app.request(path, { method: "POST", headers, body })).json();
+  };
+  await upload("tag", JSON.stringify({ id: createId(), name: "a" }));
+  expect(await upload("album", "")).toMatchObject({
+    code: "mutation_reused",
+    detail: expect.stringContaining(`${token} belongs to a bulk insert of tag`),
+  });
+});
+
+test.each(["a\u0000b", "\ud800"])(
+  "a name that could not be kept as it is, is refused: %j",
+  async (name) => {
+    await using world = await createWorld();
+    for (const [path, body] of [
+      ["/v1/libraries", { name }],
+      ["/v1/libraries", { name: "a", description: name }],
+      [`${world.at}/devices`, { id: "phone", name }],
+    ] as const) {
+      const { status, body: problem } = await world.send("POST", path, body);
+      expect([status, problem.code]).toEqual([400, "invalid_body"]);
+    }
+  },
+);
+
+test("the route of one type takes no change of another", async () => {
+  await using world = await createWorld();
+  const path = `${world.at}/resources/album`;
+  const change = { operation: "insert", id: createId(), data: { name: "a" } };
+  const other = { ...change, resource_type: "tag" };
+  const refused = [
+    await world.send("POST", `${path}/commit`, other),
+    await world.send("POST", `${path}/batch`, { changes: [change, other] }),
+    await world.send("POST", `${path}/bulk?resource_type=tag`),
+  ];
+  expect(refused.map(({ status }) => status)).toEqual([400, 400, 400]);
+  const same = await world.send("POST", `${path}/commit`, { ...change, resource_type: "album" });
+  expect(same.status).toBe(200);
+});
+
+test("a device that names itself by nothing is the token's; hints are a map", async () => {
+  await using world = await createWorld();
+  await world.send(
+    "POST",
+    `${world.at}/commit`,
+    { resource_type: "tag", operation: "insert", id: createId(), data: { name: "a" } },
+    { "x-device-id": "" },
+  );
+  const { entries } = (await world.send("GET", `${world.at}/log`)).body;
+  expect(entries[0].device_id).not.toBe("");
+  const hints = await world.send("POST", `${world.at}/bulk?resource_type=tag&hints=[1]`);
+  expect([hints.status, hints.body.issues[0].path]).toEqual([400, "hints"]);
+});
