@@ -237,6 +237,7 @@ export function putList(state: CacheState, query: QueryNode, given: GivenAnswer)
 export function beginFetch(state: CacheState, key: QueryKey): void {
   const query = queryOf(state, key);
   query.isFetching = true;
+  query.problem = null;
   markDirty(state, query);
 }
 

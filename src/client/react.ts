@@ -132,16 +132,17 @@ const never = () => () => {};
 
 function useClient(): TypedClient {
   const client = useContext(Context);
-  if (client === null) throw new Error("A <SynclineProvider client={…}> must be around this.");
+  if (client === null) throw new Error("There is no SynclineProvider around this.");
   return client;
 }
 
 /** The snapshot of a store, or `empty` without one. A server shows `empty` too, and so does hydration. */
 function useStore<Snapshot>(store: Store<Snapshot> | null, empty: Snapshot): Snapshot {
+  const nothing = () => empty;
   return useSyncExternalStore<Snapshot>(
-    store === null ? never : store.subscribe,
-    store === null ? () => empty : store.getSnapshot,
-    () => empty,
+    store?.subscribe ?? never,
+    store?.getSnapshot ?? nothing,
+    nothing,
   );
 }
 
@@ -217,18 +218,19 @@ function useRecord(type: string, id: string | null | undefined): RecordState<Cli
   return useMemo(() => ({ data, isLoading, isPending }), [data, isLoading, isPending]);
 }
 
-/** Follows the latest of the changes that a component makes. */
-function useLatest() {
-  const [handle, setHandle] = useState<MutationHandle | null>(null);
+/** Follows the latest of the changes that a component makes with this client. */
+function useLatest(client: TypedClient) {
+  const [made, setMade] = useState<readonly [TypedClient, MutationHandle] | null>(null);
+  const handle = made?.[0] === client ? made[1] : null;
   const snapshot = useStore<Partial<MutationSnapshot>>(handle, noChange);
   const follow = useMemo(
-    () => (made: MutationHandle) => {
+    () => (change: MutationHandle) => {
       // A failure shows in `error`; whoever awaits `done` hears of it there.
-      made.done.catch(() => {});
-      setHandle(made);
-      return made;
+      change.done.catch(() => {});
+      setMade([client, change]);
+      return change;
     },
-    [],
+    [client],
   );
   const { state = "idle", problem = null, output } = snapshot;
   const latest = { state, isPending: /saving|queued|sent/.test(state), error: problem, output };
@@ -237,7 +239,7 @@ function useLatest() {
 
 function useMutation(type: string) {
   const client = useClient();
-  const { follow, latest } = useLatest();
+  const { follow, latest } = useLatest(client);
   const verbs = useMemo(
     () => ({
       insert: (input: Fields) => follow(client.insert(type, input)),
@@ -252,7 +254,7 @@ function useMutation(type: string) {
 
 function useAction(name: string) {
   const client = useClient();
-  const { follow, latest } = useLatest();
+  const { follow, latest } = useLatest(client);
   const run = useMemo(() => (input: Fields) => follow(client.action(name, input)), [client, name]);
   return { ...latest, run };
 }

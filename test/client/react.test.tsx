@@ -4,64 +4,9 @@
 import { brotliCompressSync } from "node:zlib";
 import { expect, test } from "bun:test";
 import { Suspense } from "react";
-import type { ReactNode } from "react";
 import { renderToString } from "react-dom/server";
-import type { bundledPlugins } from "../../plugins/index.ts";
-import { clientRules } from "../../plugins/rules/index.ts";
 import { createId } from "../../src/base/id.ts";
-import { createClient } from "../../src/client/index.ts";
-import { createHooks } from "../../src/client/react.ts";
-import { openPage } from "../support/dom.tsx";
-import { createWorld } from "../support/world.ts";
-
-interface App {
-  readonly plugins: typeof bundledPlugins;
-}
-const hooks = createHooks<App>();
-
-/** A service, a client of its library, a page, and the requests the client made. */
-async function createStage() {
-  const world = await createWorld();
-  const requests: string[] = [];
-  const client = createClient<App>({
-    url: "http://service.test",
-    library: world.library.state.id,
-    token: world.token,
-    rules: clientRules,
-    fetch: async (url, init) => {
-      requests.push(new URL(url).pathname.replace(world.at, ""));
-      return world.app.request(url, init);
-    },
-  });
-  const page = await openPage();
-  const show = (node: ReactNode) =>
-    page.render(<hooks.SynclineProvider client={client}>{node}</hooks.SynclineProvider>);
-  return {
-    world,
-    client,
-    page,
-    show,
-    queriesAsked: () => requests.filter((path) => path.startsWith("/query/")),
-    [Symbol.asyncDispose]: async () => {
-      await page[Symbol.asyncDispose]();
-      await client.close();
-      await world[Symbol.asyncDispose]();
-    },
-  };
-}
-
-const never = { done: Promise.reject(new Error("It was not rendered.")) };
-never.done.catch(() => {});
-
-/** What a component showed, without repetitions. */
-function createHistory() {
-  const all: string[] = [];
-  const note = (text: string): string => {
-    if (all.at(-1) !== text) all.push(text);
-    return text;
-  };
-  return { all, note };
-}
+import { createHistory, createStage, hooks, notRendered } from "../support/react-stage.tsx";
 
 test("REACT-08, 10: an event renders only the components that show what it changed, and each once", async () => {
   await using stage = await createStage();
@@ -173,7 +118,7 @@ test("a change shows at once, and its hook tells how it ended", async () => {
   const { page, show } = stage;
   const id = createId();
   const seen = createHistory();
-  let insert: (name: string) => { done: Promise<unknown> } = () => never;
+  let insert: (name: string) => { done: Promise<unknown> } = notRendered;
   const Album = () => {
     const { data, isPending } = hooks.useRecord("album", id);
     const album = hooks.useMutation("album");
@@ -204,7 +149,7 @@ test("an action shows its twin at once and answers its output", async () => {
   await insert("file", fileId, { location_id: locationId, name: "a", size: 1 });
   await insert("tag", tagId, { name: "red" });
   const seen = createHistory();
-  let apply: () => { done: Promise<unknown> } = () => never;
+  let apply: () => { done: Promise<unknown> } = notRendered;
   const Tags = () => {
     const { data } = hooks.useQuery("tag.links", { fileId });
     const action = hooks.useAction("tag.apply");

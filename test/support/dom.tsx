@@ -1,5 +1,11 @@
 import { Window } from "happy-dom";
+import { useEffect } from "react";
 import type { ReactNode } from "react";
+
+function Last({ onDone }: { readonly onDone: () => void }) {
+  useEffect(onDone, []);
+  return null;
+}
 
 /**
  * A page to render into, as React does it in a browser: without `act`, so that what renders together is
@@ -27,8 +33,13 @@ export async function openPage() {
       }
     },
     [Symbol.asyncDispose]: async () => {
-      root.unmount();
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      flushSync(() => root.unmount());
+      // React does what it puts off in order, and looks for the window then: this comes last.
+      await new Promise<void>((resolve) => {
+        createRoot(window.document.createElement("div") as unknown as Element).render(
+          <Last onDone={resolve} />,
+        );
+      });
       for (const name of Object.keys(globals)) Reflect.deleteProperty(globalThis, name);
       await window.happyDOM.close();
     },
