@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import { isId } from "../base/id.ts";
 import { advanceHead } from "../lease/lease.ts";
 import type { LibraryState } from "../lease/lease.ts";
 import { redactBefore } from "../log/sync-log.ts";
@@ -62,7 +63,7 @@ function applyRecord(
   const { registry, limits, clock } = options;
   const { resource, mode, author } = request;
   if (record instanceof SyncError) throw record;
-  if (typeof record["id"] !== "string" || !/^[0-9a-f-]{36}$/i.test(record["id"])) {
+  if (!isId(record["id"])) {
     throw new SyncError("invalid_record", {
       issues: [{ path: "id", message: "A UUID is needed." }],
     });

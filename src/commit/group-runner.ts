@@ -152,7 +152,7 @@ export function createGroupRunner(options: GroupOptions): GroupRunner {
     const [only] = waiting;
     if (waiting.length === 1 && only !== undefined) {
       if (isAnsweredElsewhere(error)) await askAgain(only, error);
-      else await refuse(only, toRefusal(error));
+      else await refuse(only, await toRefusal(error, only.submission, database));
       return;
     }
     // One member's constraint must not fail the others: halve until it stands alone.

@@ -65,6 +65,31 @@ test("ids in capital letters name the same records in fields, inputs and cursors
   expect(listed.body.resources.map(({ id }: { id: string }) => id)).toEqual([file]);
 });
 
+test("a snapshot goes on behind an id in capital letters, and behind nothing that is no id", async () => {
+  await using world = await createWorld();
+  const ids = [createId(), createId(), createId()];
+  for (const id of ids) await world.insertAlbum("a", id);
+  const ask = (key: string) =>
+    world.app.request(`${world.at}/snapshot?types=album&after_key=${key}`, {
+      headers: { authorization: `Bearer ${world.token}` },
+    });
+  const text = await (await ask(`album:${ids[1]?.toUpperCase()}`)).text();
+  expect(ids.map((id) => text.includes(id))).toEqual([false, false, true]);
+  for (const key of ["album:nonsense", `tag:${ids[0]}`, "nonsense"]) {
+    expect((await ask(key)).status).toBe(400);
+  }
+});
+
+test("what has the length of an id is none yet", async () => {
+  await using world = await createWorld();
+  const uploaded = await world.app.request(`${world.at}/bulk?resource_type=tag`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${world.token}`, "content-type": "application/x-ndjson" },
+    body: JSON.stringify({ id: "-".repeat(36), name: "a" }),
+  });
+  expect(await uploaded.json()).toMatchObject({ code: "invalid_record", issues: [{ path: "id" }] });
+});
+
 test("the history of a library is the same one in capital letters", async () => {
   await using world = await createWorld();
   const { historyId } = world.library.state;

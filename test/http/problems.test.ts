@@ -17,6 +17,35 @@ test("what stands against a change is named with its versions and ids", async ()
   expect(reused.body.detail).toContain(`${mutation_id} was used for other content`);
 });
 
+test("a batch names the change that brings what another record has, or brings it twice", async () => {
+  await using world = await createWorld();
+  const about = (file_id: string) => ({
+    resource_type: "user_metadata",
+    operation: "insert",
+    id: createId(),
+    data: { file_id },
+  });
+  const send = (changes: readonly object[]) =>
+    world.send("POST", `${world.at}/batch`, { changes, mutation_id: createId() });
+  const [taken, free, other] = [createId(), createId(), createId()];
+  const first = about(taken);
+  expect((await send([first])).status).toBe(200);
+  const tag = { ...about(""), resource_type: "tag", data: { name: "a" } };
+  const gone = { resource_type: "user_metadata", operation: "delete", id: first.id };
+  for (const [index, changes] of [
+    [2, [tag, about(free), about(taken)]],
+    [3, [about(other), tag, about(free), about(free)]],
+    // Rows are deleted last, so that nothing ever points at what is gone.
+    [1, [gone, about(taken)]],
+  ] as const) {
+    const { status, body } = await send(changes);
+    expect([status, body.code, body.issues?.[0].path]).toEqual([422, "invalid_record", "file_id"]);
+    expect(body.index).toBe(index);
+  }
+  expect((await send([gone])).status).toBe(200);
+  expect((await send([about(taken)])).status).toBe(200);
+});
+
 test("a field is named as the wire names it, in the message too", async () => {
   await using world = await createWorld();
   const asked = await world.send("POST", `${world.at}/query/file.by_directory`, { input: {} });

@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import { isId } from "../../base/id.ts";
 import type { Library } from "../../library/library.ts";
 import { readSnapshot } from "../../library/snapshot.ts";
 import type { Selection } from "../../library/snapshot.ts";
@@ -18,12 +19,15 @@ function selectionOf(c: AppContext, service: Service, library: Library): Selecti
   const resources = service.registry.resources.filter(
     ({ type, domain }) => domain !== "state" && (types === null || types.has(type)),
   );
-  const afterKey = c.req.query("after_key");
-  if (afterKey !== undefined && !resources.some(({ type }) => afterKey.startsWith(`${type}:`))) {
+  const isStored = c.req.query("rows") === "1";
+  const key = c.req.query("after_key");
+  if (key === undefined) return { resources, afterKey: undefined, isStored };
+  const [startType, id = ""] = key.split(":");
+  if ((id !== "" && !isId(id)) || !resources.some(({ type }) => type === startType)) {
     const message = "Send the type and id of the last record, as in album:ID.";
     throw new SyncError("invalid_body", { issues: [{ path: "after_key", message }] });
   }
-  return { resources, afterKey, isStored: c.req.query("rows") === "1" };
+  return { resources, afterKey: `${startType}:${id.toLowerCase()}`, isStored };
 }
 
 /** Bytes that are encoded at once. */
