@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import { createClient } from "@libsql/client";
 import type { Transaction } from "@libsql/client";
 import { systemClock } from "../base/clock.ts";
 import { isId } from "../base/id.ts";
@@ -52,6 +51,8 @@ export async function readAtOnce<Result>(
   use: (read: Read) => Promise<Result>,
 ): Promise<Result> {
   const { DATABASE_AUTH_TOKEN: authToken } = readConfig(process.env);
+  // Every command would start later for it.
+  const { createClient } = await import("@libsql/client");
   const client = createClient({ url, ...(authToken === undefined ? {} : { authToken }) });
   let moment: Transaction | null = null;
   try {
