@@ -16,6 +16,7 @@ export interface Status extends Store<SyncStatus> {
 
 export function createStatus(read: () => SyncStatus, life: { readonly isClosed: boolean }): Status {
   const { getSnapshot, subscribe, set } = createStore(read());
+  let refreshed = Promise.withResolvers<void>();
   return {
     getSnapshot,
     subscribe,
@@ -23,18 +24,15 @@ export function createStatus(read: () => SyncStatus, life: { readonly isClosed: 
       const now = getSnapshot();
       const next = keep(now, read());
       if (next !== now) set(next);
+      refreshed.resolve();
+      refreshed = Promise.withResolvers();
     },
-    until: (isReached) =>
-      new Promise((resolve, reject) => {
-        const check = (): void => {
-          const now = getSnapshot();
-          if (isReached(now)) resolve();
-          else if (life.isClosed) reject(toError(closed));
-          else return;
-          end();
-        };
-        const end = subscribe(check);
-        check();
-      }),
+    until: async (isReached) => {
+      // Asked at each refresh, for it may look at more than the status says.
+      while (!isReached(getSnapshot())) {
+        if (life.isClosed) throw toError(closed);
+        await refreshed.promise;
+      }
+    },
   };
 }

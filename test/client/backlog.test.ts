@@ -80,6 +80,34 @@ test("OPT-08: 1,000 offline edits go out in few requests, in the order in which 
   ]);
 });
 
+test("synced() ends with a line in which one is refused, although nothing follows that could tell", async () => {
+  await using world = await createClientWorld();
+  const { line, fetch } = createLine(world);
+  const client = world.open({
+    // The reply comes when the stream stands, and has nothing to show.
+    fetch: async (url, init) => {
+      const answered = await fetch(url, init);
+      if (url.endsWith("/mutations")) await until(client.status, ({ cursor }) => cursor === 1);
+      return answered;
+    },
+  });
+  const id = createId();
+  const made = client.insert("album", { id, name: "a" });
+  const lost = client.update("album", createId(), { name: "nobody" });
+  // It was sent before, and the reply was lost.
+  await world.write({
+    resource_type: "album",
+    operation: "insert",
+    id,
+    data: { name: "a" },
+    mutation_id: made.id,
+  });
+  line.isCut = false;
+  await client.synced();
+  expect(await made.done).toMatchObject({ sequence: 1 });
+  await expect(lost.done).rejects.toMatchObject({ problem: { code: "not_found" } });
+});
+
 test("OPT-03: of a line only what is refused is set aside, and the others go on in order", async () => {
   await using world = await createClientWorld();
   const { line, fetch } = createLine(world);
