@@ -1,6 +1,6 @@
 import { dropPending, pendingOf, settle } from "./overlay.ts";
 import { isWatched, nodeOf, touch, typeOf } from "./nodes.ts";
-import { invalidateQuery, putList, queryOf } from "./queries.ts";
+import { markStale, putList, queryOf } from "./queries.ts";
 import { deleteBase, doubtType, putBase, touchBase } from "./records.ts";
 import type { CacheState, RecordNode } from "./nodes.ts";
 import type { QueryKey } from "./query-key.ts";
@@ -28,7 +28,8 @@ function forgetVersions(state: CacheState): void {
     if (pending.sequence !== null || pending.transactionId !== null) dropPending(state, pending);
   for (const query of state.queries.values()) {
     query.sequence = query.needed = 0;
-    invalidateQuery(state, query);
+    // What is asked for already is asked anew, or its answer is older than the floor.
+    markStale(state, query, 0);
   }
 }
 

@@ -21,6 +21,29 @@ test("a query is answered once and kept up to date by the stream", async () => {
   expect(client.status.getSnapshot()).toMatchObject({ connection: "live", cursor: 2, head: 2 });
 });
 
+test("what is asked before the stream stands is asked once, also where a record is looked at beside it", async () => {
+  await using world = await createClientWorld();
+  const id = createId();
+  await world.insertAlbum("Iceland", id);
+  const asked: string[] = [];
+  const client = world.open({
+    fetch: (url, init) => {
+      const [, question] = /(\/query\/.*|\/resources\/.*)$/.exec(url) ?? [];
+      if (question !== undefined) asked.push(question);
+      return world.direct(url, init);
+    },
+  });
+  const [albums, album] = [client.query("album.list", {}), client.record("album", id)];
+  albums.subscribe(() => {});
+  album.subscribe(() => {});
+  await until(albums, ({ status, isFetching }) => status === "ready" && !isFetching);
+  await until(album, ({ data, isKnown }) => data !== null && isKnown);
+  expect(asked.map((question) => question.replace(/\?.*/, ""))).toEqual([
+    "/query/album.list",
+    `/resources/album/${id}`,
+  ]);
+});
+
 test("OPT-01: a write shows at once, and is confirmed without a step back", async () => {
   await using world = await createClientWorld();
   const client = world.open();
