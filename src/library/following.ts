@@ -33,7 +33,7 @@ export interface FollowRequest {
  * needed for the replica to go on. The fence of a replica lets each entry be applied once.
  */
 export interface Following {
-  /** Begins to follow, or goes on with another address or token. @throws already_exists */
+  /** Begins to follow, or goes on with another address or token. @throws already_exists, invalid_body */
   follow(request: FollowRequest): Promise<Follower>;
   find(libraryId: string): Follower | undefined;
   /** How each follower does, by library. */
@@ -60,6 +60,24 @@ export interface FollowingOptions extends CatalogOptions {
 
 /** How often a node learns that another began or ended to follow. */
 const LOOK_EVERY_MS = 5_000;
+
+/** Refuses to make a library the replica of itself, by whichever node: nobody would lead it. @throws invalid_body */
+async function assertOther(
+  database: Database,
+  who: Parameters<typeof readState>[1],
+  {
+    leaderUrl,
+    leaderDeviceId,
+  }: { readonly leaderUrl: string; readonly leaderDeviceId: string | null },
+): Promise<void> {
+  const own = await readState(database.read, who);
+  // A lease that runs is written by who leads, so its database is the leader's.
+  const isLed = own !== null && own.leaseEndsAt > who.clock.monotonic();
+  const isOurs = isLed && own.leaderDeviceId === leaderDeviceId;
+  if (leaderDeviceId !== who.deviceId && !isOurs) return;
+  const message = `${leaderUrl} is this service itself, not another one.`;
+  throw new SyncError("invalid_body", { issues: [{ path: "url", message }] });
+}
 
 /** Refuses to turn a library into a replica when that would lose commits. @throws already_exists */
 async function assertNothingLost(
@@ -133,6 +151,8 @@ async function prepare(
   try {
     await migrate(database, allMigrations(registry), clock.now());
     const who = { deviceId: lease.deviceId, clock };
+    const { leaderDeviceId } = description;
+    await assertOther(database, who, { leaderUrl, leaderDeviceId });
     if (request.isMerged !== true) {
       await assertNothingLost(database, who, { description, upstream });
     }

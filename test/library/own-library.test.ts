@@ -51,6 +51,19 @@ test("a service is not joined with itself by way of another of its nodes: both l
   for (const node of [world, second]) expect((await node.insertAlbum("c")).status).toBe(200);
 });
 
+test("I10: a library does not follow itself, by whichever of its nodes: it stays writable", async () => {
+  await using world = await createAlone();
+  const { directory, fetch, token } = world;
+  await using second = await createWorld({ directory, fetch, deviceId: "second" });
+  const library_id = world.library.state.id;
+  for (const node of [world, second]) {
+    const body = { library_id, url: "http://self", token };
+    const { status, body: problem } = await node.send("POST", "/v1/following", body);
+    expect([status, problem.issues?.[0]?.path]).toEqual([400, "url"]);
+  }
+  expect((await world.insertAlbum("b")).status).toBe(200);
+});
+
 test("a promoted copy that stands beside a merge is not overwritten by what it was a copy of", async () => {
   await using pair = await createPair();
   const { leader, phone } = pair;
