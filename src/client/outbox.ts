@@ -75,8 +75,8 @@ function createRefused(options: {
       refused.delete(id);
       refused.set(id, {
         problem,
-        request,
         mutationId: id,
+        request,
         retry: () => {
           release(id);
           options.retry(mutation);
@@ -109,6 +109,15 @@ function show({ cache, rules }: Desk, mutation: QueuedMutation): void {
   cache.mutate(toOverlay(mutation, rules));
 }
 
+/** What was made elsewhere, or before: what its twin needs may not be here, and it is sent all the same. */
+function showAgain(desk: Desk, mutation: QueuedMutation): void {
+  try {
+    show(desk, mutation);
+  } catch {
+    // It shows nothing until the service decides.
+  }
+}
+
 function settle(desk: Desk, mutation: QueuedMutation, settlement: Settlement): void {
   const { id } = mutation;
   if (settlement.kind === "committed")
@@ -124,25 +133,25 @@ function settle(desk: Desk, mutation: QueuedMutation, settlement: Settlement): v
 function adopt(desk: Desk, mutation: QueuedMutation): void {
   desk.refused.release(mutation.id);
   if (desk.queue.waiting.some(({ id }) => id === mutation.id)) return;
-  show(desk, mutation);
+  showAgain(desk, mutation);
   desk.queue.add(mutation);
 }
 
 function restore(desk: Desk, stored: readonly QueuedMutation[]): void {
   const { cache, queue, refused, saving } = desk;
   const own = [...queue.waiting, ...Array.from(saving.values(), ({ mutation }) => mutation)];
-  const known = new Set(own.map(({ id }) => id));
-  const pending = stored.filter(({ id, problem }) => problem === undefined && !saving.has(id));
-  const unknown = pending.filter(({ id }) => !known.has(id));
+  const pending: QueuedMutation[] = [];
   for (const one of stored) {
-    const { problem } = one;
+    const { id, problem } = one;
     if (problem !== undefined) refused.add({ ...one, problem });
+    else if (!saving.has(id)) pending.push(one);
   }
   // Older ones come first in the overlay too.
-  if (unknown.length > 0)
+  const known = new Set(own.map(({ id }) => id));
+  if (pending.some(({ id }) => !known.has(id)))
     cache.batch(() => {
       for (const { id } of own) cache.reject(id);
-      for (const one of [...unknown, ...own]) show(desk, one);
+      for (const one of [...pending, ...own]) showAgain(desk, one);
     });
   queue.restore(pending);
 }

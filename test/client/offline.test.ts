@@ -1,7 +1,9 @@
 import "fake-indexeddb/auto";
 import { expect, test } from "bun:test";
+import { clientRules } from "../../plugins/rules/index.ts";
 import { createId } from "../../src/base/id.ts";
 import { createMemoryDisk, openIndexedDb, openMemory } from "../../src/client/index.ts";
+import type { ActionRule, ClientRules } from "../../src/client/index.ts";
 import { createClientWorld, until } from "../support/client-world.ts";
 import type { Fetch } from "../support/client-world.ts";
 import { createWorld } from "../support/world.ts";
@@ -130,6 +132,40 @@ test("what was refused is still there after a reload, and tells what was asked f
   rejected?.discard();
   await until(client.status, live);
   expect(disk.queue.size).toBe(0);
+});
+
+/** An action whose twin reads what a client may not hold, as after a reload, in another tab, or of a later version. */
+const rulesOf = (optimistic: ActionRule["optimistic"]): ClientRules => ({
+  ...clientRules,
+  actions: { ...clientRules.actions, "file.rename": { ...(optimistic && { optimistic }) } },
+});
+const fails = (): never => {
+  throw new Error("not held here");
+};
+
+test("C17: what was queued is sent, although its twin fails after a reload", async () => {
+  await using world = await createClientWorld();
+  const disk = createMemoryDisk();
+  const before = world.open({ persistence: openMemory(disk), rules: rulesOf(undefined) });
+  before.setOffline(true);
+  before.action("file.rename", { id: createId(), name: "b" });
+  before.insert("album", { name: "behind it" });
+  await before.close();
+  expect(disk.queue.size).toBe(2);
+  const problems: string[] = [];
+  const client = world.open({
+    persistence: openMemory(disk),
+    rules: rulesOf(fails),
+    onProblem: ({ code }) => problems.push(code),
+  });
+  const albums = client.query("album.list", {});
+  albums.subscribe(() => {});
+  await until(client.status, ({ rejected }) => rejected[0]?.problem.code === "not_found");
+  await client.synced();
+  await until(albums, ({ data }) => data.length === 1);
+  expect(problems).toEqual([]);
+  // Whoever makes it hears of it at once.
+  expect(() => client.action("file.rename", { id: createId(), name: "c" })).toThrow("not held");
 });
 
 test("downloads do not wait for uploads", async () => {

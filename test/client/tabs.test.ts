@@ -1,9 +1,10 @@
 import "fake-indexeddb/auto";
 import { expect, test } from "bun:test";
+import { clientRules } from "../../plugins/rules/index.ts";
 import { eventsOf } from "../../src/client/event-feed.ts";
 import { createId } from "../../src/base/id.ts";
 import { createMemoryDisk, openIndexedDb, openMemory } from "../../src/client/index.ts";
-import type { Persistence, Tabs } from "../../src/client/index.ts";
+import type { ClientOptions, Persistence, Tabs } from "../../src/client/index.ts";
 import { createBrowser } from "../support/browser.ts";
 import { createClientWorld, until } from "../support/client-world.ts";
 import type { BundledClient } from "../support/client-world.ts";
@@ -16,7 +17,10 @@ function openBrowser(world: World) {
   const disk = createMemoryDisk();
   const streams = { open: 0 };
   /** `hears`: which messages of the others arrive. */
-  const openTab = (hears: (kind: string) => boolean = () => true) => {
+  const openTab = (
+    hears: (kind: string) => boolean = () => true,
+    more: Partial<ClientOptions> = {},
+  ) => {
     const { tabs: whole, crash } = browser.openTab();
     const tabs: Tabs = {
       ...whole,
@@ -35,6 +39,7 @@ function openBrowser(world: World) {
         if (url.includes("/events")) streams.open += 1;
         return response;
       },
+      ...more,
     });
     return {
       client,
@@ -99,6 +104,23 @@ test("C13: every tab may write, offline too, and all show it at once", async () 
   for (const { done } of handles) expect((await done).resources[0]?.version).toBe(1);
   for (const client of [first, second]) await client.synced();
   expect(await world.sequences()).toEqual([1, 2]);
+});
+
+test("C13: what a tab wrote is sent by the leader, although its twin fails there", async () => {
+  await using world = await createClientWorld();
+  const { openTab } = openBrowser(world);
+  const fails = (): never => {
+    throw new Error("not held here");
+  };
+  const rules = { ...clientRules, actions: { "file.rename": { optimistic: fails } } };
+  const leader = openTab(undefined, { rules }).client;
+  await until(leader.status, live);
+  const { client } = openTab();
+  await until(client.status, live);
+  const { done } = client.action("file.rename", { id: createId(), name: "b" });
+  await expect(done).rejects.toMatchObject({ problem: { code: "not_found" } });
+  await client.insert("album", { name: "behind it" }).done;
+  expect(leader.status.getSnapshot().rejected.length).toBe(1);
 });
 
 test("C13: a tab that is opened while the others are cut off is cut off too, also once it leads", async () => {
