@@ -36,6 +36,13 @@ export function validateInput<Schema extends StandardSchemaV1>(
   return result.value as StandardSchemaV1.InferOutput<Schema>;
 }
 
+/** Maps, arrays and times: what JSON gives back as it was sent. */
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype || prototype === null) return true;
+  return Array.isArray(value) || value instanceof Date;
+}
+
 function assertStorable(value: unknown, path: string): void {
   if (typeof value === "string") {
     if (!isStorable(value)) {
@@ -48,6 +55,10 @@ function assertStorable(value: unknown, path: string): void {
       throw new SyncError("invalid_record", { issues: [{ path, message }] });
     }
   } else if (typeof value === "object" && value !== null) {
+    if (!isPlain(value)) {
+      const message = "Only maps, arrays, text, numbers, booleans, null and times can be kept.";
+      throw new SyncError("invalid_record", { issues: [{ path, message }] });
+    }
     for (const key of Object.keys(value)) {
       assertStorable(key, path);
       assertStorable((value as Fields)[key], path === "" ? key : `${path}.${key}`);

@@ -74,6 +74,7 @@ function allowOrigins(origins: readonly string[]) {
       "last-event-id",
       "traceparent",
       "x-device-id",
+      "x-remote-token",
       "x-request-id",
       "x-syncline-protocol",
     ],

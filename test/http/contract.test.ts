@@ -41,7 +41,13 @@ test("CORS: a listed origin may ask and read what it needs, errors included; ano
   expect(allowed.headers.get("access-control-allow-origin")).toBe("https://app.example");
   expect(allowed.headers.get("access-control-allow-methods")).toBe("GET,HEAD,POST,DELETE");
   const headers = allowed.headers.get("access-control-allow-headers") ?? "";
-  for (const name of ["authorization", "content-type", "content-encoding", "last-event-id"]) {
+  for (const name of [
+    "authorization",
+    "content-type",
+    "content-encoding",
+    "last-event-id",
+    "x-remote-token",
+  ]) {
     expect(headers.split(",")).toContain(name);
   }
   const refused = await world.ask("POST", "https://app.example");

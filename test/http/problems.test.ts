@@ -1,5 +1,6 @@
 /** I10: an error says what was wrong, where, and what to do. */
 import { expect, test } from "bun:test";
+import { Packr } from "msgpackr";
 import { createId } from "../../src/base/id.ts";
 import { createWorld } from "../support/world.ts";
 
@@ -44,6 +45,29 @@ test("a batch names the change that brings what another record has, or brings it
   }
   expect((await send([gone])).status).toBe(200);
   expect((await send([about(taken)])).status).toBe(200);
+});
+
+test.each([
+  ["bytes", new Uint8Array([1])],
+  ["a set", new Set([1])],
+])("msgpack may say more than can be kept: %s are refused, not changed", async (_, value) => {
+  await using world = await createWorld();
+  const packr = new Packr({ useRecords: false, moreTypes: true });
+  const data = { file_id: createId(), custom: { inner: [value] } };
+  const change = { resource_type: "user_metadata", operation: "insert", id: createId(), data };
+  const answered = await world.app.request(`${world.at}/commit`, {
+    method: "POST",
+    headers: {
+      authorization: `Bearer ${world.token}`,
+      "content-type": "application/msgpack",
+    },
+    body: new Uint8Array(packr.pack(change)),
+  });
+  expect(answered.status).toBe(422);
+  expect(await answered.json()).toMatchObject({
+    code: "invalid_record",
+    issues: [{ path: "custom.inner.0" }],
+  });
 });
 
 test("a field is named as the wire names it, in the message too", async () => {
