@@ -26,6 +26,12 @@ function invalid(message: string, cause?: unknown): SyncError {
   );
 }
 
+/** A body that its sender, or the end of this node, has cut off: no fault of what was read of it. */
+export function brokenOff(cause: unknown): SyncError {
+  const detail = "The body broke off before its end; send it again.";
+  return new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail, cause });
+}
+
 /** What a body may cost. */
 export interface BodyLimits {
   readonly bytes: number;
@@ -59,7 +65,9 @@ export async function readBytes(
   request: Request,
   { bytes, timeout }: Pick<BodyLimits, "bytes" | "timeout">,
 ): Promise<Uint8Array> {
-  const whole = collect(request, bytes);
+  const whole = collect(request, bytes).catch((error: unknown) => {
+    throw error instanceof SyncError ? error : brokenOff(error);
+  });
   if (timeout === undefined) return whole;
   const { ms, clock } = timeout;
   const late = Promise.withResolvers<never>();

@@ -4,7 +4,7 @@ import type { BulkRecord } from "../commit/bulk-request.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import { readValues } from "../stream/unpack.ts";
-import { assertShape } from "./body.ts";
+import { assertShape, brokenOff } from "./body.ts";
 import { encodingOf, mediaTypeOf } from "./media.ts";
 
 export const RECORDS_MSGPACK = "application/vnd.syncline.records+msgpack";
@@ -121,7 +121,9 @@ export function readRecords(
       yield* untilSilent(plain, { ms, clock, silence });
     } catch (error) {
       if (error instanceof SyncError) throw error;
-      throw isGzip ? badBody("The gzip body is broken, or ends too early.", error) : error;
+      throw isGzip
+        ? badBody("The gzip body is broken, or ends too early.", error)
+        : brokenOff(error);
     }
   };
   const bounded = async function* (): AsyncGenerator<Uint8Array> {
