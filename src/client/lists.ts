@@ -191,7 +191,12 @@ export function dataOf(state: CacheState, query: QueryNode): readonly unknown[] 
   const { type, snapshot } = query;
   if (type === null) return query.values;
   state.work.rebuilt += 1;
-  const list = type.overlaid.size === 0 ? query.base : overlay(state, query, type);
+  let list: readonly RecordNode[] = query.base;
+  try {
+    if (type.overlaid.size > 0) list = overlay(state, query, type);
+  } catch {
+    // Its rule fails for what is pending: what the service said is shown.
+  }
   const old = snapshot.data;
   const { changed, shown } = query;
   query.changed = [];
@@ -218,7 +223,12 @@ export function markOwners(state: CacheState, node: RecordNode): void {
 export function markLists(state: CacheState, node: RecordNode, view: ClientRecord): void {
   for (const index of node.type.rules.values()) {
     for (const query of listsFor(index, view)) {
-      if (!query.isDirty && fits(state, query, view)) markDirty(state, query);
+      try {
+        if (query.isDirty || !fits(state, query, view)) continue;
+      } catch {
+        // Whether it belongs there is found out when the list is read.
+      }
+      markDirty(state, query);
     }
   }
 }

@@ -1,7 +1,7 @@
 import { isEqual, keep } from "./equality.ts";
 import { bucketOf, dataOf, isRuled, place } from "./lists.ts";
 import { addOwner, markDirty, removeOwner, typeOf } from "./nodes.ts";
-import type { BaseChange } from "./lists.ts";
+import type { BaseChange, Placement } from "./lists.ts";
 import type { CacheState, QueryNode, RecordNode } from "./nodes.ts";
 import type { QueryKey } from "./query-key.ts";
 import type { Answer, QuerySnapshot } from "./snapshot.ts";
@@ -104,7 +104,12 @@ export function invalidateQuery(state: CacheState, query: QueryNode): void {
 
 /** Lets a change of the base find its place in one list. */
 export function placeIn(state: CacheState, query: QueryNode, change: BaseChange): void {
-  const placement = place(state, query, change);
+  let placement: Placement = "refill";
+  try {
+    placement = place(state, query, change);
+  } catch {
+    // Its rule fails; the service knows.
+  }
   if (placement === "kept") return;
   query.changed = null;
   markDirty(state, query);

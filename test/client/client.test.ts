@@ -1,7 +1,9 @@
 import { expect, test } from "bun:test";
+import { clientRules } from "../../plugins/rules/index.ts";
 import { eventsOf } from "../../src/client/event-feed.ts";
 import { createId } from "../../src/base/id.ts";
 import { createMemoryDisk, openMemory } from "../../src/client/index.ts";
+import type { QueryRule } from "../../src/client/index.ts";
 import { createClientWorld, until } from "../support/client-world.ts";
 
 const names = (data: readonly unknown[]) => data.map((one) => (one as { name: string }).name);
@@ -135,6 +137,47 @@ test("C17: what cannot be sent fails its caller at once, and blocks nothing", as
   await client.insert("album", { name: "Oslo" }).done;
   expect(client.status.getSnapshot().pendingCount).toBe(0);
   expect(disk.queue.size).toBe(0);
+});
+
+test("C17: a record that lacks what its list is ordered by is refused, and shown nowhere until then", async () => {
+  await using world = await createClientWorld();
+  await world.insertAlbum("Iceland");
+  const client = world.open();
+  const albums = client.query("album.list", {});
+  albums.subscribe(() => {});
+  await until(albums, ({ status }) => status === "ready");
+  const id = createId();
+  const { done } = client.insert("album", { id } as never);
+  expect(names(albums.getSnapshot().data)).toEqual(["Iceland"]);
+  expect(client.record("album", id).getSnapshot().isPending).toBe(true);
+  await expect(done).rejects.toMatchObject({ problem: { code: "invalid_record" } });
+  await client.insert("album", { name: "Oslo" }).done;
+  expect(names(albums.getSnapshot().data)).toEqual(["Iceland", "Oslo"]);
+});
+
+test.each<[string, QueryRule]>([
+  ["matches", { returns: "album", matches: ({ coverId }) => coverId.length > 0, compare: () => 0 }],
+  [
+    "compare",
+    {
+      returns: "album",
+      matches: () => true,
+      compare: (left, right) => left.coverId.length - right.coverId.length,
+    },
+  ],
+])("a list whose %s fails for a record is asked for", async (_, rule) => {
+  await using world = await createClientWorld();
+  const rules = { ...clientRules, queries: { ...clientRules.queries, "album.list": rule } };
+  const problems: string[] = [];
+  const client = world.open({ rules, onProblem: ({ detail }) => problems.push(detail) });
+  const albums = client.query("album.list", {});
+  albums.subscribe(() => {});
+  await client.synced();
+  for (const name of ["a", "b"]) await world.insertAlbum(name);
+  await until(albums, ({ data }) => names(data).join() === "a,b");
+  client.insert("album", { name: "c" });
+  await until(albums, ({ data }) => names(data).join() === "a,b,c");
+  expect(problems).toEqual([]);
 });
 
 test("a change is what it was when it was made, and shows what will be sent", async () => {
