@@ -7,16 +7,34 @@ import type { CompiledResource, Row } from "../resource/compile.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
-function toIssue(issue: StandardSchemaV1.Issue): Issue {
+/** What the two libraries of the bundled plugins say of a field too many, beside the standard. */
+interface Unknown {
+  /** Zod: one issue for all of them, at their parent. */
+  readonly keys?: unknown;
+  /** Valibot: one issue each. */
+  readonly expected?: unknown;
+}
+
+const toPath = ([head, ...rest]: readonly string[]): string =>
+  head === undefined ? "" : [toSnakeCase(head), ...rest].join(".");
+
+/** The complaints of a validator, in the names of the wire; a field that is not there is one of its own. */
+function toIssues(issue: StandardSchemaV1.Issue & Unknown): Issue[] {
   const parts = (issue.path ?? []).map((part) =>
     String(typeof part === "object" ? part.key : part),
   );
-  const [head, ...rest] = parts;
-  if (head === undefined) return { path: "", message: issue.message };
-  const name = toSnakeCase(head);
+  const isField = issue.expected === "never" && parts.length > 0;
+  const unknown = isField ? [parts.pop()] : issue.keys;
+  if (Array.isArray(unknown)) {
+    return unknown.map((key) => ({
+      path: toPath([...parts, String(key)]),
+      message: "There is no such field.",
+    }));
+  }
+  const [head = ""] = parts;
   // A validator knows the field by its name in TypeScript, its reader by that of the wire.
-  const message = issue.message.replaceAll(`"${head}"`, `"${name}"`);
-  return { path: [name, ...rest].join("."), message };
+  const message = issue.message.replaceAll(`"${head}"`, `"${toSnakeCase(head)}"`);
+  return [{ path: toPath(parts), message }];
 }
 
 /** Runs a Standard Schema over wire names and answers TypeScript names. @throws invalid_record */
@@ -31,7 +49,7 @@ export function validateInput<Schema extends StandardSchemaV1>(
     throw new Error("Bug: an input schema must validate synchronously.");
   }
   if (result.issues !== undefined) {
-    throw new SyncError("invalid_record", { issues: result.issues.map(toIssue) });
+    throw new SyncError("invalid_record", { issues: result.issues.flatMap(toIssues) });
   }
   return result.value as StandardSchemaV1.InferOutput<Schema>;
 }

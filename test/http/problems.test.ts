@@ -77,6 +77,20 @@ test("a field is named as the wire names it, in the message too", async () => {
   expect(asked.body.detail).not.toContain("locationId");
 });
 
+test.each(["album", "tag"])(
+  "a field of %s that is not there is named, whoever validates",
+  async (type) => {
+    await using world = await createWorld();
+    const data = { name: "a", created_at: 1, colour: "red" };
+    const change = { resource_type: type, operation: "insert", id: createId(), data };
+    const refused = await world.send("POST", `${world.at}/commit`, change);
+    expect(refused.status).toBe(422);
+    const message = "There is no such field.";
+    expect(refused.body.issues).toEqual(expect.arrayContaining([{ path: "created_at", message }]));
+    expect(refused.body.detail).toContain("created_at: There is no such field.");
+  },
+);
+
 test("a place that is empty is not put before the message", async () => {
   await using world = await createWorld();
   const batch = { atomic: false, changes: [5] };
