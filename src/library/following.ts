@@ -11,8 +11,8 @@ import type { Catalog, CatalogOptions } from "./catalog.ts";
 import type { Library } from "./library.ts";
 import { addListing } from "./listing.ts";
 import { allMigrations } from "./prepare.ts";
-import { createInherit, finishPromotion, finishPromotions, markPromoted } from "./promotion.ts";
-import type { Inherit } from "./promotion.ts";
+import { createFinish, createInherit, finishPromotions, markPromoted } from "./promotion.ts";
+import type { Finish, Inherit } from "./promotion.ts";
 
 /** Whom to follow, and with what right. The token must reach all types of the library. */
 export interface FollowRequest {
@@ -213,7 +213,7 @@ async function readFollowed({ catalog, lease }: FollowingOptions) {
   return { wanted, promoted };
 }
 
-type Options = FollowingOptions & { readonly fetch: Fetch; readonly inherit: Inherit };
+type Options = FollowingOptions & { readonly fetch: Fetch; readonly finish: Finish };
 
 /** The followers that run here. */
 function createFollowers(options: Options) {
@@ -308,12 +308,13 @@ function createWatch(options: Options, followers: ReturnType<typeof createFollow
 }
 
 export function createFollowing(given: FollowingOptions): Following {
+  const { catalog } = given;
+  const inherit = createInherit(given.telemetry);
   const options: Options = {
     ...given,
     fetch: given.fetch ?? ((url, init) => fetch(url, init)),
-    inherit: createInherit(given.telemetry),
+    finish: createFinish({ catalog, inherit }),
   };
-  const { catalog, inherit } = options;
   const followers = createFollowers(options);
   const { look, change, ...watch } = createWatch(options, followers);
 
@@ -351,7 +352,7 @@ export function createFollowing(given: FollowingOptions): Following {
         }
         await markPromoted(catalog, libraryId);
         await followers.stop(libraryId, "promote");
-        return (await finishPromotion(options, libraryId)) ?? catalog.open(libraryId);
+        return (await options.finish(libraryId)) ?? catalog.open(libraryId);
       }),
     stop: async () => {
       watch.stop();

@@ -18,7 +18,6 @@ import type { Library } from "./library.ts";
 
 interface Options {
   readonly catalog: Catalog;
-  readonly telemetry: Telemetry;
   readonly inherit: Inherit;
 }
 
@@ -125,14 +124,24 @@ export function createInherit(telemetry: Telemetry): Inherit {
 
 /**
  * Lets a library lead whose promotion has begun, under the next epoch, and commits what waited for
- * its leader. Null where another node leads it already, which does so.
+ * its leader. Null where another node leads it already, which does so. Whoever asks meanwhile waits
+ * for the same: a second run would close what has come to lead.
  *
  * @throws what may pass: it goes on within seconds
  */
-export async function finishPromotion(
-  options: Options,
-  libraryId: string,
-): Promise<Library | null> {
+export type Finish = (libraryId: string) => Promise<Library | null>;
+
+export function createFinish(options: Options): Finish {
+  const running = new Map<string, Promise<Library | null>>();
+  return (libraryId) => {
+    const finishing =
+      running.get(libraryId) ?? finish(options, libraryId).finally(() => running.delete(libraryId));
+    running.set(libraryId, finishing);
+    return finishing;
+  };
+}
+
+async function finish(options: Options, libraryId: string): Promise<Library | null> {
   const { catalog, inherit } = options;
   const replica = await catalog.open(libraryId);
   if (replica.state.isReplica) {
@@ -153,15 +162,12 @@ export async function finishPromotion(
 
 /** Goes on with promotions that a node began and did not finish. */
 export async function finishPromotions(
-  options: Options,
+  { finish, telemetry }: { readonly finish: Finish; readonly telemetry: Telemetry },
   libraryIds: readonly string[],
 ): Promise<void> {
   for (const libraryId of libraryIds) {
-    await finishPromotion(options, libraryId).catch((error: unknown) =>
-      options.telemetry.log("error", "A promotion could not go on.", {
-        library_id: libraryId,
-        error,
-      }),
+    await finish(libraryId).catch((error: unknown) =>
+      telemetry.log("error", "A promotion could not go on.", { library_id: libraryId, error }),
     );
   }
 }

@@ -250,3 +250,33 @@ test("a node that saw a promotion follows again when another node does", async (
   expect(await following.find(pair.libraryId)?.settle()).toBe("live");
   expect(await namesOf(second, pair)).toEqual(["a"]);
 });
+
+test("of two who ask one node for a promotion at once, both are told that it leads", async () => {
+  const [both, first] = [createStop(), createStop()];
+  const counts = { begun: 0, left: 0 };
+  await using pair = await createPair({
+    followerDecorate: (_name, database) => ({
+      ...database,
+      write: async (statements) => {
+        const text = JSON.stringify(statements);
+        if (text.includes("SET token = NULL")) counts.begun += 1;
+        // Whoever comes second finds that the first has finished.
+        if (text.includes('DELETE FROM follower"')) {
+          counts.left += 1;
+          await (counts.left === 1 ? both : first).pass();
+        }
+        return database.write(statements);
+      },
+    }),
+  });
+  const { phone } = pair;
+  await (await pair.follow()).settle();
+  const ask = () => phone.send("POST", `${pair.at}/leader/promote`);
+  const answers = [ask(), ask()];
+  void Promise.race(answers).then(first.letGo);
+  while (counts.begun < 2) await Bun.sleep(1);
+  for (let turn = 0; turn < 5; turn += 1) await phone.send("GET", pair.at);
+  both.letGo();
+  for (const { body } of await Promise.all(answers))
+    expect(body).toMatchObject({ is_self: true, epoch: 2 });
+});
