@@ -17,7 +17,7 @@ import { createSummaries } from "./summary.ts";
 import type { LibrarySummary, Summaries } from "./summary.ts";
 import { createPool } from "./pool.ts";
 import type { Pool } from "./pool.ts";
-import { allMigrations } from "./prepare.ts";
+import { schemaOf } from "./prepare.ts";
 
 /** All libraries of a service: the list, and the bounded pool of those that are open. */
 export interface Catalog {
@@ -212,7 +212,7 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
   const { clock } = options;
   await options.createDatabase?.("catalog");
   const database = options.openDatabase("catalog");
-  await migrate(database, allMigrations(options.registry), clock.now());
+  await migrate(database, schemaOf(options.registry), clock.now());
   const summaries = createSummaries({ ...options, database });
   const pool = createPool({ ...options, onClosed: ({ state }) => summaries.tell([state]) });
   const stopTelling = summaries.watch(pool);

@@ -10,7 +10,7 @@ import { migrate } from "../store/migrate.ts";
 import type { Catalog, CatalogOptions } from "./catalog.ts";
 import type { Library } from "./library.ts";
 import { addListing } from "./listing.ts";
-import { allMigrations } from "./prepare.ts";
+import { schemaOf } from "./prepare.ts";
 import { createFinish, createInherit, finishPromotions, markPromoted } from "./promotion.ts";
 import type { Finish, Inherit } from "./promotion.ts";
 
@@ -149,7 +149,7 @@ async function prepare(
   await options.createDatabase?.(libraryId);
   const database = options.openDatabase(libraryId);
   try {
-    await migrate(database, allMigrations(registry), clock.now());
+    await migrate(database, schemaOf(registry), clock.now());
     const who = { deviceId: lease.deviceId, clock };
     const { leaderDeviceId } = description;
     await assertOther(database, who, { leaderUrl, leaderDeviceId });

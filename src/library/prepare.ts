@@ -5,6 +5,7 @@ import type { LibraryState } from "../lease/lease.ts";
 import type { Registry } from "../resource/registry.ts";
 import type { Database } from "../store/database.ts";
 import { migrate } from "../store/migrate.ts";
+import type { Schema } from "../store/migrate.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { coreMigrations } from "../store/migrations.ts";
 
@@ -15,15 +16,16 @@ export interface LibraryIdentity {
   readonly description: string | null;
 }
 
-/** The migrations of the core and of every plugin that brings its own. */
-export function allMigrations(registry: Registry): Record<string, string> {
+/** The migrations of the core and of every plugin that brings its own; then each table has its columns. */
+export function schemaOf(registry: Registry): Schema {
   const migrations: Record<string, string> = { ...coreMigrations };
   for (const plugin of registry.plugins) {
     for (const [tag, sql] of Object.entries(plugin.migrations ?? {})) {
       migrations[`plugin/${plugin.name}/${tag}`] = sql;
     }
   }
-  return migrations;
+  const checks = registry.resources.map(({ sql }) => ({ sql: sql.page, args: ["", 0] }));
+  return { migrations, checks };
 }
 
 /** Brings the database up to date, and gives it its identity when it is new. */
@@ -37,7 +39,7 @@ export async function prepareLibrary(options: {
 }): Promise<LibraryState> {
   const { database, identity, clock, lease, registry } = options;
   const timing = options.telemetry.time("library.prepare");
-  const migrations = await migrate(database, allMigrations(registry), clock.now());
+  const migrations = await migrate(database, schemaOf(registry), clock.now());
   if (migrations.length > 0) timing?.end({ library_id: identity.id, migrations });
   const who = { deviceId: lease.deviceId, clock };
   const known = await readState(database.read, who);

@@ -1,9 +1,16 @@
 import { reasonOf } from "../base/reason.ts";
-import type { Database } from "./database.ts";
+import type { Database, Statement } from "./database.ts";
 import { splitStatements } from "./statements.ts";
 
 const MIGRATIONS_TABLE =
   "CREATE TABLE IF NOT EXISTS migrations (tag TEXT PRIMARY KEY NOT NULL, applied_at INTEGER NOT NULL)";
+
+export interface Schema {
+  /** SQL by tag; the tags in their order are the order of the migrations. */
+  readonly migrations: Readonly<Record<string, string>>;
+  /** What must run once all of them have: the last one fails with what fails of these. */
+  readonly checks: readonly Statement[];
+}
 
 /**
  * Applies what is missing, in the order of the tags. Each migration is one batch that begins by
@@ -11,7 +18,7 @@ const MIGRATIONS_TABLE =
  */
 export async function migrate(
   database: Database,
-  migrations: Readonly<Record<string, string>>,
+  { migrations, checks }: Schema,
   now: number,
 ): Promise<readonly string[]> {
   await database.write([{ sql: MIGRATIONS_TABLE, args: [] }]);
@@ -21,7 +28,10 @@ export async function migrate(
   };
   const own: string[] = [];
   let done = await applied();
-  for (const tag of Object.keys(migrations).toSorted()) {
+  const missing = Object.keys(migrations)
+    .filter((tag) => !done.has(tag))
+    .toSorted();
+  for (const tag of missing) {
     if (done.has(tag)) continue;
     const parts = (migrations[tag] ?? "").split("--> statement-breakpoint");
     const statements = parts.flatMap(splitStatements);
@@ -29,6 +39,7 @@ export async function migrate(
       await database.write([
         { sql: "INSERT INTO migrations (tag, applied_at) VALUES (?, ?)", args: [tag, now] },
         ...statements.map((sql) => ({ sql, args: [] })),
+        ...(tag === missing.at(-1) ? checks : []),
       ]);
       own.push(tag);
     } catch (error) {

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import type { Transaction } from "@libsql/client";
 import { systemClock } from "../base/clock.ts";
 import { isId } from "../base/id.ts";
-import { allMigrations } from "../library/prepare.ts";
+import { schemaOf } from "../library/prepare.ts";
 import { defaultLimits } from "../protocol/limits.ts";
 import type { Registry } from "../resource/registry.ts";
 import { readConfig } from "../runtime/config.ts";
@@ -72,7 +72,7 @@ export async function readAtOnce<Result>(
 /** Opens the catalog, which may be new: then it gets its tables. */
 export async function openCatalogDatabase(registry: Registry): Promise<Database> {
   const catalog = open(urlOf("catalog"));
-  await migrate(catalog, allMigrations(registry), systemClock.now());
+  await migrate(catalog, schemaOf(registry), systemClock.now());
   return catalog;
 }
 

@@ -3,6 +3,9 @@
  * each takes effect. A driver that is given such a text may run the first and pass over the rest.
  */
 import { expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { text } from "drizzle-orm/sqlite-core";
 import * as v from "valibot";
 import { createId } from "../../src/base/id.ts";
@@ -76,6 +79,28 @@ test("what is wrong with a migration is told with its name", async () => {
   await expect(createWorld({ plugins: [plugin] })).rejects.toThrow(
     /^Migration plugin\/board\/0001_lanes failed: .*near "TABEL": syntax error/,
   );
+});
+
+test("a column that no migration made is told when the last has run, and mending that one is enough", async () => {
+  const board = (sql: string) =>
+    definePlugin({
+      name: "board",
+      resources: [lane("lane", "lanes")],
+      migrations: { "0001_lanes": sql },
+    });
+  const directory = await mkdtemp(join(tmpdir(), "syncline-column-"));
+  const open = (sql: string) => createWorld({ directory, plugins: [board(sql)] });
+  const incomplete = `CREATE TABLE lanes (${columns.replace(", name text NOT NULL", "")})`;
+  await expect(open(incomplete)).rejects.toThrow(
+    /^Migration plugin\/board\/0001_lanes failed: .*no such column: record.name/,
+  );
+  {
+    await using world = await open(`CREATE TABLE lanes (${columns})`);
+    const insert = { operation: "insert", id: createId(), data: { name: "a" } };
+    const { status } = await world.send("POST", `${world.at}/resources/lane/commit`, insert);
+    expect(status).toBe(200);
+  }
+  await rm(directory, { recursive: true });
 });
 
 test("a column that the database needs and the table has not is named", async () => {
