@@ -13,10 +13,11 @@ export interface Codec {
   /** What `records` refers to; a client receives it in `hello`. */
   readonly structures: readonly Structure[];
   encodeEvent(event: WireEvent, format: Format): Uint8Array;
+  /** `id`: where a reader of SSE goes on that hears nothing after this frame. */
   encodeControl(
     type: ControlType,
     data: Readonly<Record<string, unknown>>,
-    format: Format,
+    as: { readonly format: Format; readonly id?: number | undefined },
   ): Uint8Array;
   /** Moves a subscriber's cursor past positions that its filter leaves out. */
   encodeSkip(sequence: number, format: Format): Uint8Array;
@@ -73,11 +74,11 @@ export function createCodec(structures: readonly Structure[]): Codec {
       if (format === "msgpack") return pack(event);
       return toSse(event.kind.type, event, { format, id: event.envelope.sequence });
     },
-    encodeControl: (type, data, format) => {
+    encodeControl: (type, data, { format, id }) => {
       // `hello` brings the structures, so it is read without them.
       if (format === "records" && type !== "hello") return packRecords({ [type]: data });
       if (format === "records" || format === "msgpack") return pack({ [type]: data });
-      return toSse(type, data, { format });
+      return toSse(type, data, { format, id });
     },
     encodeSkip: (sequence, format) => {
       if (format === "records") return packRecords({ skip: sequence });

@@ -61,7 +61,8 @@ function sendReset(
   facts: { readonly head: number },
 ): void {
   subscription.cursor = facts.head;
-  subscription.sink.write(codec.encodeControl("reset", facts, subscription.format));
+  const at = { format: subscription.format, id: facts.head };
+  subscription.sink.write(codec.encodeControl("reset", facts, at));
 }
 
 export function createHub(options: HubOptions): Hub {

@@ -24,7 +24,7 @@ export interface Sweeper {
 export function createSweeper({ codec, clock, limits, telemetry, leave }: SweepOptions): Sweeper {
   const end: Sweeper["end"] = (member, reason, retryMs) => {
     const { sink, format } = member.subscription;
-    sink.write(codec.encodeControl("goodbye", { reason, retry_ms: retryMs }, format));
+    sink.write(codec.encodeControl("goodbye", { reason, retry_ms: retryMs }, { format }));
     leave(member);
     sink.close();
   };
@@ -35,7 +35,7 @@ export function createSweeper({ codec, clock, limits, telemetry, leave }: SweepO
     const token_expires_in =
       expiresAtMs === null ? null : Math.max(0, Math.round((expiresAtMs - clock.now()) / 1_000));
     const timestamp = new Date(clock.now()).toISOString();
-    sink.write(codec.encodeControl("heartbeat", { head, timestamp, token_expires_in }, format));
+    sink.write(codec.encodeControl("heartbeat", { head, timestamp, token_expires_in }, { format }));
     member.sentAt = now;
     member.progressAt = now;
   };

@@ -142,7 +142,7 @@ test("I9: records of unknown fields are maps, so that a packer never grows", () 
   fc.assert(
     fc.property(values, (data) => {
       const plain = JSON.parse(JSON.stringify({ type: "t", data })) as Record<string, unknown>;
-      const bytes = codec.encodeControl("heartbeat", plain, "records");
+      const bytes = codec.encodeControl("heartbeat", plain, { format: "records" });
       expect(decoder.unpack(bytes)).toEqual({ heartbeat: plain });
     }),
   );

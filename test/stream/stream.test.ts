@@ -36,6 +36,28 @@ test("I6: a client that reconnects at random sees every position once, in order"
   expect(seen).toEqual(await world.sequences());
 });
 
+test("I6: a reader that knows only ids loses nothing, though it leaves before its first event, or after a reset", async () => {
+  await using world = await createWorld();
+  await world.insertAlbum("before");
+  /** What an EventSource would send when it connects again. */
+  const idAfter = async (frameCount: number, headers: Record<string, string> = {}) => {
+    let id = headers["last-event-id"];
+    let count = 0;
+    for await (const frame of readFrames(await open(world, "", headers))) {
+      id = frame.id ?? id;
+      if ((count += 1) === frameCount) break;
+    }
+    return id;
+  };
+  expect(await idAfter(1)).toBe("1");
+  // What was asked for stands.
+  expect(await idAfter(1, { "last-event-id": "0" })).toBe("0");
+  expect(await idAfter(2, { "last-event-id": "0" })).toBe("1");
+  // Of another history: told of the reset, it goes on behind it, and not before.
+  expect(await idAfter(1, { "last-event-id": "9" })).toBe("9");
+  expect(await idAfter(2, { "last-event-id": "9" })).toBe("1");
+});
+
 test("catch-up sends a record that changed often once, and its span covers what it dropped", async () => {
   await using world = await createWorld();
   const id = createId();

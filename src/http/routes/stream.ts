@@ -34,18 +34,23 @@ function formatOf(c: AppContext): Format {
   throw refuse("encoding", 'Use "msgpack" or "json".');
 }
 
-/** Where the stream begins, and why it must begin afresh if the asked-for place is gone. */
-async function startOf(
-  c: AppContext,
-  library: Library,
-): Promise<{ cursor: number; reset: string | null }> {
+/** Where a stream begins. */
+interface Start {
+  readonly cursor: number;
+  /** Why it must begin afresh: the asked-for place is gone. */
+  readonly reset: string | null;
+  /** None was asked for: a reader that hears nothing but `hello` would not know where it stood. */
+  readonly isFirst?: boolean;
+}
+
+async function startOf(c: AppContext, library: Library): Promise<Start> {
   const { oldestSequence } = library.state;
   // On a node that follows, the hub may be behind the head that the database names.
   const { head } = library.hub;
   const after = c.req.query("after");
   const asked = after ?? c.req.header("last-event-id");
   if (isOtherHistory(c, library)) return { cursor: head, reset: "history_changed" };
-  if (asked === undefined || asked === "") return { cursor: head, reset: null };
+  if (asked === undefined || asked === "") return { cursor: head, reset: null, isFirst: true };
   const cursor = readInteger(asked, after === undefined ? "Last-Event-ID" : "after");
   if (await isBeyondHead(library, cursor)) return { cursor: head, reset: "history_changed" };
   if (cursor < oldestSequence - 1) return { cursor: head, reset: "cursor_expired" };
@@ -71,7 +76,7 @@ async function identify(c: AppContext, service: Service): Promise<void> {
 function firstFrames(
   library: Library,
   service: Service,
-  start: { reset: string | null; format: Format },
+  { cursor, reset, isFirst, format }: Start & { readonly format: Format },
 ) {
   const { state } = library;
   const { head } = library.hub;
@@ -88,10 +93,13 @@ function firstFrames(
       .map(({ type }) => type),
   };
   const { codec } = library.hub;
-  const structures = start.format === "records" ? { structures: codec.structures } : {};
-  const frames = [codec.encodeControl("hello", { ...hello, ...structures }, start.format)];
-  if (start.reset !== null) {
-    frames.push(codec.encodeControl("reset", { reason: start.reset, ...known }, start.format));
+  const structures = format === "records" ? { structures: codec.structures } : {};
+  const greeting = { ...hello, ...structures };
+  const id = isFirst === true ? cursor : undefined;
+  const frames = [codec.encodeControl("hello", greeting, { format, id })];
+  if (reset !== null) {
+    const facts = { reason: reset, ...known };
+    frames.push(codec.encodeControl("reset", facts, { format, id: cursor }));
   }
   return frames;
 }
@@ -128,7 +136,8 @@ export function streamRoutes(service: Service): Hono<AppEnv> {
       throw new SyncError("not_leader", { leaderUrl, epoch });
     }
     const format = formatOf(c);
-    const { cursor, reset } = await startOf(c, library);
+    const start = await startOf(c, library);
+    const { cursor, reset } = start;
     if (reset !== null) service.telemetry.count("stream_resets", 1, { reason: reset });
     const types = visibleTypes(c, service, library.state.id);
     const { raw } = c.req;
@@ -145,7 +154,7 @@ export function streamRoutes(service: Service): Hono<AppEnv> {
       signal: () => raw.signal,
       subscribe: (sink) => {
         held.move(capability.tokenId, 1);
-        for (const frame of firstFrames(library, service, { reset, format })) sink.write(frame);
+        for (const frame of firstFrames(library, service, { ...start, format })) sink.write(frame);
         return library.hub.subscribe({
           format,
           cursor,
