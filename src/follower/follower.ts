@@ -16,6 +16,7 @@ import { listenForHints } from "./hints.ts";
 import { createOutbox } from "./outbox.ts";
 import type { Outbox } from "./outbox.ts";
 import { createSteps } from "./steps.ts";
+import { createPace } from "./pace.ts";
 import { isHalted, isOver, transitions } from "./state.ts";
 import type { FollowerEvent, State } from "./state.ts";
 import { createUpstream } from "./upstream.ts";
@@ -168,6 +169,7 @@ export function createFollower(options: FollowerOptions): Follower {
   const { times, upstream, outbox, bell, steps, machine } = parts;
   const { seen } = steps;
   const { move, isResting } = machine;
+  const pace = createPace(options.clock);
   let requested: FollowerEvent | null = null;
   let running: Promise<void> | null = null;
 
@@ -182,6 +184,15 @@ export function createFollower(options: FollowerOptions): Follower {
       move(requested ?? event, reasonOf(error));
     }
     requested = null;
+  };
+
+  /** One step, and a pause where many have brought nothing. */
+  const workInPace = async (): Promise<void> => {
+    const { gains } = seen;
+    await work();
+    pace.count(seen.gains > gains);
+    const ms = pace.dueMs();
+    if (ms > 0 && !isOver(machine.state)) await options.clock.sleep(ms);
   };
 
   /** One wait of a state that rests, and what comes after it. */
@@ -201,7 +212,7 @@ export function createFollower(options: FollowerOptions): Follower {
 
   const run = async (): Promise<void> => {
     const listening = listen(parts, options.clock, random);
-    while (!isOver(machine.state)) await (isResting() ? rest() : work());
+    while (!isOver(machine.state)) await (isResting() ? rest() : workInPace());
     // Whoever still waits for hints looks up, and sees that it is over.
     bell.ring();
     await listening;

@@ -39,6 +39,8 @@ export interface Seen {
   repairs: number;
   /** Failures since something came, or all that waited had an end. */
   attempts: number;
+  /** Entries that came and writes that the leader took. */
+  gains: number;
 }
 
 export interface Steps {
@@ -110,7 +112,7 @@ function createDoubts({ upstream, registry, clock, times }: StepOptions) {
 
 export function createSteps(options: StepOptions): Steps {
   const { upstream, outbox, registry, limits, telemetry, labels, device } = options;
-  const seen: Seen = { last: null, leaderHead: null, repairs: 0, attempts: 0 };
+  const seen: Seen = { last: null, leaderHead: null, repairs: 0, attempts: 0, gains: 0 };
   const fetched = new Map<string, number>();
   const acknowledge = createAcknowledgement(options);
   const doubts = createDoubts(options);
@@ -141,11 +143,14 @@ export function createSteps(options: StepOptions): Steps {
     const { replica } = context;
     const page = await pullPage(context, fetched, limits.pageMax);
     if (page.entries.length > 0) seen.attempts = 0;
+    seen.gains += page.entries.length;
     seen.leaderHead = page.head;
     telemetry.gauge("follower_lag", Math.max(0, page.head - replica.state.head), labels);
     if (page.hasMore) return "behind";
     await acknowledge(replica);
-    if ((await outbox.drain()) > 0) return "behind";
+    const taken = await outbox.drain();
+    seen.gains += taken;
+    if (taken > 0) return "behind";
     // Not before: a leader that has nothing new and takes no writes is asked less and less often.
     seen.attempts = 0;
     return (await doubts.verify(replica)) ? "mismatch" : "caughtUp";
