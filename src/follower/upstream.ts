@@ -17,6 +17,8 @@ export interface LeaderDescription {
   readonly epoch: number;
   readonly leaderDeviceId: string | null;
   readonly oldestSequence: number;
+  /** When its database was made, which tells two that hold the same library apart. */
+  readonly createdAt: string;
 }
 
 export interface LogPage {

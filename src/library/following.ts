@@ -75,8 +75,30 @@ async function assertOther(
   const isLed = own !== null && own.leaseEndsAt > who.clock.monotonic();
   const isOurs = isLed && own.leaderDeviceId === leaderDeviceId;
   if (leaderDeviceId !== who.deviceId && !isOurs) return;
-  const message = `${leaderUrl} is this service itself, not another one.`;
-  throw new SyncError("invalid_body", { issues: [{ path: "url", message }] });
+  throw itself(leaderUrl);
+}
+
+function itself(url: string): SyncError {
+  const message = `${url} is this service itself, not another one.`;
+  return new SyncError("invalid_body", { issues: [{ path: "url", message }] });
+}
+
+/** How long an address is given to say who it is; a replica goes on without its leader. */
+const WHO_MS = 5_000;
+
+/** Refuses to turn a replica to itself, by whichever of its nodes. @throws invalid_body */
+async function assertNotReplica(
+  options: FollowingOptions & { readonly fetch: Fetch },
+  { library, request }: { readonly library: Library; readonly request: FollowRequest },
+): Promise<void> {
+  const { createdAt, leaderDeviceId } = library.state;
+  const isItself = async (url: string): Promise<boolean> => {
+    const upstream = createUpstream({ ...options, ...request, url, replyMs: WHO_MS });
+    const found = await upstream.describe().catch(() => null);
+    // A copy of the replica that leads by now is as old, and names itself as the leader.
+    return found?.leaderDeviceId === leaderDeviceId && Date.parse(found.createdAt) === createdAt;
+  };
+  for (const url of request.leaderUrl.split(",")) if (await isItself(url)) throw itself(url);
 }
 
 /** Refuses to turn a library into a replica when that would lose commits. @throws already_exists */
@@ -327,6 +349,10 @@ export function createFollowing(given: FollowingOptions): Following {
       }),
     follow: (request) =>
       change(async () => {
+        if (followers.all.has(request.libraryId)) {
+          const library = await catalog.open(request.libraryId);
+          await assertNotReplica(options, { library, request });
+        }
         // It goes on taking writes until the next one stands in its place.
         await followers.all.get(request.libraryId)?.stop();
         try {

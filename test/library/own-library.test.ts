@@ -64,6 +64,30 @@ test("I10: a library does not follow itself, by whichever of its nodes: it stays
   expect((await world.insertAlbum("b")).status).toBe(200);
 });
 
+test("I10: a replica is not turned to itself, by whichever of its nodes: it goes on with its leader", async () => {
+  await using pair = await createPair();
+  const { leader, phone, wire, libraryId: library_id } = pair;
+  const follower = await pair.follow();
+  expect(await follower.settle()).toBe("live");
+  wire.send = async (url, init) =>
+    (url.startsWith("http://phone") ? phone : leader).app.request(url, init);
+  for (const url of ["http://phone", "http://leader,http://phone"]) {
+    const body = { library_id, url, token: phone.token };
+    const refused = await phone.send("POST", "/v1/following", body);
+    expect([refused.status, refused.body.issues?.[0]?.path]).toEqual([400, "url"]);
+  }
+  await leader.insertAlbum("a");
+  expect(await follower.settle()).toBe("live");
+  expect(follower.status.head).toBe(1);
+  // Another address of the leader is one to go to, and so is one where nobody answers now.
+  wire.send = async (url, init) =>
+    url.startsWith("http://down") ? Response.error() : leader.app.request(url, init);
+  for (const url of ["http://leader-2", "http://down"]) {
+    const body = { library_id, url, token: leader.token };
+    expect((await phone.send("POST", "/v1/following", body)).status).toBe(201);
+  }
+});
+
 test("a promoted copy that stands beside a merge is not overwritten by what it was a copy of", async () => {
   await using pair = await createPair();
   const { leader, phone } = pair;
