@@ -37,9 +37,14 @@ export interface GroupRunner {
   fenced(): Promise<SyncError>;
 }
 
-/** @throws not_leader when the lease has ended by our own clock */
+/** @throws not_leader when the lease has ended by our own clock; overloaded where a copy is being promoted */
 export function assertLeading(state: LibraryState, clock: Clock): void {
   if (mayWrite(state, clock)) return;
+  if (state.isReplica) {
+    // The leader that it names is the one it is leaving.
+    const detail = "This library follows a leader no more, and does not lead yet.";
+    throw new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail });
+  }
   throw new SyncError("not_leader", { leaderUrl: state.leaderUrl, epoch: state.epoch });
 }
 

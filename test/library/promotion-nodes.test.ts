@@ -280,3 +280,26 @@ test("of two who ask one node for a promotion at once, both are told that it lea
   for (const { body } of await Promise.all(answers))
     expect(body).toMatchObject({ is_self: true, epoch: 2 });
 });
+
+test("a write that comes in the middle of a promotion is told to come again, not to go to the old leader", async () => {
+  const leaving = createStop();
+  await using pair = await createPair({
+    followerDecorate: (_name, database) => ({
+      ...database,
+      write: async (statements) => {
+        if (JSON.stringify(statements).includes('DELETE FROM follower"')) await leaving.pass();
+        return database.write(statements);
+      },
+    }),
+  });
+  const { phone } = pair;
+  await (await pair.follow()).settle();
+  const promotion = phone.send("POST", `${pair.at}/leader/promote`);
+  await leaving.reached;
+  const { status, headers, body } = await insert(phone, pair, "too early");
+  expect([status, body.code, headers.get("retry-after")]).toEqual([503, "overloaded", "1"]);
+  leaving.letGo();
+  expect((await promotion).status).toBe(200);
+  expect((await insert(phone, pair, "again")).status).toBe(200);
+  expect(await namesOf(phone, pair)).toEqual(["again"]);
+});
