@@ -22,14 +22,14 @@ const ANSWER_BYTES = 67_108_864;
 
 /** Of an answer that broke off, or is none. It may do so each time: it counts as what nobody foresaw. */
 export function unreadable(cause?: unknown): SyncError {
-  const detail = "The leader's answer to a line of mutations cannot be read.";
+  const detail = "The leader's answer to a write cannot be read.";
   return new SyncError("internal", { requestId: createId() }, { cause, detail });
 }
 
 const isObject = (value: unknown): boolean => typeof value === "object" && value !== null;
 
 /** What an answer says. @throws when it breaks off or is none */
-export async function readSaid(response: Response): Promise<unknown> {
+async function readSaid(response: Response): Promise<unknown> {
   const bytes = await readAnswer(response, ANSWER_BYTES);
   if (bytes === null) throw unreadable();
   return JSON.parse(new TextDecoder().decode(bytes));
@@ -44,6 +44,18 @@ async function read(response: Response): Promise<LineAnswer> {
   if (!isSound) throw unreadable();
   const error = stopped === undefined ? null : fromProblem(200, stopped);
   return { answers: answers as LineEntry[], error };
+}
+
+/**
+ * What the leader says of one write that it took. @throws internal when it cannot be read: then nobody knows
+ * until where the write is to be kept, or whether it was the leader that answered
+ */
+export async function readEntry(response: Response): Promise<LineEntry> {
+  const said = await readSaid(response).catch((error: unknown) => {
+    throw unreadable(error);
+  });
+  if (!isObject(said)) throw unreadable();
+  return said as LineEntry;
 }
 
 /**

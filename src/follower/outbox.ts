@@ -4,7 +4,7 @@ import { SyncError, toProblem } from "../protocol/errors.ts";
 import type { Problem } from "../protocol/errors.ts";
 import type { Database, Rows, Statement } from "../store/database.ts";
 import { guardOf } from "../store/failure.ts";
-import { readSaid, sendLine, unreadable } from "./line.ts";
+import { readEntry, sendLine, unreadable } from "./line.ts";
 import type { LineEntry } from "./line.ts";
 import { problemOf, sendWrite, toDelay } from "./upstream.ts";
 import type { Upstream } from "./upstream.ts";
@@ -166,8 +166,7 @@ async function sendOne(upstream: Upstream, entry: OutboxEntry): Promise<LineEntr
     deviceId: entry.deviceId,
     body: entry.request,
   });
-  // What the answer would have said is not needed to know that it was taken.
-  if (response.ok) return ((await readSaid(response).catch(() => null)) ?? {}) as LineEntry;
+  if (response.ok) return readEntry(response);
   const problem = await problemOf(response);
   const error = toDelay(response.status, problem);
   if (error === null) return { problem: problem as Problem };

@@ -72,6 +72,8 @@ export interface Upstream {
   replySoon(): AbortSignal;
   /** The node that is asked now does not answer: asks the next from here on. */
   leave(): void;
+  /** Ends what is under way, and asks nothing any more. */
+  close(): void;
 }
 
 /** Said by a proxy for a leader that it does not reach. */
@@ -213,10 +215,12 @@ interface Line {
   /** A good answer. @throws what the node said instead */
   readonly get: (path: string, init?: RequestInit) => Promise<Response>;
   readonly leave: () => void;
+  readonly close: () => void;
 }
 
 function createLine({ url: urls, libraryId, token, fetch }: UpstreamOptions): Line {
   const addresses = urls.split(",");
+  const closing = new AbortController();
   let turn = 0;
   /** Of several requests that found the same node dead, one goes on to the next. */
   const leaveFrom = (asked: number): void => {
@@ -227,8 +231,11 @@ function createLine({ url: urls, libraryId, token, fetch }: UpstreamOptions): Li
     headers.set("authorization", `Bearer ${token}`);
     const asked = turn;
     const url = addresses[asked % addresses.length] ?? "";
+    const signals = [closing.signal, ...(init.signal ? [init.signal] : [])];
+    const signal = AbortSignal.any(signals);
     try {
-      return await fetch(`${url}/v1/libraries/${libraryId}${path}`, { ...init, headers });
+      signal.throwIfAborted();
+      return await fetch(`${url}/v1/libraries/${libraryId}${path}`, { ...init, headers, signal });
     } catch (cause) {
       leaveFrom(asked);
       const detail = `The leader at ${url} cannot be reached.`;
@@ -247,13 +254,14 @@ function createLine({ url: urls, libraryId, token, fetch }: UpstreamOptions): Li
       throw error;
     },
     leave: () => leaveFrom(turn),
+    close: () => closing.abort(),
   };
 }
 
 export function createUpstream(options: UpstreamOptions): Upstream {
   const { clock, replyMs: ms = 30_000 } = options;
   const replySoon = (): AbortSignal => AbortSignal.timeout(ms);
-  const { send, get, leave } = createLine(options);
+  const { send, get, leave, close } = createLine(options);
   const json = async <Answer>(path: string): Promise<Answer> => {
     const response = await get(path, { signal: replySoon() });
     const bytes = await readAnswer(response, REPLY_BYTES).catch(() => null);
@@ -307,5 +315,6 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     send,
     replySoon,
     leave,
+    close,
   };
 }

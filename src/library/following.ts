@@ -269,7 +269,10 @@ function createFollowers(options: Options) {
     stop: async (libraryId: string, why: "stop" | "promote" = "stop"): Promise<void> => {
       const follower = followers.get(libraryId);
       followers.delete(libraryId);
-      await follower?.stop(why);
+      const stopped = follower?.stop(why);
+      // A leader that hangs would be waited for, by whoever writes as well.
+      follower?.upstream.close();
+      await stopped;
     },
     /** Whether one runs that was asked for the same. One that saw a promotion has ended. */
     has: ({ libraryId, leaderUrl, token }: FollowRequest): boolean => {
