@@ -11,7 +11,7 @@ import type { RowsStatement, Statement } from "../store/database.ts";
 import type { Receipt, Submission } from "./change.ts";
 import type { Known } from "./load.ts";
 import { rememberMutation, rememberRefusal } from "./mutation.ts";
-import { ManualConflict } from "./late.ts";
+import { leftBy } from "./late.ts";
 import type { StoredConflict } from "./late.ts";
 import { absent, applyChange, slotKey } from "./plan.ts";
 import type { Effect, Slot } from "./plan.ts";
@@ -69,7 +69,7 @@ function draft(submission: Submission, slots: ReadonlyMap<string, Slot>, now: nu
         overlay.set(slotKey(change.resource.type, change.id), effect.slot);
       }
     } catch (error) {
-      if (!isSyncError(error) || error instanceof ManualConflict) throw error;
+      if (!isSyncError(error)) throw error;
       throw submission.changes.length > 1 || submission.operation !== null
         ? withIndex(error, index)
         : error;
@@ -186,7 +186,8 @@ function planRefusal(
   submission: Submission,
   { error, now }: { readonly error: SyncError; readonly now: number },
 ): { readonly planned: Planned; readonly isKept: boolean } {
-  if (error instanceof ManualConflict) group.conflicts.push(error.stored);
+  const conflict = leftBy(error);
+  if (conflict !== null) group.conflicts.push(conflict);
   const refusal = rememberRefusal(submission, error, now);
   group.extra.push(...refusal);
   return { planned: { kind: "fail", error }, isKept: refusal.length > 0 };

@@ -22,7 +22,7 @@ function tellConflict({ resource, id, expectedVersion }: Change, row: Row | null
 }
 
 /** Raised through a plan when a change must wait for a person; the caller sees a version conflict. */
-export class ManualConflict extends SyncError<"version_conflict"> {
+class ManualConflict extends SyncError<"version_conflict"> {
   readonly stored: StoredConflict;
   constructor(stored: StoredConflict, row: Row) {
     const { id: conflictId, change } = stored;
@@ -32,6 +32,14 @@ export class ManualConflict extends SyncError<"version_conflict"> {
     super("version_conflict", { current, expectedVersion, conflictId }, { detail });
     this.stored = stored;
   }
+}
+
+/** The conflict that a refusal leaves to a person, also where it tells of its place in a batch. */
+export function leftBy(error: SyncError): StoredConflict | null {
+  return (
+    [error, error.cause].find((one): one is ManualConflict => one instanceof ManualConflict)
+      ?.stored ?? null
+  );
 }
 
 export function conflictOf(change: Change, row: Row | null): SyncError {

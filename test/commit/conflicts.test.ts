@@ -89,3 +89,31 @@ test("I3: what another epoch leads, this node no longer resolves", async () => {
   expect((await world.resolve({ choice: "discard" })).body.code).toBe("stale_epoch");
   expect(await world.list()).toHaveLength(1);
 });
+
+for (const atomic of [true, false]) {
+  test(`CONF-12: what waits of ${atomic ? "an atomic batch" : "a batch in chunks"} is told by its place`, async () => {
+    await using world = await createDispute();
+    const other = createId();
+    const target = { resource_type: "page", operation: "update", id: world.id };
+    const changes = [
+      { resource_type: "page", operation: "insert", id: other, data: { title: "new" } },
+      { ...target, data: { body: "first" }, expected_version: 1 },
+      { ...target, data: { body: "second" }, expected_version: 1 },
+    ];
+    const { status, body } = await world.send("POST", `${world.at}/batch`, { changes, atomic });
+    const problems = atomic ? [body] : body.failed.map((one: { problem: object }) => one.problem);
+    expect(status).toBe(atomic ? 409 : 200);
+    expect(problems).toMatchObject(
+      (atomic ? [1] : [1, 2]).map((index) => ({
+        code: "version_conflict",
+        index,
+        current: { id: world.id, version: 2 },
+      })),
+    );
+    const waiting = (await world.list()).map(({ id }: { id: string }) => id);
+    const told = problems.map((one: { conflict_id: string }) => one.conflict_id);
+    expect(waiting).toEqual([world.conflictId, ...told]);
+    const read = await world.send("GET", `${world.at}/resources/page/${other}`);
+    expect(read.status).toBe(atomic ? 404 : 200);
+  });
+}
