@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { createId } from "../../src/base/id.ts";
+import { trimLog } from "../../src/log/retention.ts";
 import { readAtOnce } from "../../src/tools/database.ts";
 import { examineLibrary } from "../../src/tools/doctor.ts";
 import { createWorld } from "../support/world.ts";
@@ -51,6 +52,57 @@ test("the doctor sees one moment of a library that is written meanwhile", async 
     },
   );
   expect(examined).toEqual({ entryCount: 1, recordCount: 1, findings: [] });
+});
+
+test("the doctor agrees with a log that was trimmed, and still names a row that was changed", async () => {
+  await using world = await createWorld();
+  const { database, state } = world.library;
+  for (const name of ["a", "b", "c"]) await world.insertAlbum(name);
+  await trimLog(database, state, { beforeMs: Date.now() + 1_000, activeSinceMs: 0 });
+  await world.insertAlbum("d");
+  const { registry } = world.service;
+  const agreed = { entryCount: 1, recordCount: 4, findings: [] };
+  expect(await examineLibrary(database.read, registry)).toEqual(agreed);
+  await database.write([{ sql: "UPDATE albums SET name = 'quietly' WHERE name = 'a'", args: [] }]);
+  const { findings } = await examineLibrary(database.read, registry);
+  expect(findings).toEqual(["The checksum of album is not that of its rows."]);
+});
+
+test("the doctor waits for the entry of a bulk that goes on, or whose node died in it", async () => {
+  await using world = await createWorld();
+  const gate = Promise.withResolvers<void>();
+  const token = createId();
+  const line = (name: string) => `${JSON.stringify({ id: createId(), name })}\n`;
+  const body = new ReadableStream<Uint8Array>({
+    start: async (controller) => {
+      const lines = Array.from({ length: 2_000 }, (_, index) => line(`album ${index}`)).join("");
+      controller.enqueue(new TextEncoder().encode(lines));
+      await gate.promise;
+      controller.close();
+    },
+  });
+  const sent = world.app.request(
+    `${world.at}/bulk?resource_type=album&mode=insert&token=${token}`,
+    {
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${world.token}`,
+        "content-type": "application/x-ndjson",
+      },
+      body,
+    },
+  );
+  const written = async () =>
+    (await world.send("GET", `${world.at}/bulk/${token}`)).body.affected_count as number;
+  while (!((await written()) > 0)) await Bun.sleep(5);
+  const { findings, recordCount } = await examineLibrary(
+    world.library.database.read,
+    world.service.registry,
+  );
+  gate.resolve();
+  expect((await sent).status).toBe(200);
+  expect(recordCount).toBeGreaterThan(0);
+  expect(findings).toEqual([]);
 });
 
 test("the doctor names an epoch that falls, a wrong count, and a damaged file", async () => {
