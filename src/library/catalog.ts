@@ -11,7 +11,14 @@ import type { OpenUpstream } from "../stream/relay.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { openLibrary } from "./library.ts";
 import type { Library } from "./library.ts";
-import { addListing, findListing, findMerged, readListings, readMerged } from "./listing.ts";
+import {
+  addListing,
+  dropListing,
+  findListing,
+  findMerged,
+  readListings,
+  readMerged,
+} from "./listing.ts";
 import type { LibraryListing } from "./listing.ts";
 import { createSummaries } from "./summary.ts";
 import type { LibrarySummary, Summaries } from "./summary.ts";
@@ -226,7 +233,11 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
       const listing = { id: id.toLowerCase(), name, description, createdAt: clock.now() };
       await addListing(database, listing);
       await options.createDatabase?.(listing.id);
-      return open(listing.id);
+      return open(listing.id).catch(async (error: unknown) => {
+        // Its database is another library's.
+        if (isSyncError(error, "already_exists")) await dropListing(database, listing.id);
+        throw error;
+      });
     },
     list: createList(options, { database, pool, summaries, open }),
     open,

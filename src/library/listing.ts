@@ -49,6 +49,11 @@ export async function addListing(database: Database, listing: LibraryListing): P
   }
 }
 
+/** Takes back the listing of a library that never came to be. */
+export async function dropListing(database: Database, id: string): Promise<void> {
+  await database.write([{ sql: "DELETE FROM libraries WHERE id = ?", args: [id] }]);
+}
+
 /** Reads one library's listing. @throws not_found */
 export async function findListing(database: Database, id: string): Promise<LibraryListing> {
   const sql = `${SELECT} WHERE id = ? AND state = 'active'`;

@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import { createId } from "../base/id.ts";
 import { readState } from "../lease/lease.ts";
 import type { LibraryState } from "../lease/lease.ts";
+import { SyncError } from "../protocol/errors.ts";
 import type { Registry } from "../resource/registry.ts";
 import type { Database } from "../store/database.ts";
 import { migrate } from "../store/migrate.ts";
@@ -43,7 +44,10 @@ export async function prepareLibrary(options: {
   if (migrations.length > 0) timing?.end({ library_id: identity.id, migrations });
   const who = { deviceId: lease.deviceId, clock };
   const known = await readState(database.read, who);
-  if (known !== null) return known;
+  if (known !== null) {
+    assertSame(known, identity);
+    return known;
+  }
   await database.write([
     {
       sql: `INSERT INTO library (id, name, description, history_id, head, epoch, lease_expires_at, oldest_sequence,
@@ -53,5 +57,13 @@ export async function prepareLibrary(options: {
   ]);
   const state = await readState(database.read, who);
   if (state === null) throw new Error("Bug: a library without its row");
+  assertSame(state, identity);
   return state;
+}
+
+/** One database is one library: two in it would take each other's commits. @throws already_exists */
+function assertSame(state: LibraryState, { id }: LibraryIdentity): void {
+  if (state.id === id) return;
+  const detail = `The database of the library ${id} holds the library ${state.id}: DATABASE_URL must name another, as it does with {database} in it.`;
+  throw new SyncError("already_exists", { current: null }, { detail });
 }

@@ -1,5 +1,6 @@
 import { systemClock } from "../base/clock.ts";
 import { openDirectBody } from "./direct-body.ts";
+import { withoutToken } from "./database-url.ts";
 import { listen, openProcess } from "./process.ts";
 import type { Running, ServeOptions } from "./process.ts";
 
@@ -34,7 +35,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
     await server.stop(true);
   };
   const url = `http://${server.hostname ?? config.HOST}:${server.port ?? config.PORT}`;
-  telemetry.log("info", "Listening.", { url, databases: config.DATABASE_URL });
+  telemetry.log("info", "Listening.", { url, databases: withoutToken(config.DATABASE_URL) });
   const { dataDir, secret } = node;
   const { following } = service;
   return { url, dataDir, secret, following, stop: () => (stopping ??= stop()) };

@@ -81,8 +81,10 @@ export async function composeService(composition: Composition): Promise<Service>
         telemetry,
       }),
     dropDatabase: async (name) => {
-      await namespaces?.drop(name);
       const url = urlOf(name);
+      // One file for all holds the catalog too, with what it revoked.
+      if (url === urlOf("catalog")) return;
+      await namespaces?.drop(name);
       if (url.startsWith("file:")) await removeFile?.(url.slice("file:".length));
     },
   });

@@ -1,30 +1,38 @@
 import * as v from "valibot";
-import { isDatabaseUrl } from "./database-url.ts";
+import { isDatabaseUrl, withoutToken } from "./database-url.ts";
 
-const port = v.pipe(
+/** A whole number within bounds; anything else is told what it `mustBe`. */
+const whole = (from: number, to: number, mustBe: string) =>
+  v.pipe(
+    v.string(),
+    v.regex(/^\d+$/, mustBe),
+    v.transform(Number),
+    v.minValue(from, mustBe),
+    v.maxValue(to, mustBe),
+  );
+// A host and its port alone read as a URL too, whose scheme is the host.
+const httpUrl = v.pipe(
   v.string(),
-  v.regex(/^\d+$/, "a port from 0 to 65535"),
-  v.transform(Number),
-  v.maxValue(65_535),
+  v.check((text) => URL.canParse(text) && /^https?:/i.test(text), "an http: or https: URL"),
 );
 const databaseUrl = v.pipe(
   v.string(),
   v.check(
     isDatabaseUrl,
-    "a file:, http(s):, ws(s): or libsql: URL, or a JSON map of database name to such URLs",
+    "a file:, http(s):, ws(s): or libsql: URL with no placeholder but {database}, or a JSON map of database name to such URLs",
   ),
 );
 const schema = v.object({
-  PORT: v.optional(port, "8787"),
+  PORT: v.optional(whole(0, 65_535, "a port from 0 to 65535"), "8787"),
   HOST: v.optional(v.pipe(v.string(), v.nonEmpty()), "127.0.0.1"),
   DATABASE_URL: v.optional(databaseUrl, "file:./data/{database}.db"),
   /** Copies that may be behind: records and log are read there when they are new enough. */
   DATABASE_REPLICA_URL: v.optional(databaseUrl),
   DATABASE_AUTH_TOKEN: v.optional(v.string()),
   /** The admin address of a self-hosted sqld, so that each library gets its namespace. */
-  DATABASE_ADMIN_URL: v.optional(v.pipe(v.string(), v.url("a URL"))),
+  DATABASE_ADMIN_URL: v.optional(httpUrl),
   SYNCLINE_SECRET: v.optional(v.pipe(v.string(), v.minLength(16, "at least 16 characters"))),
-  SYNCLINE_JWKS_URL: v.optional(v.pipe(v.string(), v.url("a URL"))),
+  SYNCLINE_JWKS_URL: v.optional(httpUrl),
   CORS_ORIGINS: v.optional(
     v.pipe(
       v.string(),
@@ -51,14 +59,9 @@ const schema = v.object({
   ),
   /** `open`: figures need no token. Unset: they need none on loopback. */
   METRICS: v.optional(v.picklist(["open", "token"], '"open" or "token"')),
-  NODE_URL: v.optional(v.pipe(v.string(), v.url("a URL"))),
+  NODE_URL: v.optional(httpUrl),
   LEASE_MS: v.optional(
-    v.pipe(
-      v.string(),
-      v.regex(/^\d+$/, "milliseconds, 1000 or more"),
-      v.transform(Number),
-      v.minValue(1_000),
-    ),
+    whole(1_000, 3_600_000, "milliseconds from 1000 to 3600000, which is an hour"),
     "15000",
   ),
 });
@@ -79,5 +82,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   if (result.success) return result.output;
   const [issue] = result.issues;
   const name = v.getDotPath(issue) ?? "configuration";
-  throw new Error(`${name} is "${given[name] ?? ""}", but must be: ${issue.message}.`);
+  // What the start says goes into logs, where a secret does not belong.
+  const is =
+    name === "SYNCLINE_SECRET" ? "is too short" : `is "${withoutToken(given[name] ?? "")}"`;
+  throw new Error(`${name} ${is}, but must be: ${issue.message}.`);
 }

@@ -3,20 +3,28 @@ export type UrlOf = (name: string) => string;
 
 const scheme = /^(file|https?|wss?|libsql):/;
 
+/** A placeholder that was mistyped would put every library into one database. */
+const isTemplate = (value: unknown): boolean =>
+  typeof value === "string" &&
+  scheme.test(value) &&
+  !/[{}]/.test(value.replaceAll("{database}", ""));
+
 function parseMap(text: string): Readonly<Record<string, string>> | null {
   try {
     const map: unknown = JSON.parse(text);
     if (typeof map !== "object" || map === null || Array.isArray(map)) return null;
-    const isUrl = (value: unknown) => typeof value === "string" && scheme.test(value);
-    return Object.values(map).every(isUrl) ? (map as Record<string, string>) : null;
+    return Object.values(map).every(isTemplate) ? (map as Record<string, string>) : null;
   } catch {
     return null;
   }
 }
 
+/** The same without the token that a libSQL URL may carry, for logs and sentences. */
+export const withoutToken = (text: string): string => text.replaceAll(/(authToken=)[^&"]*/g, "$1…");
+
 /** Tells a URL, a URL template with `{database}`, or a JSON map of name to URL from anything else. */
 export function isDatabaseUrl(text: string): boolean {
-  return text.startsWith('{"') ? parseMap(text) !== null : scheme.test(text);
+  return text.startsWith('{"') ? parseMap(text) !== null : isTemplate(text);
 }
 
 /** Reads `DATABASE_URL`. A name that a map does not have goes to its `*`, if it has one. */

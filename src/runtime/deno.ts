@@ -1,5 +1,6 @@
 import process from "node:process";
 import { systemClock } from "../base/clock.ts";
+import { withoutToken } from "./database-url.ts";
 import { listen, openProcess, stopOnSignal } from "./process.ts";
 import type { Running, ServeOptions } from "./process.ts";
 
@@ -30,7 +31,10 @@ export async function serve(options: ServeOptions): Promise<Running> {
     await Promise.race([finished, systemClock.sleep(1_000)]);
   };
   const url = `http://${server.addr.hostname}:${server.addr.port}`;
-  service.telemetry.log("info", "Listening.", { url, databases: config.DATABASE_URL });
+  service.telemetry.log("info", "Listening.", {
+    url,
+    databases: withoutToken(config.DATABASE_URL),
+  });
   const { dataDir, secret } = node;
   const { following } = service;
   return { url, dataDir, secret, following, stop: () => (stopping ??= stop()) };

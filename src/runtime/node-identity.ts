@@ -1,6 +1,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { createId, deriveId } from "../base/id.ts";
+import { reasonOf } from "../base/reason.ts";
 import { readConfig } from "./config.ts";
 
 export interface NodeIdentity {
@@ -17,7 +18,32 @@ export function dataDirOf(databaseUrl: string): string | null {
   return resolve(dirname(databaseUrl.slice("file:".length)));
 }
 
-/** Reads who this node is, from the data folder; makes it the first time. */
+interface Kept {
+  readonly device_id: string;
+  readonly secret: string;
+}
+
+/** What lies beside the data. @throws Error that names a folder which cannot be used */
+async function readKept(dataDir: string): Promise<Kept> {
+  const path = join(dataDir, "node.json");
+  const made: Kept = { device_id: createId(), secret: createId() + createId() };
+  try {
+    await mkdir(dataDir, { recursive: true });
+    // "wx" lets one of two processes that start together win; both then read what it wrote.
+    await writeFile(path, `${JSON.stringify(made, null, 2)}\n`, { flag: "wx", mode: 0o600 }).catch(
+      (error: NodeJS.ErrnoException) => {
+        if (error.code !== "EEXIST") throw error;
+      },
+    );
+    return JSON.parse(await readFile(path, "utf8")) as Kept;
+  } catch (cause) {
+    const advice = "let this process write there, or set DATABASE_URL to another place";
+    const message = `The data folder ${dataDir} cannot be used (${reasonOf(cause)}): ${advice}.`;
+    throw new Error(message, { cause });
+  }
+}
+
+/** Reads who this node is, from the data folder; makes it the first time. @throws Error with a sentence */
 export async function openNode(
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<NodeIdentity> {
@@ -29,16 +55,7 @@ export async function openNode(
   if (dataDir === null) {
     return { deviceId: named ?? createId(), secret: config.SYNCLINE_SECRET ?? null, dataDir };
   }
-  await mkdir(dataDir, { recursive: true });
-  const path = join(dataDir, "node.json");
-  const made = { device_id: createId(), secret: createId() + createId() };
-  // "wx" lets one of two processes that start together win; both then read what it wrote.
-  await writeFile(path, `${JSON.stringify(made, null, 2)}\n`, { flag: "wx", mode: 0o600 }).catch(
-    (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EEXIST") throw error;
-    },
-  );
-  const kept = JSON.parse(await readFile(path, "utf8")) as typeof made;
+  const kept = await readKept(dataDir);
   return {
     deviceId: named ?? kept.device_id,
     secret: config.SYNCLINE_SECRET ?? kept.secret,

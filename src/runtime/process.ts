@@ -8,6 +8,7 @@ import { reasonOf } from "../base/reason.ts";
 import { createApp } from "../http/app.ts";
 import type { AppEnv } from "../http/context.ts";
 import type { Following } from "../library/following.ts";
+import { isSyncError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Plugin } from "../resource/define.ts";
 import type { Service, ServiceOptions } from "../service.ts";
@@ -15,6 +16,7 @@ import type { DatabaseOptions } from "../store/database.ts";
 import { composeService } from "./compose.ts";
 import { readConfig } from "./config.ts";
 import type { Config } from "./config.ts";
+import { withoutToken } from "./database-url.ts";
 import { openNode } from "./node-identity.ts";
 import type { NodeIdentity } from "./node-identity.ts";
 import { openTelemetry } from "./observe.ts";
@@ -96,11 +98,25 @@ export async function openProcess(
     removeFile: async (path) => {
       for (const suffix of ["", "-wal", "-shm"]) await rm(path + suffix, { force: true });
     },
+  }).catch((cause: unknown) => {
+    if (!isSyncError(cause, "database_unavailable")) throw cause;
+    const place = withoutToken(config.DATABASE_URL);
+    throw new Error(`DATABASE_URL is "${place}": ${reasonOf(cause)}`, { cause });
   });
   return { service, app: createApp(service), config, node };
 }
 
-/** Opens the door of a service, which ends when that fails. @throws Error that names a port which is taken */
+/** What a person sets otherwise when the door cannot be opened. */
+function adviceFor(code: string | undefined, { HOST, PORT }: Config): string | null {
+  if (code === "EADDRINUSE")
+    return `Port ${PORT} is in use: end what listens there, or set PORT to another.`;
+  if (code === "EACCES") return `Port ${PORT} may not be opened by this user: set PORT to another.`;
+  if (code === "EADDRNOTAVAIL" || code === "EINVAL" || code === "ENOTFOUND")
+    return `HOST is "${HOST}", but must be: an address of this machine, or 0.0.0.0 for all of them.`;
+  return null;
+}
+
+/** Opens the door of a service, which ends when that fails. @throws Error that says what to set */
 export async function listen<Server>(
   { service, config }: Opened,
   open: () => Server,
@@ -109,9 +125,8 @@ export async function listen<Server>(
     return open();
   } catch (cause) {
     await service.stop();
-    if ((cause as { code?: string }).code !== "EADDRINUSE") throw cause;
-    const message = `Port ${config.PORT} is in use: end what listens there, or set PORT to another.`;
-    throw new Error(message, { cause });
+    const message = adviceFor((cause as { code?: string }).code, config);
+    throw message === null ? cause : new Error(message, { cause });
   }
 }
 

@@ -30,12 +30,22 @@ test("a wrong setting stops the start with a sentence that names it", () => {
     ["PORT", "http"],
     ["DATABASE_URL", "mysql://x"],
     ["DURABILITY", "some"],
+    ["DATABASE_URL", "file:./data/{databse}.db"],
+    ["PORT", "70000"],
     ["LEASE_MS", "5"],
-    ["SYNCLINE_SECRET", "short"],
+    // A timer of so many milliseconds would end at once.
+    ["LEASE_MS", "99999999999"],
+    ["NODE_URL", "localhost:8787"],
+    ["SYNCLINE_JWKS_URL", "ftp://keys.example/jwks"],
+    ["DATABASE_ADMIN_URL", "sqld:8081"],
   ];
   for (const [name, value] of wrong) {
-    expect(() => readConfig({ [name]: value })).toThrow(`${name} is "${value}", but must be`);
+    const sentence = `${name} is "${value}", but must be: `;
+    expect(() => readConfig({ [name]: value })).toThrow(sentence);
+    expect(() => readConfig({ [name]: value })).not.toThrow(/Invalid|Expected/);
   }
+  const secret = { SYNCLINE_SECRET: "short" };
+  expect(() => readConfig(secret)).toThrow("SYNCLINE_SECRET is too short, but must be: ");
   expect(readConfig({}).PORT).toBe(8787);
 });
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { createNamespaces, readDatabaseUrl } from "../../src/runtime/database-url.ts";
+import { createNamespaces, readDatabaseUrl, withoutToken } from "../../src/runtime/database-url.ts";
 import { readConfig } from "../../src/runtime/config.ts";
 
 test("a template names each database, a plain URL one, a map each by name with * for the rest", () => {
@@ -17,6 +17,13 @@ test("a wrong map of databases stops the start with a sentence", () => {
   }
   const map = '{"catalog":"http://127.0.0.1:8080"}';
   expect(readConfig({ DATABASE_URL: map }).DATABASE_URL).toBe(map);
+});
+
+test("a token in a URL of a database is not said", () => {
+  const url = "libsql://{database}.example?authToken=abc.def&tls=1";
+  expect(withoutToken(url)).toBe("libsql://{database}.example?authToken=…&tls=1");
+  expect(() => readConfig({ DATABASE_URL: "mysql://x?authToken=abc" })).not.toThrow("abc");
+  expect(() => readConfig({ DATABASE_URL: "mysql://x?authToken=abc" })).toThrow("authToken=…");
 });
 
 test("namespaces are created once and dropped once, whoever was first", async () => {
