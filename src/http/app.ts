@@ -4,7 +4,7 @@ import { requireGrant, SERVICE_WIDE } from "../auth/capability.ts";
 import { HOP_HEADER } from "../auth/node-credential.ts";
 import { createId } from "../base/id.ts";
 import { isHalted } from "../follower/state.ts";
-import { SyncError, errorTable, toProblem } from "../protocol/errors.ts";
+import { SyncError, errorTable, isSyncError, toProblem } from "../protocol/errors.ts";
 import { PROTOCOL_FLOOR } from "../protocol/version.ts";
 import type { Service } from "../service.ts";
 import { answer } from "./body.ts";
@@ -27,7 +27,9 @@ import { writeRoutes } from "./routes/writes.ts";
 function toResponse(error: unknown, c: AppContext, service: Service): Response {
   const request = c.req.raw;
   const path = new URL(request.url).pathname;
-  const known = toFailure(c, service, error);
+  // Its lease went because it stops: there is no leader to name yet, and the next one is found by asking again.
+  const isOver = service.isStopping() && isSyncError(error, "not_leader");
+  const known = isOver ? closing(isFromNode(c)) : toFailure(c, service, error);
   const { status } = errorTable[known.code];
   service.telemetry.count("problems", 1, { code: known.code });
   const wait = "retryAfterSeconds" in known.facts ? known.facts.retryAfterSeconds : null;
@@ -46,10 +48,12 @@ function toResponse(error: unknown, c: AppContext, service: Service): Response {
   );
 }
 
+const isFromNode = (c: AppContext): boolean => c.req.header(HOP_HEADER) !== undefined;
+
 /** Connections outlive the last request a node takes; another node then looks for the next leader. */
-function closing(isFromNode: boolean): SyncError {
+function closing(isAskedByNode: boolean): SyncError {
   const detail = "This node is stopping.";
-  return isFromNode
+  return isAskedByNode
     ? new SyncError("not_leader", { leaderUrl: null, epoch: 0 }, { detail })
     : new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail });
 }
@@ -111,7 +115,7 @@ export function createApp(service: Service): Hono<AppEnv> {
     span.end(c.error);
   });
   app.use("/v1/*", async (c, next) => {
-    if (service.isStopping()) throw closing(c.req.header(HOP_HEADER) !== undefined);
+    if (service.isStopping()) throw closing(isFromNode(c));
     const named = c.req.header("x-syncline-protocol");
     if (named !== undefined) assertSpoken(readInteger(named, "X-Syncline-Protocol"));
     return next();

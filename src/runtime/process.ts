@@ -130,15 +130,19 @@ export async function listen<Server>(
   }
 }
 
-/** Stops at SIGTERM or SIGINT, within ten seconds, with exit code 0. */
+/**
+ * Stops at SIGTERM or SIGINT, within ten seconds, with exit code 0. Whoever asks again waits for the
+ * same: a terminal and `npm` both pass the one Ctrl-C on.
+ */
 export function stopOnSignal(running: Running): void {
-  const end = (): void => {
+  const stop = async (): Promise<void> => {
     const late = setTimeout(() => process.exit(1), 10_000);
-    void running.stop().then(() => {
-      clearTimeout(late);
-      process.exit(0);
-    });
+    await running.stop();
+    clearTimeout(late);
+    process.exit(0);
   };
-  process.once("SIGTERM", end);
-  process.once("SIGINT", end);
+  let stopping: Promise<void> | null = null;
+  const end = (): void => void (stopping ??= stop());
+  process.on("SIGTERM", end);
+  process.on("SIGINT", end);
 }

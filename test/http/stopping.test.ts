@@ -1,5 +1,6 @@
 /** A node that stops, or closes a library, under a request: whoever it cannot answer is to ask again. */
 import { expect, test } from "bun:test";
+import { createId } from "../../src/base/id.ts";
 import { createWorld } from "../support/world.ts";
 import type { WorldOptions } from "../support/world.ts";
 
@@ -50,4 +51,36 @@ test("a library that is closed under a request is opened again by the next", asy
   const late = database.read([{ sql: "SELECT 1", args: [] }]);
   await expect(late).rejects.toMatchObject({ code: "database_unavailable" });
   expect((await world.insertAlbum("x")).status).toBe(200);
+});
+
+test("a bulk whose node stops under it is told to come back", async () => {
+  await using world = await createWorld();
+  const [token, first, second] = [createId(), createId(), createId()];
+  const line = (id: string) => new TextEncoder().encode(`${JSON.stringify({ id, name: "x" })}\n`);
+  const rest = Promise.withResolvers<void>();
+  const body = new ReadableStream<Uint8Array>({
+    start: async (controller) => {
+      controller.enqueue(line(first));
+      await rest.promise;
+      controller.enqueue(line(second));
+      controller.close();
+    },
+  });
+  const path = `${world.at}/bulk?resource_type=tag&mode=insert&token=${token}`;
+  const headers = {
+    authorization: `Bearer ${world.token}`,
+    "content-type": "application/x-ndjson",
+  };
+  const answer = world.app.request(path, { method: "POST", headers, body });
+  while ((await world.send("GET", `${world.at}/bulk/${token}`)).body.state !== "running")
+    await Bun.sleep(1);
+  await world.service.stop();
+  rest.resolve();
+  const response = await answer;
+  const { code } = (await response.json()) as { code: string };
+  expect([response.status, code, response.headers.get("retry-after")]).toEqual([
+    503,
+    "overloaded",
+    "1",
+  ]);
 });
