@@ -47,8 +47,6 @@ export interface Outbox {
   /** Sends what waits in lines, oldest first. Resolves to how many the leader took. @throws when it is out of reach */
   drain(): Promise<number>;
   list(): Promise<Backlog>;
-  /** Forgets a refused write. */
-  dismiss(mutationId: string): Promise<boolean>;
 }
 
 const QUEUE_MAX = 100_000;
@@ -77,7 +75,8 @@ const REJECTED = WAITING.replace(IS_WAITING, "problem IS NOT NULL");
 const COUNTS = `SELECT (SELECT count(*) FROM outbox WHERE ${IS_WAITING}),
   (SELECT count(*) FROM outbox WHERE problem IS NOT NULL)`;
 
-async function readBacklog(database: Database): Promise<Backlog> {
+/** What waits in a library, and what was refused: after a promotion too. */
+export async function readBacklog(database: Database): Promise<Backlog> {
   const asked = [WAITING, REJECTED, COUNTS].map((sql) => ({ sql, args: [] }));
   const [waiting = [], rejected = [], [counts = []] = []] = await database.read(asked);
   const [waitingCount, rejectedCount] = counts as [number, number];
@@ -247,6 +246,13 @@ export function settled(
   ];
 }
 
+/** Forgets a refused write. Resolves to whether there was one. */
+export async function dismiss(database: Database, mutationId: string): Promise<boolean> {
+  const sql = "DELETE FROM outbox WHERE mutation_id = ? AND problem IS NOT NULL RETURNING id";
+  const [rows = []] = await database.write([{ sql, args: [mutationId] }]);
+  return rows.length > 0;
+}
+
 async function add(
   database: Database,
   writes: readonly QueuedWrite[],
@@ -305,10 +311,5 @@ export function createOutbox(options: {
       return draining;
     },
     list: async () => readBacklog(await options.database()),
-    dismiss: async (mutationId) => {
-      const sql = "DELETE FROM outbox WHERE mutation_id = ? AND problem IS NOT NULL RETURNING id";
-      const [rows = []] = await (await options.database()).write([{ sql, args: [mutationId] }]);
-      return rows.length > 0;
-    },
   };
 }

@@ -303,3 +303,38 @@ test("a write that comes in the middle of a promotion is told to come again, not
   expect((await insert(phone, pair, "again")).status).toBe(200);
   expect(await namesOf(phone, pair)).toEqual(["again"]);
 });
+
+test("what was refused before a promotion, or by it, can be seen and forgotten by whoever leads then", async () => {
+  await using pair = await createPair();
+  const { phone } = pair;
+  const follower = await pair.follow();
+  await follower.settle();
+  const change = { resource_type: "album", operation: "insert", id: createId() };
+  const add = (name: string) =>
+    phone.send("POST", `${pair.at}/commit?queue=1`, { ...change, data: { name } });
+  pair.cut(true);
+  for (const name of ["a", "refused by the leader"]) expect((await add(name)).status).toBe(202);
+  pair.cut(false);
+  await follower.settle();
+  pair.cut(true);
+  expect((await add("refused here")).status).toBe(202);
+  expect((await phone.send("POST", `${pair.at}/leader/promote`)).status).toBe(200);
+  await using second = await secondNode(pair);
+  const codes = async (node: World) => {
+    const { body } = await node.send("GET", `${pair.at}/follower`);
+    expect(body).toMatchObject({ state: "promoted", head: 1, lag: 0, waiting: [] });
+    return body.rejected.map(({ problem }: { problem: { code: string } }) => problem.code);
+  };
+  const forget = async (node: World) => {
+    const { body } = await node.send("GET", `${pair.at}/follower`);
+    const path = `${pair.at}/follower/rejected/${body.rejected[0].mutation_id}`;
+    expect((await node.send("DELETE", path)).status).toBe(204);
+    expect((await node.send("DELETE", path)).status).toBe(404);
+  };
+  expect(await codes(phone)).toEqual(["already_exists", "already_exists"]);
+  await forget(phone);
+  expect(await codes(second)).toEqual(["already_exists"]);
+  await forget(second);
+  for (const node of [phone, second])
+    expect((await node.send("GET", `${pair.at}/follower`)).status).toBe(404);
+});

@@ -4,7 +4,8 @@ import type { Next } from "hono";
 import { requireAllTypes, requireGrant, SERVICE_WIDE } from "../../auth/capability.ts";
 import { createId } from "../../base/id.ts";
 import type { Follower } from "../../follower/follower.ts";
-import type { OutboxEntry } from "../../follower/outbox.ts";
+import { dismiss, readBacklog } from "../../follower/outbox.ts";
+import type { Backlog, OutboxEntry } from "../../follower/outbox.ts";
 import { isOwn, problemOf } from "../../follower/upstream.ts";
 import {
   actionSchema,
@@ -13,6 +14,7 @@ import {
   lineSchema,
   resilientBatchSchema,
 } from "../../protocol/commit.ts";
+import type { Library } from "../../library/library.ts";
 import { SyncError, isSyncError } from "../../protocol/errors.ts";
 import { followSchema, resumeSchema } from "../../protocol/setup.ts";
 import type { Service } from "../../service.ts";
@@ -208,15 +210,22 @@ function createGate(service: Service) {
   };
 }
 
-async function describe(follower: Follower) {
-  const { status } = follower;
-  const { waiting, waitingCount, rejected, rejectedCount } = await follower.outbox.list();
+function describeBacklog({ waiting, waitingCount, rejected, rejectedCount }: Backlog) {
   const toWire = (entry: OutboxEntry) => ({
     mutation_id: entry.mutationId,
     path: entry.path,
     created_at: new Date(entry.createdAt).toISOString(),
     ...(entry.problem === null ? {} : { problem: entry.problem }),
   });
+  return {
+    waiting_count: waitingCount,
+    waiting: waiting.map(toWire),
+    rejected_count: rejectedCount,
+    rejected: rejected.map(toWire),
+  };
+}
+
+async function describe({ status, outbox }: Follower) {
   return {
     state: status.state,
     reason: status.reason,
@@ -225,10 +234,28 @@ async function describe(follower: Follower) {
     leader_head: status.leaderHead,
     lag: status.leaderHead === null ? null : Math.max(0, status.leaderHead - status.head),
     repairs: status.repairs,
-    waiting_count: waitingCount,
-    waiting: waiting.map(toWire),
-    rejected_count: rejectedCount,
-    rejected: rejected.map(toWire),
+    ...describeBacklog(await outbox.list()),
+  };
+}
+
+function notFollowed(id: string): SyncError {
+  const detail = "This node does not follow that library.";
+  return new SyncError("not_found", { what: `follower of ${id}` }, { detail });
+}
+
+/** What was refused outlives a promotion, until somebody has seen and forgotten it. @throws not_found */
+async function describePromoted({ state, database }: Library) {
+  const backlog = await readBacklog(database);
+  if (state.isReplica || backlog.rejectedCount === 0) throw notFollowed(state.id);
+  return {
+    state: "promoted",
+    reason: null,
+    leader_url: state.leaderUrl ?? "",
+    head: state.head,
+    leader_head: state.head,
+    lag: 0,
+    repairs: 0,
+    ...describeBacklog(backlog),
   };
 }
 
@@ -239,9 +266,8 @@ export function replicaRoutes(service: Service): Hono<AppEnv> {
   const followerOf = (c: AppContext): Follower => {
     const id = (c.req.param("library") ?? "").toLowerCase();
     const follower = following.find(id);
-    if (follower !== undefined) return follower;
-    const detail = "This node does not follow that library.";
-    throw new SyncError("not_found", { what: `follower of ${id}` }, { detail });
+    if (follower === undefined) throw notFollowed(id);
+    return follower;
   };
   return new Hono<AppEnv>()
     .use("/v1/libraries/:library/*", createGate(service))
@@ -258,8 +284,10 @@ export function replicaRoutes(service: Service): Hono<AppEnv> {
     })
     .get("/v1/libraries/:library/follower", async (c) => {
       await authenticate(c, service);
-      await openFor(c, service, { role: "reader" });
-      return answer(c.req.raw, await describe(followerOf(c)));
+      const library = await openFor(c, service, { role: "reader" });
+      const follower = following.find(library.state.id);
+      const told = follower === undefined ? describePromoted(library) : describe(follower);
+      return answer(c.req.raw, await told);
     })
     .get("/v1/libraries/:library/bulk/:token", createBulkState(service))
     .post("/v1/libraries/:library/follower/resume", async (c) => {
@@ -272,9 +300,9 @@ export function replicaRoutes(service: Service): Hono<AppEnv> {
     })
     .delete("/v1/libraries/:library/follower/rejected/:mutation", async (c) => {
       await authenticate(c, service);
-      await openFor(c, service, { role: "writer" });
+      const { database } = await openFor(c, service, { role: "writer" });
       const id = c.req.param("mutation").toLowerCase();
-      if (!(await followerOf(c).outbox.dismiss(id))) {
+      if (!(await dismiss(database, id))) {
         throw new SyncError("not_found", { what: `rejected write ${id}` });
       }
       return c.body(null, 204);
