@@ -1,18 +1,12 @@
 import { createFollower } from "../follower/follower.ts";
 import type { Follower, FollowerStatus, FollowerTimes } from "../follower/follower.ts";
-import { createUpstream } from "../follower/upstream.ts";
-import type { Fetch, LeaderDescription, Upstream } from "../follower/upstream.ts";
-import { readState } from "../lease/lease.ts";
-import { decodeEntries, selectRange } from "../log/sync-log.ts";
-import { SyncError, isSyncError } from "../protocol/errors.ts";
-import type { Database, Statement } from "../store/database.ts";
-import { migrate } from "../store/migrate.ts";
+import type { Fetch } from "../follower/upstream.ts";
+import { SyncError } from "../protocol/errors.ts";
 import type { Catalog, CatalogOptions } from "./catalog.ts";
 import type { Library } from "./library.ts";
-import { addListing } from "./listing.ts";
-import { schemaOf } from "./prepare.ts";
 import { createFinish, createInherit, finishPromotions, markPromoted } from "./promotion.ts";
 import type { Finish, Inherit } from "./promotion.ts";
+import { assertNotReplica, prepareReplica } from "./replica.ts";
 
 /** Whom to follow, and with what right. The token must reach all types of the library. */
 export interface FollowRequest {
@@ -61,145 +55,6 @@ export interface FollowingOptions extends CatalogOptions {
 /** How often a node learns that another began or ended to follow. */
 const LOOK_EVERY_MS = 5_000;
 
-/** Refuses to make a library the replica of itself, by whichever node: nobody would lead it. @throws invalid_body */
-async function assertOther(
-  database: Database,
-  who: Parameters<typeof readState>[1],
-  {
-    leaderUrl,
-    leaderDeviceId,
-  }: { readonly leaderUrl: string; readonly leaderDeviceId: string | null },
-): Promise<void> {
-  const own = await readState(database.read, who);
-  // A lease that runs is written by who leads, so its database is the leader's.
-  const isLed = own !== null && own.leaseEndsAt > who.clock.monotonic();
-  const isOurs = isLed && own.leaderDeviceId === leaderDeviceId;
-  if (leaderDeviceId !== who.deviceId && !isOurs) return;
-  throw itself(leaderUrl);
-}
-
-function itself(url: string): SyncError {
-  const message = `${url} is this service itself, not another one.`;
-  return new SyncError("invalid_body", { issues: [{ path: "url", message }] });
-}
-
-/** How long an address is given to say who it is; a replica goes on without its leader. */
-const WHO_MS = 5_000;
-
-/** Refuses to turn a replica to itself, by whichever of its nodes. @throws invalid_body */
-async function assertNotReplica(
-  options: FollowingOptions & { readonly fetch: Fetch },
-  { library, request }: { readonly library: Library; readonly request: FollowRequest },
-): Promise<void> {
-  const { createdAt, leaderDeviceId } = library.state;
-  const isItself = async (url: string): Promise<boolean> => {
-    const upstream = createUpstream({ ...options, ...request, url, replyMs: WHO_MS });
-    const found = await upstream.describe().catch(() => null);
-    // A copy of the replica that leads by now is as old, and names itself as the leader.
-    return found?.leaderDeviceId === leaderDeviceId && Date.parse(found.createdAt) === createdAt;
-  };
-  for (const url of request.leaderUrl.split(",")) if (await isItself(url)) throw itself(url);
-}
-
-/** Refuses to turn a library into a replica when that would lose commits. @throws already_exists */
-async function assertNothingLost(
-  database: Database,
-  who: Parameters<typeof readState>[1],
-  leader: { readonly description: LeaderDescription; readonly upstream: Upstream },
-): Promise<void> {
-  const own = await readState(database.read, who);
-  if (own === null || own.head === 0) return;
-  const { historyId, head } = leader.description;
-  if (own.historyId === historyId && own.head <= head) {
-    const [rows = []] = await database.read([selectRange(own.head, own.head)]);
-    const [ours] = decodeEntries(rows);
-    const { entries } = await leader.upstream.log(own.head - 1, 1, historyId);
-    if (ours?.transactionId === entries[0]?.transactionId) return;
-  }
-  const detail =
-    "This service has commits of that library which the leader does not have; merge them first, " +
-    "or delete the library here.";
-  throw new SyncError("already_exists", { current: null }, { detail });
-}
-
-/** Gives a database the library's identity and the row that keeps it from leading. */
-function toReplica(
-  { libraryId, leaderUrl }: FollowRequest,
-  { name, description, historyId, leaderDeviceId }: LeaderDescription,
-  now: number,
-): Statement[] {
-  return [
-    {
-      sql: `INSERT INTO library (id, name, description, history_id, head, epoch, lease_expires_at,
-        oldest_sequence, created_at) SELECT ?, ?, ?, ?, 0, 0, 0, 1, ?
-        WHERE NOT EXISTS (SELECT 1 FROM library)`,
-      args: [libraryId, name, description, historyId, now],
-    },
-    {
-      sql: "INSERT OR REPLACE INTO follower (library_id, leader_url) VALUES (?, ?)",
-      args: [libraryId, leaderUrl],
-    },
-    {
-      sql: "UPDATE library SET leader_device_id = ?, leader_url = ?, lease_expires_at = 0",
-      args: [leaderDeviceId, leaderUrl],
-    },
-  ];
-}
-
-/** Whether the database still follows: a promotion that has begun may have made it lead already. */
-async function isReplicaStill({ catalog }: FollowingOptions, libraryId: string): Promise<boolean> {
-  const { database } = await catalog.open(libraryId);
-  const [rows = []] = await database.read([{ sql: "SELECT 1 FROM follower", args: [] }]);
-  return rows.length > 0;
-}
-
-/** Makes the database a replica of the leader's library, unless it is one already. */
-async function prepare(
-  options: FollowingOptions & { readonly fetch: Fetch },
-  request: FollowRequest,
-): Promise<void> {
-  const { catalog, clock, lease, registry } = options;
-  const { libraryId, leaderUrl } = request;
-  const [known = []] = await catalog.database.read([
-    { sql: "SELECT library_id FROM follower WHERE library_id = ?", args: [libraryId] },
-  ]);
-  // A replica that exists goes on without its leader; a new one needs to know whom it copies.
-  if (known.length > 0 && (await isReplicaStill(options, libraryId))) return;
-  const upstream = createUpstream({ ...options, ...request, url: leaderUrl });
-  const description = await upstream.describe();
-  await catalog.release(libraryId);
-  await options.createDatabase?.(libraryId);
-  const database = options.openDatabase(libraryId);
-  try {
-    await migrate(database, schemaOf(registry), clock.now());
-    const who = { deviceId: lease.deviceId, clock };
-    const { leaderDeviceId } = description;
-    await assertOther(database, who, { leaderUrl, leaderDeviceId });
-    if (request.isMerged !== true) {
-      await assertNothingLost(database, who, { description, upstream });
-    }
-    await database.write(toReplica(request, description, clock.now()));
-  } finally {
-    database.close();
-  }
-  // Listed before, it would be opened as a library of its own by whoever asked for it.
-  await adopt(options, libraryId, description);
-}
-
-/** Puts the library into this service's list. */
-async function adopt(
-  { catalog, clock }: FollowingOptions,
-  id: string,
-  { name, description }: LeaderDescription,
-): Promise<void> {
-  const listing = { id, name, description, createdAt: clock.now() };
-  await addListing(catalog.database, listing).catch((error: unknown) => {
-    if (!isSyncError(error, "already_exists")) throw error;
-  });
-  const sql = "UPDATE libraries SET state = 'active' WHERE id = ?";
-  await catalog.database.write([{ sql, args: [id] }]);
-}
-
 /** Puts into the catalog whom every node of this service follows from now on. */
 async function remember(
   { catalog, lease }: FollowingOptions,
@@ -216,7 +71,7 @@ async function forgetLeader({ catalog }: FollowingOptions, libraryId: string): P
   await catalog.database.write([{ sql, args: [libraryId] }]);
 }
 
-/** Whom this service follows, and what it has begun to promote (`markPromoted`). */
+/** Whom this service follows, what it has begun to promote (`markPromoted`), and what it has promoted. */
 async function readFollowed({ catalog, lease }: FollowingOptions) {
   const [rows = []] = await catalog.database.read([
     {
@@ -227,12 +82,13 @@ async function readFollowed({ catalog, lease }: FollowingOptions) {
   ]);
   const wanted: FollowRequest[] = [];
   const promoted: string[] = [];
+  const leading: string[] = [];
   for (const row of rows as [string, string, string | null, string | null][]) {
     const [libraryId, leaderUrl, token, deviceId] = row;
-    if (token === null) promoted.push(libraryId);
+    if (token === null) (leaderUrl === "" ? leading : promoted).push(libraryId);
     else wanted.push({ libraryId, leaderUrl, token, deviceId: deviceId ?? lease.deviceId });
   }
-  return { wanted, promoted };
+  return { wanted, promoted, leading };
 }
 
 type Options = FollowingOptions & { readonly fetch: Fetch; readonly finish: Finish };
@@ -359,7 +215,7 @@ export function createFollowing(given: FollowingOptions): Following {
         // It goes on taking writes until the next one stands in its place.
         await followers.all.get(request.libraryId)?.stop();
         try {
-          await prepare(options, request);
+          await prepareReplica(options, request);
           await remember(options, request);
         } catch (error) {
           await followers.stop(request.libraryId);
@@ -373,9 +229,14 @@ export function createFollowing(given: FollowingOptions): Following {
     promote: (asked) =>
       change(async () => {
         const libraryId = catalog.resolve(asked);
-        const isFollowed = followers.all.has(libraryId);
-        // Who asks again, because no answer came, wants what has begun to be finished.
-        if (!isFollowed && !(await readFollowed(options)).promoted.includes(libraryId)) {
+        // Who asks again, because no answer came, is told that it leads, or wants that to be finished.
+        const known = followers.all.has(libraryId) ? null : await readFollowed(options);
+        if (known?.leading.includes(libraryId) === true) {
+          const library = await catalog.open(libraryId);
+          await library.leadership.lead();
+          return library;
+        }
+        if (known?.promoted.includes(libraryId) === false) {
           const detail = "Only a follower can be promoted; this node does not follow that library.";
           throw new SyncError("not_found", { what: `follower of ${libraryId}` }, { detail });
         }

@@ -153,7 +153,8 @@ async function finish(options: Options, libraryId: string): Promise<Library | nu
   const { leadership, state } = library;
   if ((await leadership.lead(true)) !== null) return null;
   await inherit(library);
-  const sql = "DELETE FROM follower WHERE library_id = ? AND token IS NULL";
+  // That it was stays on record: whoever asks again is told that it leads.
+  const sql = "UPDATE follower SET leader_url = '' WHERE library_id = ? AND token IS NULL";
   await catalog.database.write([{ sql, args: [libraryId] }]);
   const { leaderDeviceId: leader_device_id, epoch } = state;
   library.announce("LeaderChanged", { leader_device_id, epoch });

@@ -141,7 +141,8 @@ export const outbox = sqliteTable(
 
 /**
  * In a library's database: that it follows a leader, and how far its snapshot has come. While this
- * row stands nobody takes the lease. In the catalog: where the leader of each library is.
+ * row stands nobody takes the lease. In the catalog: where the leader of each library is; without a token
+ * a promotion has begun, without an address too it has come to its end.
  */
 export const follower = sqliteTable("follower", {
   libraryId: text("library_id").primaryKey(),

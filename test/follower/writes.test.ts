@@ -131,7 +131,12 @@ test("a promoted follower leads under the next epoch, commits what waited and re
   expect([own.body.sequence, own.body.epoch]).toEqual([3, 2]);
   expect((await phone.send("GET", `${pair.at}/follower`)).status).toBe(404);
   const twice = await phone.send("POST", `${pair.at}/leader/promote`);
-  expect(twice.status).toBe(404);
+  expect([twice.status, twice.body]).toEqual([200, promoted.body]);
+  const never = `/v1/libraries/${phone.library.state.id}/leader/promote`;
+  expect((await phone.send("POST", never)).status).toBe(404);
+  const restarted = await pair.restartPhone();
+  const later = await restarted.send("POST", `${pair.at}/leader/promote`);
+  expect([later.status, later.body.is_self]).toEqual([200, true]);
 });
 
 test("a promotion that ended half-way goes on: what waited was accepted, and is not lost", async () => {
@@ -162,8 +167,9 @@ test("a promotion that ended half-way goes on: what waited was accepted, and is 
   expect(await waitingNow()).toBe(0);
   const { albums } = await recordsOf(await pair.replica());
   expect(albums).toMatchObject([{ 2: "first" }, { 2: "second" }]);
-  const [rows = []] = await catalog.database.read([{ sql: "SELECT 1 FROM follower", args: [] }]);
-  expect(rows).toEqual([]);
+  const sql = "SELECT leader_url FROM follower";
+  const [rows = []] = await catalog.database.read([{ sql, args: [] }]);
+  expect(rows.map((row) => [...row])).toEqual([[""]]);
 });
 
 test("a promotion stops at what may pass, sets nothing aside, and goes on from there", async () => {

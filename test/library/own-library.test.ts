@@ -1,5 +1,6 @@
 /** Merges that would make a service follow in place of a library of its own: refused, nothing is lost. */
 import { expect, test } from "bun:test";
+import { createId } from "../../src/base/id.ts";
 import { createPair, setupRequest } from "../support/pair.ts";
 import { createWorld } from "../support/world.ts";
 import type { World } from "../support/world.ts";
@@ -120,4 +121,50 @@ test("I10: an address with a password, a query or a fragment is refused, and not
     expect([status, problem.issues?.[0]?.path]).toEqual([400, "remote_url"]);
     expect(JSON.stringify(problem)).not.toContain("secret");
   }
+});
+
+/** A library of its own that begins to follow; `meanwhile` is done between the look at it and the change. */
+async function createTurning() {
+  const turn: { meanwhile: (() => Promise<unknown>) | null } = { meanwhile: null };
+  const pair = await createPair({
+    followerDecorate: (_name, database) => ({
+      ...database,
+      write: async (statements) => {
+        const run = /INSERT OR REPLACE INTO follower/.test(JSON.stringify(statements))
+          ? turn.meanwhile
+          : null;
+        if (run !== null) turn.meanwhile = null;
+        await run?.();
+        return database.write(statements);
+      },
+    }),
+  });
+  const { leader, phone, libraryId: library_id } = pair;
+  await leader.insertAlbum("theirs");
+  await phone.service.catalog.create({ id: library_id, name: "home" });
+  const follow = () =>
+    phone.send("POST", "/v1/following", { library_id, url: "http://leader", token: leader.token });
+  return { ...pair, turn, follow };
+}
+
+test("I10: a commit that comes while a library of its own begins to follow is not lost", async () => {
+  await using pair = await createTurning();
+  const { phone, turn, follow, at } = pair;
+  const write = { resource_type: "album", operation: "insert", data: { name: "ours" } };
+  turn.meanwhile = () => phone.send("POST", `${at}/commit`, { ...write, id: createId() });
+  expect(await follow()).toMatchObject({ status: 409, body: { code: "already_exists" } });
+  expect(phone.service.following.find(pair.libraryId)).toBeUndefined();
+  expect(await names(phone, at)).toEqual(["ours"]);
+  const again = await phone.send("POST", `${at}/commit`, { ...write, id: createId() });
+  expect([again.status, again.body.sequence]).toEqual([200, 2]);
+});
+
+test("a library of its own that is read while it begins to follow is a copy from then on", async () => {
+  await using pair = await createTurning();
+  const { phone, turn, follow, at } = pair;
+  turn.meanwhile = () => names(phone, at);
+  expect((await follow()).status).toBe(201);
+  expect((await pair.replica()).state.isReplica).toBe(true);
+  expect(await phone.service.following.find(pair.libraryId)?.settle()).toBe("live");
+  expect(await names(phone, at)).toEqual(["theirs"]);
 });
