@@ -2,9 +2,8 @@ import { createId } from "../base/id.ts";
 import type { Database } from "../store/database.ts";
 import { CommandError } from "./errors.ts";
 
-const STATE = `SELECT id, name, description, created_at, head,
-  leader_device_id IS NOT NULL AND lease_expires_at > CAST(unixepoch('subsec') * 1000 AS INTEGER)
-  FROM library`;
+const STATE = `SELECT id, name, description, created_at, head, CASE WHEN leader_device_id IS NULL THEN 0
+  ELSE lease_expires_at - CAST(unixepoch('subsec') * 1000 AS INTEGER) END FROM library`;
 
 /** What a restored library has become. */
 export interface Restored {
@@ -24,9 +23,13 @@ export async function restoreLibrary(library: Database, catalog: Database): Prom
   const [rows = []] = await library.read([{ sql: STATE, args: [] }]);
   const [row] = rows;
   if (row === undefined) throw new CommandError("That database holds no library.");
-  const [id, name, description, createdAt, head, isLed] = row;
-  if (isLed === 1) {
-    throw new CommandError("A node leads this library now. Stop the service, then restore.");
+  const [id, name, description, createdAt, head, leaseMs] = row;
+  const waitSeconds = Math.ceil(Number(leaseMs) / 1_000);
+  if (waitSeconds > 0) {
+    // A backup holds the lease of the node that led while it was made.
+    throw new CommandError(
+      `A node leads this library now, or did when the backup was made. Stop the service, then restore in ${waitSeconds} s.`,
+    );
   }
   const historyId = createId();
   await library.write([
