@@ -124,7 +124,7 @@ async function assertReady(
 
 /** Builds the service from its parts; `http/app.ts` puts the routes before it. */
 export async function createService(options: ServiceOptions): Promise<Service> {
-  const { clock, limits } = options;
+  const { clock, limits, telemetry } = options;
   const credentials =
     options.secret === undefined
       ? null
@@ -147,6 +147,8 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     clock,
     limits,
     isRevoked: (capability) => revocations.isRevoked(capability),
+    onKeysAway: (error) =>
+      telemetry.log("error", "The server that holds the token keys does not answer.", { error }),
     ...(options.secret === undefined ? {} : { secret: options.secret }),
     ...(options.jwksUrl === undefined ? {} : { jwksUrl: options.jwksUrl }),
   });

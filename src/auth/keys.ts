@@ -7,6 +7,7 @@ import {
   type JWTVerifyGetKey,
 } from "jose";
 import { assert } from "../base/assert.ts";
+import type { Clock } from "../base/clock.ts";
 import { SyncError } from "../protocol/errors.ts";
 
 /** The keys that tokens may be signed with. */
@@ -22,18 +23,23 @@ export interface Keys {
 /** jose fetches the key set again after this time; a key that was withdrawn is dead by then. */
 const keySetAgeMs = 10 * 60 * 1_000;
 const keySetRetrySeconds = 5;
+/** Every request fails while the keys are away, and one line says it as well as all. */
+const keysAwayEveryMs = 60 * 1_000;
 
 /** Joins the secret and the key set; fetches nothing before the first token needs it. */
 export function createKeys(options: {
   readonly secret?: string;
   readonly jwksUrl?: string;
   readonly fetch?: FetchImplementation;
+  readonly clock: Clock;
+  /** Told that the key set cannot be read, once a minute at most. */
+  readonly onKeysAway?: (error: unknown) => void;
 }): Keys {
   const { secret, jwksUrl } = options;
   assert(secret !== "", "the secret is empty");
   assert(secret !== undefined || jwksUrl !== undefined, "tokens need a secret or a key set");
   const findShared = secret === undefined ? null : createSharedKey(secret);
-  const findPublic = jwksUrl === undefined ? null : createKeySet(jwksUrl, options.fetch);
+  const findPublic = jwksUrl === undefined ? null : createKeySet(jwksUrl, options);
   return {
     algorithms: [
       ...(findShared === null ? [] : ["HS256"]),
@@ -63,16 +69,24 @@ function createSharedKey(secret: string): () => Promise<CryptoKey> {
   };
 }
 
-function createKeySet(url: string, fetch?: FetchImplementation): JWTVerifyGetKey<CryptoKey> {
+function createKeySet(
+  url: string,
+  { fetch, clock, onKeysAway }: Parameters<typeof createKeys>[0],
+): JWTVerifyGetKey<CryptoKey> {
   const keySet = createRemoteJWKSet(new URL(url), {
     cacheMaxAge: keySetAgeMs,
     ...(fetch === undefined ? {} : { [customFetch]: fetch }),
   });
+  let quietUntilMs = -Infinity;
   return async (header, token) => {
     try {
       return await keySet(header, token);
     } catch (error) {
       if (isAboutToken(error)) throw error;
+      if (clock.monotonic() >= quietUntilMs) {
+        quietUntilMs = clock.monotonic() + keysAwayEveryMs;
+        onKeysAway?.(error);
+      }
       throw new SyncError(
         "overloaded",
         { retryAfterSeconds: keySetRetrySeconds },

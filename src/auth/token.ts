@@ -19,6 +19,7 @@ export interface TokenVerifierOptions {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly isRevoked: (capability: Capability) => boolean;
+  readonly onKeysAway?: (error: unknown) => void;
   readonly issuer?: string;
   readonly audience?: string;
 }

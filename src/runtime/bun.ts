@@ -1,7 +1,7 @@
 import { systemClock } from "../base/clock.ts";
 import { openDirectBody } from "./direct-body.ts";
 import { withoutToken } from "./database-url.ts";
-import { listen, openProcess } from "./process.ts";
+import { listen, openProcess, toUrl } from "./process.ts";
 import type { Running, ServeOptions } from "./process.ts";
 
 export { loadPlugins, stopOnSignal } from "./process.ts";
@@ -34,7 +34,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
     await Promise.race([finished, systemClock.sleep(1_000)]);
     await server.stop(true);
   };
-  const url = `http://${server.hostname ?? config.HOST}:${server.port ?? config.PORT}`;
+  const url = toUrl(server.hostname ?? config.HOST, server.port ?? config.PORT);
   telemetry.log("info", "Listening.", { url, databases: withoutToken(config.DATABASE_URL) });
   const { dataDir, secret } = node;
   const { following } = service;

@@ -1,7 +1,7 @@
 import process from "node:process";
 import { systemClock } from "../base/clock.ts";
 import { withoutToken } from "./database-url.ts";
-import { listen, openProcess, stopOnSignal } from "./process.ts";
+import { listen, openProcess, stopOnSignal, toUrl } from "./process.ts";
 import type { Running, ServeOptions } from "./process.ts";
 
 /** As much of Deno as this file uses; its own types would clash with those of Bun. */
@@ -30,7 +30,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
     // Streams have said goodbye; their last bytes get a moment to leave.
     await Promise.race([finished, systemClock.sleep(1_000)]);
   };
-  const url = `http://${server.addr.hostname}:${server.addr.port}`;
+  const url = toUrl(server.addr.hostname, server.addr.port);
   service.telemetry.log("info", "Listening.", {
     url,
     databases: withoutToken(config.DATABASE_URL),

@@ -106,6 +106,10 @@ export async function openProcess(
   return { service, app: createApp(service), config, node };
 }
 
+/** The URL of a door. */
+export const toUrl = (host: string, port: number): string =>
+  `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+
 /** What a person sets otherwise when the door cannot be opened. */
 function adviceFor(code: string | undefined, { HOST, PORT }: Config): string | null {
   if (code === "EADDRINUSE")

@@ -50,6 +50,22 @@ test("tokens that are forged, expired, early or without sense are refused, and s
   }
 });
 
+test("a key server that is away is told of once, not at every request", async () => {
+  const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("") });
+  const jwksUrl = `http://127.0.0.1:${server.port}/`;
+  await server.stop(true);
+  const told: unknown[] = [];
+  const onKeysAway = (error: unknown) => void told.push(error);
+  const verifier = createTokenVerifier({ ...base, jwksUrl, onKeysAway });
+  const { privateKey } = await generateKeyPair("ES256");
+  const token = await new SignJWT({ sub: "me", grants })
+    .setProtectedHeader({ alg: "ES256", kid: "one" })
+    .sign(privateKey);
+  for (let asked = 0; asked < 3; asked += 1)
+    await expect(verifier.verify(token)).rejects.toMatchObject({ code: "overloaded" });
+  expect(told).toHaveLength(1);
+});
+
 test("a public key of the key set signs nothing as a shared secret", async () => {
   const { publicKey, privateKey } = await generateKeyPair("ES256", { extractable: true });
   const jwk = { ...(await exportJWK(publicKey)), kid: "one", alg: "ES256" };

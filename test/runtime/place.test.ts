@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createId } from "../../src/base/id.ts";
 import { serve } from "../../src/runtime/bun.ts";
+import { toUrl } from "../../src/runtime/process.ts";
 import { mintToken } from "../../src/auth/token.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { SECRET } from "../support/world.ts";
@@ -44,6 +45,11 @@ test("an address that is not of this machine ends the start with a sentence that
   // Of a block that is kept for documentation (RFC 5737).
   const started = place.start({ DATABASE_URL, HOST: "203.0.113.7" });
   await expect(started).rejects.toThrow('HOST is "203.0.113.7", but must be: an address of');
+});
+
+test("an address of IPv6 is said as a URL that can be asked", () => {
+  expect(toUrl("::1", 8787)).toBe("http://[::1]:8787");
+  expect(toUrl("127.0.0.1", 8787)).toBe("http://127.0.0.1:8787");
 });
 
 test("a URL without {database} holds one library: a second is refused, and the catalog stays", async () => {
