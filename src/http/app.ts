@@ -87,6 +87,17 @@ function allowOrigins(origins: readonly string[]) {
   });
 }
 
+/**
+ * Answers HEAD as GET and leaves it to the runtime to send no body: a body that is taken away before says
+ * that there are 0 bytes, and its stream would never end.
+ */
+function answerHead(app: Hono<AppEnv>): Hono<AppEnv> {
+  const { fetch } = app;
+  app.fetch = (request, ...rest) =>
+    fetch(request.method === "HEAD" ? new Request(request, { method: "GET" }) : request, ...rest);
+  return app;
+}
+
 /** The HTTP contract (API.md) over a service. */
 export function createApp(service: Service): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
@@ -154,5 +165,5 @@ export function createApp(service: Service): Hono<AppEnv> {
     return toResponse(error, c, service);
   });
   app.onError((error, c) => toResponse(error, c, service));
-  return app;
+  return answerHead(app);
 }

@@ -47,6 +47,13 @@ async function drain(request: Request): Promise<void> {
   await request.arrayBuffer().catch(() => {});
 }
 
+/** Ends a stream of which only the head is asked: the platform would wait for all of it. */
+async function endUnread({ method, url }: Request, response: Response): Promise<Response> {
+  if (method !== "HEAD" || !/\/(events|snapshot)(\?|$)/.test(url)) return response;
+  await response.body?.cancel();
+  return new Response(null, response);
+}
+
 /** One library, one object: the node that leads it. Its own storage keeps nothing but its name. */
 export class LibraryObject extends DurableObject<WorkerEnv> {
   protected readonly limits: Partial<Limits> = {};
@@ -63,7 +70,7 @@ export class LibraryObject extends DurableObject<WorkerEnv> {
       const response = await app.fetch(request);
       await this.remember(request, response);
       await drain(request);
-      return response;
+      return await endUnread(request, response);
     } catch (error) {
       console.log(JSON.stringify({ level: "error", message: "No start.", error: String(error) }));
       const detail = "The service could not start; its log says why.";

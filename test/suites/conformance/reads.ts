@@ -37,9 +37,14 @@ export const reads: Topic = (library) => {
     const changed = await ask('"1"');
     expect([changed.status, changed.body.name]).toEqual([200, "twice"]);
     for (const head of [path, "/log", "/events", "/snapshot"]) {
-      const { status, body } = await send("HEAD", head);
+      const { status, body, headers } = await send("HEAD", head);
       expect([head, status, body]).toEqual([head, 200, null]);
+      // Nobody is told of a body of no bytes, which GET does not answer.
+      expect(headers.get("content-length")).not.toBe("0");
     }
+    const [got, head] = [await send("GET", path), await send("HEAD", path)];
+    expect(head.headers.get("etag")).toBe(got.headers.get("etag"));
+    expect(head.headers.get("content-length")).toBe(got.headers.get("content-length"));
   });
 
   test("records are listed in pages that neither skip nor repeat", async () => {
