@@ -18,8 +18,8 @@ export interface SnapshotPage {
   readonly tombstones: readonly { readonly id: string; readonly version: number }[];
   /** Leaves out the reference that closes a circle of types; a second pass brings it. */
   readonly isFirstPass: boolean;
-  /** How far the snapshot has come, written in the same transaction. */
-  readonly progress: Statement;
+  /** How far the snapshot has come, written in the same transaction; aborts it where nobody follows. */
+  readonly progress: readonly Statement[];
 }
 
 const BURY = `INSERT INTO tombstones (model_type, record_id, version, sequence, deleted_at)
@@ -65,7 +65,7 @@ export async function applySnapshotPage(
           // All that the log here has of them came before (LOG-14).
           redactBefore(tombstones.map(({ id }) => [resource.type, id, Number.MAX_SAFE_INTEGER])),
         ]),
-    page.progress,
+    ...page.progress,
   ];
   try {
     await database.write(statements(resource.sql.upsert.all));

@@ -115,7 +115,7 @@ function createStore(context: BackfillContext, start: Snapshot) {
           ON CONFLICT (resource_type) DO UPDATE SET count = excluded.count, sum = excluded.sum`,
         args: [type, count, sum],
       },
-      saveSnapshot(progress),
+      ...saveSnapshot(progress),
     ]);
   };
   const add = async (line: SnapshotLine): Promise<void> => {
@@ -170,7 +170,7 @@ async function readStream(
   if (begun === null) {
     begun = toSnapshot(header, types === null, registry);
     const bury: Statement = { sql: "DELETE FROM tombstones", args: [] };
-    await replica.database.write([saveSnapshot(begun), ...(begun.isFull ? [bury] : [])]);
+    await replica.database.write([...saveSnapshot(begun), ...(begun.isFull ? [bury] : [])]);
   } else if (header.history_id !== begun.historyId) {
     await replica.database.write([abandonSnapshot]);
     throw brokenOff("The leader's history changed during the snapshot; it begins again.");

@@ -6,6 +6,7 @@ import type { Database, Rows, Statement } from "../store/database.ts";
 import { guardOf } from "../store/failure.ts";
 import { readEntry, sendLine, unreadable } from "./line.ts";
 import type { LineEntry } from "./line.ts";
+import { whileFollowing } from "./progress.ts";
 import { problemOf, sendWrite, toDelay } from "./upstream.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -109,11 +110,6 @@ export const reclaim: readonly Statement[] = [
 ];
 const REFUSE = `UPDATE outbox SET problem = told.value->'$.problem' FROM json_each(?) AS told
   WHERE mutation_id = told.value->>'$.id'`;
-/** Moves nothing, and aborts the batch it stands in once the library was promoted, at whichever node. */
-const WHILE_FOLLOWING: Statement = {
-  sql: "INSERT INTO follow (head, next, epoch) SELECT head, head, epoch FROM library",
-  args: [],
-};
 
 /** From then on what waits is committed here: the old leader neither gets it nor says what became of it. */
 function promoted(): SyncError {
@@ -126,7 +122,7 @@ async function writeWhileFollowing(
   database: Database,
   statements: readonly Statement[],
 ): Promise<Rows[]> {
-  const results = await database.write([WHILE_FOLLOWING, ...statements]).catch((error: unknown) => {
+  const results = await database.write([whileFollowing, ...statements]).catch((error: unknown) => {
     throw guardOf(error) === "follow" ? promoted() : error;
   });
   return results.slice(1);

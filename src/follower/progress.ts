@@ -50,18 +50,28 @@ export async function readProgress(database: Database): Promise<Progress | null>
   };
 }
 
-export function saveSnapshot(snapshot: Snapshot): Statement {
-  return {
-    sql: `UPDATE follower SET snapshot_types = ?, snapshot_key = ?, snapshot_sequence = ?,
-      snapshot_history_id = ?, is_full = ?`,
-    args: [
-      JSON.stringify(snapshot.types),
-      snapshot.key,
-      snapshot.sequence,
-      snapshot.historyId,
-      snapshot.isFull ? 1 : 0,
-    ],
-  };
+/** Moves nothing, and aborts the batch it stands in once the library was promoted, at whichever node. */
+export const whileFollowing: Statement = {
+  sql: "INSERT INTO follow (head, next, epoch) SELECT head, head, epoch FROM library",
+  args: [],
+};
+
+/** Keeps how far a snapshot has come. What stands in its batch is not done once the library was promoted. */
+export function saveSnapshot(snapshot: Snapshot): Statement[] {
+  return [
+    whileFollowing,
+    {
+      sql: `UPDATE follower SET snapshot_types = ?, snapshot_key = ?, snapshot_sequence = ?,
+        snapshot_history_id = ?, is_full = ?`,
+      args: [
+        JSON.stringify(snapshot.types),
+        snapshot.key,
+        snapshot.sequence,
+        snapshot.historyId,
+        snapshot.isFull ? 1 : 0,
+      ],
+    },
+  ];
 }
 
 export const endSnapshot: Statement = {

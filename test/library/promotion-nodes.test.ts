@@ -338,3 +338,32 @@ test("what was refused before a promotion, or by it, can be seen and forgotten b
   for (const node of [phone, second])
     expect((await node.send("GET", `${pair.at}/follower`)).status).toBe(404);
 });
+
+test("I1, F6: a node that mends a copy from its leader takes nothing from it once another has promoted it", async () => {
+  await using pair = await createPair();
+  const { leader, phone, wire } = pair;
+  await leader.insertAlbum("a");
+  await (await pair.follow()).settle();
+  const { database } = await pair.replica();
+  await database.write([
+    { sql: "UPDATE checksums SET sum = sum + 1 WHERE resource_type = 'album'", args: [] },
+  ]);
+  await using second = await secondNode(pair);
+  const follower = second.service.following.find(pair.libraryId);
+  const asking = createStop();
+  const { send } = wire;
+  wire.send = async (url, init) => {
+    if (url.includes("/snapshot")) await asking.pass();
+    return send(url, init);
+  };
+  // A difference is believed when it is seen twice.
+  const mending = follower?.settle().then(() => follower.settle());
+  await asking.reached;
+  expect((await phone.send("POST", `${pair.at}/leader/promote`)).status).toBe(200);
+  expect((await insert(phone, pair, "own")).status).toBe(200);
+  asking.letGo();
+  expect(await mending).toBe("waiting");
+  const { body } = await phone.send("GET", `${pair.at}/resources/album`);
+  expect(body.resources.map(({ name }: { name: string }) => name)).toEqual(["a", "own"]);
+  expect(await follower?.settle()).toBe("promoted");
+});
