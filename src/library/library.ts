@@ -73,9 +73,11 @@ function startChores(
   const report = (message: string) => (error: unknown) => {
     telemetry.log("error", message, { library_id: state.id, error });
   };
+  let isTrimmed = false;
   const trim = async (): Promise<void> => {
     // A replica's log is its own to keep short, by the same rule.
     if (!isLeader(state) && !state.isReplica) return;
+    isTrimmed = true;
     const now = clock.now();
     const times = { beforeMs: now - limits.retentionMs, activeSinceMs: now - ACTIVE_MS };
     const alone: Trim["alone"] = (run) => committer.exclusive(run);
@@ -97,6 +99,8 @@ function startChores(
     }),
     clock.every(1_000, () => {
       mind().catch(report("The head could not be read."));
+      // A library that is closed when nobody asks for it is seldom open for as long as a period.
+      if (!isTrimmed) trim().catch(report("The log could not be trimmed."));
     }),
   ];
   return () => {

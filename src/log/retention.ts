@@ -19,7 +19,12 @@ async function trimChunk(
   { beforeMs, activeSinceMs }: Trim,
 ): Promise<number> {
   const [limits = [], acknowledged = []] = await database.read([
-    { sql: "SELECT max(sequence) FROM sync_log WHERE timestamp_ms < ?", args: [beforeMs] },
+    {
+      // No further than one transaction goes, so that a log of which nothing is old is not read through.
+      sql: `SELECT max(sequence) FROM sync_log
+        WHERE sequence < (SELECT min(sequence) FROM sync_log) + ? AND timestamp_ms < ?`,
+      args: [CHUNK, beforeMs],
+    },
     {
       sql: "SELECT min(sequence) FROM sync_positions WHERE updated_at >= ?",
       args: [activeSinceMs],

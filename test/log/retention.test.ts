@@ -51,6 +51,15 @@ test("a record that was deleted and inserted again in one transaction keeps its 
   expect(names).toEqual([undefined, undefined, "again", "other"]);
 });
 
+test("LOG-11: a library that is never open for a whole day is trimmed all the same", async () => {
+  await using world = await createWorld({ limits: { retentionMs: -1 } });
+  const { state } = world.library;
+  for (const name of ["a", "b"]) await world.insertAlbum(name);
+  while (state.oldestSequence < 3) await Bun.sleep(5);
+  expect(await world.sequences()).toEqual([]);
+  expect((await world.insertAlbum("c")).body.sequence).toBe(3);
+});
+
 test("LOG-11: a device holds the log back until it is silent for too long, or revoked", async () => {
   await using world = await createWorld();
   const { database, state } = world.library;
