@@ -147,8 +147,6 @@ export function streamRoutes(service: Service): Hono<AppEnv> {
       "cache-control": "no-store, no-transform",
       "x-accel-buffering": "no",
     };
-    // Nobody would ever read its body.
-    if (c.req.method === "HEAD") return new Response(null, { headers });
     const body = service.openBody({
       highWaterBytes: limits.subscriberBytes,
       signal: () => raw.signal,
