@@ -103,10 +103,26 @@ export function toEvent(error: unknown): FollowerEvent {
   return isRefused(error) && guardOf(error) === null ? "poison" : "failed";
 }
 
+/** States that lead to others: a follower is in them for every change, and at every look at a leader that is away. */
+const passing: ReadonlySet<State> = new Set(["connecting", "tailing"]);
+
+/** Tells where a follower has come to, once, however often it passes through others and comes back. */
+function createTeller(telemetry: Telemetry, labels: { readonly library: string }) {
+  let told = "";
+  return (state: State, facts: Readonly<Record<string, unknown>>): void => {
+    const place = isHalted(state) ? `${state} ${String(facts["why"])}` : state;
+    const isKnown = passing.has(state) || place === told;
+    if (!isKnown) told = place;
+    const level = isKnown ? "debug" : isHalted(state) ? "error" : "info";
+    telemetry.log(level, `The follower is ${state}.`, { ...labels, ...facts });
+  };
+}
+
 /** The state the table of `state.ts` has led to, and why. */
 function createMachine(telemetry: Telemetry, labels: { readonly library: string }) {
   let state: State = "connecting";
   let reason: string | null = null;
+  const tell = createTeller(telemetry, labels);
   const isWaiting = (): boolean => state === "live" || state === "waiting";
   return {
     get state() {
@@ -119,10 +135,7 @@ function createMachine(telemetry: Telemetry, labels: { readonly library: string 
     isResting: (): boolean => isWaiting() || isHalted(state),
     move: (event: FollowerEvent, why: string | null = null): void => {
       const next = transitions[state][event];
-      if (next !== state) {
-        const level = isHalted(next) ? "error" : "info";
-        telemetry.log(level, `The follower is ${next}.`, { ...labels, from: state, event, why });
-      }
+      if (next !== state) tell(next, { from: state, event, why });
       if (next !== state || why !== null) reason = why;
       state = next;
       telemetry.gauge("follower_halted", isHalted(state) ? 1 : 0, labels);
