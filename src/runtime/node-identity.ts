@@ -1,5 +1,6 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import * as v from "valibot";
 import { createId, deriveId } from "../base/id.ts";
 import { reasonOf } from "../base/reason.ts";
 import { readConfig } from "./config.ts";
@@ -18,15 +19,15 @@ export function dataDirOf(databaseUrl: string): string | null {
   return resolve(dirname(databaseUrl.slice("file:".length)));
 }
 
-interface Kept {
-  readonly device_id: string;
-  readonly secret: string;
-}
+const word = v.pipe(v.string(), v.minLength(16));
+const keptSchema = v.object({ device_id: word, secret: word });
+type Kept = v.InferOutput<typeof keptSchema>;
 
 /** What lies beside the data. @throws Error that names a folder which cannot be used */
 async function readKept(dataDir: string): Promise<Kept> {
   const path = join(dataDir, "node.json");
   const made: Kept = { device_id: createId(), secret: createId() + createId() };
+  let text: string;
   try {
     await mkdir(dataDir, { recursive: true });
     // "wx" lets one of two processes that start together win; both then read what it wrote.
@@ -35,11 +36,23 @@ async function readKept(dataDir: string): Promise<Kept> {
         if (error.code !== "EEXIST") throw error;
       },
     );
-    return JSON.parse(await readFile(path, "utf8")) as Kept;
+    text = await readFile(path, "utf8");
   } catch (cause) {
     const advice = "let this process write there, or set DATABASE_URL to another place";
     const message = `The data folder ${dataDir} cannot be used (${reasonOf(cause)}): ${advice}.`;
     throw new Error(message, { cause });
+  }
+  const kept = v.safeParse(keptSchema, parseJson(text));
+  if (kept.success) return kept.output;
+  const advice = "bring it back from a backup, or remove it: then another is made";
+  throw new Error(`${path} does not hold this node's id and secret: ${advice}.`);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
   }
 }
 

@@ -18,6 +18,8 @@ try {
   await createProgram().parseAsync();
 } catch (error) {
   process.exitCode = tell(error);
+  // What a start that failed had begun must not keep the process, or nobody would start another.
+  setTimeout(() => process.exit(), 1_000).unref();
 }
 
 /** Says what went wrong, and returns the exit code for it. */

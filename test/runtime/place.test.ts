@@ -1,3 +1,4 @@
+import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -37,6 +38,30 @@ test("a catalog that is damaged ends the start with a sentence that names DATABA
   const DATABASE_URL = `file:${place.folder}/{database}.db`;
   const sentence = `DATABASE_URL is "${DATABASE_URL}": The file of the library's database is damaged`;
   await expect(place.start({ DATABASE_URL })).rejects.toThrow(sentence);
+});
+
+test("a node.json without a secret ends the start with a sentence that names it", async () => {
+  await using place = await createPlace();
+  const path = join(place.folder, "node.json");
+  const DATABASE_URL = `file:${place.folder}/{database}.db`;
+  for (const text of ["", "{}", '{"device_id":"node"}']) {
+    await writeFile(path, text);
+    const sentence = `${path} does not hold this node's id and secret: `;
+    await expect(place.start({ DATABASE_URL })).rejects.toThrow(sentence);
+  }
+});
+
+test("a start that fails half-way ends the process", async () => {
+  await using place = await createPlace();
+  const DATABASE_URL = `file:${place.folder}/{database}.db`;
+  await (await place.start({ DATABASE_URL })).stop();
+  const catalog = new Database(join(place.folder, "catalog.db"));
+  catalog.run("DROP TABLE revocations");
+  catalog.close();
+  const command = [process.execPath, "src/tools/cli.ts", "start"];
+  const env = { ...process.env, PORT: "0", DATABASE_URL };
+  const child = Bun.spawn(command, { env, stdout: "ignore", stderr: "ignore" });
+  expect(await child.exited).toBe(1);
 });
 
 test("an address that is not of this machine ends the start with a sentence that names HOST", async () => {
