@@ -4,7 +4,13 @@ import type { Fetch } from "../follower/upstream.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { Catalog, CatalogOptions } from "./catalog.ts";
 import type { Library } from "./library.ts";
-import { createFinish, createInherit, finishPromotions, markPromoted } from "./promotion.ts";
+import {
+  assertWhole,
+  createFinish,
+  createInherit,
+  finishPromotions,
+  markPromoted,
+} from "./promotion.ts";
 import type { Finish, Inherit } from "./promotion.ts";
 import { assertNotReplica, prepareReplica } from "./replica.ts";
 
@@ -240,6 +246,7 @@ export function createFollowing(given: FollowingOptions): Following {
           const detail = "Only a follower can be promoted; this node does not follow that library.";
           throw new SyncError("not_found", { what: `follower of ${libraryId}` }, { detail });
         }
+        if (known === null) await assertWhole(await catalog.open(libraryId));
         await markPromoted(catalog, libraryId);
         await followers.stop(libraryId, "promote");
         return (await options.finish(libraryId)) ?? catalog.open(libraryId);

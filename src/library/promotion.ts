@@ -10,6 +10,7 @@ import type { Place } from "../commit/line.ts";
 import type { LineEntry } from "../follower/line.ts";
 import { readWaiting, reclaim, settled } from "../follower/outbox.ts";
 import type { OutboxEntry, QueuedWrite } from "../follower/outbox.ts";
+import { readProgress } from "../follower/progress.ts";
 import { unseat } from "../lease/lease.ts";
 import { SyncError, isSyncError, toProblem } from "../protocol/errors.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
@@ -31,6 +32,21 @@ export type Inherit = (library: Library) => Promise<void>;
 export async function markPromoted(catalog: Catalog, libraryId: string): Promise<void> {
   const sql = "UPDATE follower SET token = NULL WHERE library_id = ?";
   await catalog.database.write([{ sql, args: [libraryId] }]);
+}
+
+/**
+ * Refuses to lead with a part of the records, and under sequences that its leader gave to other entries:
+ * what never had all of its leader's history cannot go on with it.
+ *
+ * @throws overloaded until the first snapshot is complete
+ */
+export async function assertWhole({ state, database }: Library): Promise<void> {
+  const progress = await readProgress(database);
+  if (progress === null || progress.isBackfilled || state.epoch > 0) return;
+  const detail =
+    "The first snapshot of this copy is not complete, so that it has a part of the records only: " +
+    "promote it once it is, or delete it here.";
+  throw new SyncError("overloaded", { retryAfterSeconds: 60 }, { detail });
 }
 
 interface ReplayedRequest {

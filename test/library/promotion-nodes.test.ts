@@ -367,3 +367,32 @@ test("I1, F6: a node that mends a copy from its leader takes nothing from it onc
   expect(body.resources.map(({ name }: { name: string }) => name)).toEqual(["a", "own"]);
   expect(await follower?.settle()).toBe("promoted");
 });
+
+test("I1: a copy whose first snapshot is not complete is not promoted, and goes on until it is", async () => {
+  await using pair = await createPair();
+  const { leader, phone, wire } = pair;
+  for (let left = 2; left > 0; left -= 1) {
+    const album = { resource_type: "album", operation: "insert", data: { name: "a" } };
+    const changes = Array.from({ length: 300 }, () => ({ ...album, id: createId() }));
+    expect((await leader.send("POST", `${pair.at}/batch`, { changes })).status).toBe(200);
+  }
+  const { send } = wire;
+  wire.send = async (url, init) => {
+    const answer = await send(url, init);
+    if (!url.includes("/snapshot")) return answer;
+    const text = await answer.text();
+    return new Response(text.slice(0, -text.length / 10));
+  };
+  const follower = await pair.follow();
+  const promote = () => phone.send("POST", `${pair.at}/leader/promote`);
+  const refused = { status: 503, body: { code: "overloaded" } };
+  expect(await promote()).toMatchObject(refused);
+  expect(await follower.settle()).toBe("waiting");
+  expect(await promote()).toMatchObject(refused);
+  wire.send = send;
+  expect(await follower.settle()).toBe("live");
+  const { epoch, head } = leader.library.state;
+  expect(await promote()).toMatchObject({ status: 200, body: { epoch: epoch + 1 } });
+  const { body } = await insert(phone, pair, "next");
+  expect(body.sequence).toBe(head + 1);
+});
