@@ -1,4 +1,5 @@
 import { backoffMs } from "../base/backoff.ts";
+import { createBoundedMap } from "../base/bounded-map.ts";
 import type { Clock } from "../base/clock.ts";
 import type { WireEvent } from "../stream/event.ts";
 import { readParts, readValues } from "../stream/unpack.ts";
@@ -21,6 +22,19 @@ export interface HintOptions {
 
 /** An event of the leader may have so many bytes; more is no event. */
 const EVENT_BYTES = 67_108_864;
+
+/** So many events that were passed on are remembered. */
+const PASSED_MAX = 1_000;
+
+/** Passes each event on once: what is told here may come back to those that follow in a circle. */
+function passOnce(onJob: HintOptions["onJob"]): HintOptions["onJob"] {
+  const passed = createBoundedMap<string, true>(PASSED_MAX);
+  return (event) => {
+    const { id } = event.envelope;
+    if (passed.get(id) === undefined) onJob(event);
+    passed.set(id, true);
+  };
+}
 
 /** Reads one stream of the leader until it ends or falls silent. Resolves to whether anything came. */
 async function readOnce(options: HintOptions, abort: AbortController): Promise<boolean> {
@@ -54,7 +68,8 @@ async function readOnce(options: HintOptions, abort: AbortController): Promise<b
  * The leader's stream as a hint that something happened: what it says of records is not used, because
  * the log is pulled anyway. While it is broken the poll goes on alone.
  */
-export async function listenForHints(options: HintOptions): Promise<void> {
+export async function listenForHints(given: HintOptions): Promise<void> {
+  const options = { ...given, onJob: passOnce(given.onJob) };
   const { bell, isOver } = options;
   for (let failures = 0; !isOver();) {
     const abort = new AbortController();

@@ -35,3 +35,29 @@ test("who listens at a replica is told how far a bulk is that its leader writes"
   ]);
   await follower.stop();
 });
+
+test("what comes back to a replica in a circle is not passed on again", async () => {
+  await using pair = await createPair();
+  const { leader, phone, wire } = pair;
+  const follower = await pair.follow();
+  await follower.settle();
+  // Its leader's stream is its own: so is that of a leader which follows it.
+  wire.send = async (url, init) =>
+    (url.includes("/events") ? phone : leader).app.request(url, init);
+  const replica = await pair.replica();
+  const stream = await phone.app.request(`${pair.at}/events?encoding=json`, {
+    headers: { authorization: `Bearer ${phone.token}` },
+  });
+  void follower.run();
+  while (replica.hub.size < 2) await Bun.sleep(1);
+  const seen: unknown[] = [];
+  replica.announce("Job", { job_id: "first" });
+  for await (const { event, data } of readFrames(stream)) {
+    if (event !== "Job") continue;
+    seen.push((JSON.parse(data ?? "") as WireEvent).kind.data["job_id"]);
+    if (seen.length === 2) replica.announce("Job", { job_id: "second" });
+    if (seen.filter((id) => id === "second").length === 2) break;
+  }
+  expect(seen).toEqual(["first", "first", "second", "second"]);
+  await follower.stop();
+});
