@@ -31,6 +31,18 @@ test("every file that a document links to exists", async () => {
   expect(count).toBeGreaterThan(10);
 });
 
+test("the unit starts the Bun that its instructions install: production dependencies bring none", async () => {
+  const unit = await Bun.file("deploy/syncline.service").text();
+  const [, prefix] = /^ExecStart=(\S+)\/node_modules\/\.bin\/bun /m.exec(unit) ?? [];
+  const { dependencies, devDependencies } = (await Bun.file("package.json").json()) as Record<
+    string,
+    Record<string, string>
+  >;
+  expect(dependencies?.["bun"]).toBeUndefined();
+  const install = `npm install --prefix ${prefix} bun@${devDependencies?.["bun"]}\``;
+  expect(await Bun.file("deploy/README.md").text()).toContain(install);
+});
+
 test("llms.txt names every entry of the package, with its source", async () => {
   const text = await Bun.file("llms.txt").text();
   const { exports } = (await Bun.file("package.json").json()) as {
