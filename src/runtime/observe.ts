@@ -1,8 +1,11 @@
 import { SpanStatusCode, context, propagation, trace } from "@opentelemetry/api";
 import type { Span as OtelSpan, TextMapGetter } from "@opentelemetry/api";
+import { systemClock } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { counters, gauges, histograms, phases } from "../telemetry/names.ts";
 import type { PhaseName } from "../telemetry/names.ts";
 import type { Attributes, LogLevel, Span, Telemetry, Timing } from "../telemetry/telemetry.ts";
+import { createRepeats } from "./repeats.ts";
 
 const BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 50, 100, 500, 1_000];
 const SECRET = /token|secret|authorization/i;
@@ -128,11 +131,19 @@ function startTiming(phase: PhaseName, tell: (facts: object) => void): Timing {
   };
 }
 
+/** What a line says, whatever the stacks of its errors are. */
+const sayShort = (message: string, facts: object): string =>
+  message +
+  JSON.stringify(facts, (key, value: unknown) =>
+    value instanceof Error ? value.message : printable(key, value),
+  );
+
 /** The telemetry of a process: metrics in memory, spans by OpenTelemetry, logs as lines. */
 export function openTelemetry(options: {
   readonly level: LogLevel;
   readonly isPretty: boolean;
   readonly write: (line: string) => void;
+  readonly clock?: Clock;
 }): {
   readonly telemetry: Telemetry;
   readonly metrics: () => string;
@@ -140,6 +151,7 @@ export function openTelemetry(options: {
   const metrics = createMetrics();
   const tracer = trace.getTracer("syncline");
   const opened = new WeakMap<Span, OtelSpan>();
+  const repeats = createRepeats(options.clock ?? systemClock);
   const telemetry: Telemetry = {
     span: (name, attributes = {}, { parent, links = [], carrier } = {}) => {
       const known = parent === undefined ? undefined : opened.get(parent);
@@ -177,11 +189,14 @@ export function openTelemetry(options: {
     observe: metrics.observe,
     log: (level, message, facts = {}) => {
       if (LEVELS[level] > LEVELS[options.level]) return;
+      const repeated = level === "error" ? repeats(sayShort(message, facts)) : 0;
+      if (repeated === null) return;
       const time = new Date().toISOString();
-      const text = JSON.stringify(facts, printable);
+      const told = repeated === 0 ? facts : { ...facts, repeated };
+      const text = JSON.stringify(told, printable);
       const line = options.isPretty
         ? `${time} ${level.padEnd(5)} ${message}${text === "{}" ? "" : ` ${text}`}`
-        : JSON.stringify({ time, level, message, ...facts }, printable);
+        : JSON.stringify({ time, level, message, ...told }, printable);
       options.write(line);
     },
     time: (phase) => {
