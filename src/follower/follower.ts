@@ -131,7 +131,6 @@ function createMachine(telemetry: Telemetry, labels: { readonly library: string 
     get reason() {
       return reason;
     },
-    isWaiting,
     isResting: (): boolean => isWaiting() || isHalted(state),
     move: (event: FollowerEvent, why: string | null = null): void => {
       const next = transitions[state][event];
@@ -170,7 +169,8 @@ function listen(
     random,
     after: () => seen.last?.state.head ?? 0,
     isOver: () => isOver(machine.state),
-    onHint: () => (machine.isWaiting() ? bell.ring() : undefined),
+    // Kept while a step runs: it may have read the log before.
+    onHint: () => (isHalted(machine.state) ? undefined : bell.ring()),
     onJob: (event) => seen.last?.hub.broadcast(event),
   });
 }
