@@ -95,7 +95,8 @@ function firstFrames(
   const { codec } = library.hub;
   const structures = format === "records" ? { structures: codec.structures } : {};
   const greeting = { ...hello, ...structures };
-  const id = isFirst === true ? cursor : undefined;
+  // An empty library has no place yet.
+  const id = isFirst === true && cursor > 0 ? cursor : undefined;
   const frames = [codec.encodeControl("hello", greeting, { format, id })];
   if (reset !== null) {
     const facts = { reason: reset, ...known };
