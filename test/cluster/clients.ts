@@ -87,6 +87,8 @@ export interface SubscriberOptions {
 
 /** A stream that says nothing for so long is left for another. The heartbeat comes every 15 s. */
 const SILENCE_MS = 6_000;
+/** Who still comes further at the end goes on; one that stands still for so long is given up. */
+const STILL_MS = 30_000;
 
 /** Follows all events from here on, with its cursor from node to node, until it has seen the last. */
 export async function runSubscriber(
@@ -98,7 +100,8 @@ export async function runSubscriber(
   let cursor = world.seen;
   world.subscribers.push({ after: cursor, events });
   let isLast = false;
-  while (!isLast && performance.now() < world.giveUpAt) {
+  let movedAt = performance.now();
+  while (!isLast && performance.now() < Math.max(world.giveUpAt, movedAt + STILL_MS)) {
     const url = random.pick(options.urls());
     const controller = new AbortController();
     let timer = setTimeout(() => controller.abort(), SILENCE_MS);
@@ -123,6 +126,7 @@ export async function runSubscriber(
         const { sequence, span } = envelope;
         events.push({ sequence, span, records: [{ record: id, version, value }] });
         cursor = sequence;
+        movedAt = performance.now();
         count(world, "events");
         isLast ||= id === options.last;
         if (isLast || (left -= 1) === 0) break;
