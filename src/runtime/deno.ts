@@ -1,5 +1,6 @@
 import process from "node:process";
 import { systemClock } from "../base/clock.ts";
+import { reasonOf } from "../base/reason.ts";
 import { withoutToken } from "./database-url.ts";
 import { listen, openProcess, stopOnSignal, toUrl } from "./process.ts";
 import type { Running, ServeOptions } from "./process.ts";
@@ -46,7 +47,7 @@ if (import.meta.main) {
     stopOnSignal(running);
     process.stdout.write(`Syncline listens at ${running.url}\n`);
   } catch (error) {
-    process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`error: ${reasonOf(error)}\n`);
     process.exit(1);
   }
 }

@@ -1,7 +1,8 @@
 import * as v from "valibot";
+import { reasonOf } from "../base/reason.ts";
 import { backoffMs } from "../base/backoff.ts";
 import { systemClock, type Clock } from "../base/clock.ts";
-import { ApiError, CommandError, explain, parseProblem, readJson } from "./errors.ts";
+import { ApiError, CommandError, parseProblem, readJson } from "./errors.ts";
 import { retryAfterMs } from "./retry.ts";
 
 /** Where the service is and how to speak to it. Tests pass their own `fetch`, `clock` and `random`. */
@@ -106,7 +107,7 @@ async function send(options: ApiOptions, url: string, request: ApiRequest): Prom
   } catch (error) {
     if (request.signal?.aborted === true || error instanceof CommandError) throw error;
     throw new CommandError(
-      `The service at ${new URL(url).origin} cannot be reached (${explain(error)}); ` +
+      `The service at ${new URL(url).origin} cannot be reached (${reasonOf(error)}); ` +
         "start one with `syncline dev`, or name another with --url.",
       { cause: error },
     );

@@ -1,7 +1,8 @@
 import * as v from "valibot";
+import { reasonOf } from "../base/reason.ts";
 import type { Api, ApiRequest } from "./api.ts";
 import { countOf } from "./count.ts";
-import { ApiError, CommandError, describeProblem, explain } from "./errors.ts";
+import { ApiError, CommandError, describeProblem } from "./errors.ts";
 import { backoffMs } from "../base/backoff.ts";
 import { systemClock, type Clock } from "../base/clock.ts";
 
@@ -73,7 +74,7 @@ async function withProgress(api: Api, upload: BulkUpload, error: unknown): Promi
   const state = await api.json(path, stateSchema).catch(() => null);
   if (state === null || state.affected_count === 0) return error;
   return new CommandError(
-    `${explain(error)}\nWritten before it ended: ${countOf(state.affected_count, "record")} (${state.state}).`,
+    `${reasonOf(error)}\nWritten before it ended: ${countOf(state.affected_count, "record")} (${state.state}).`,
     { cause: error },
   );
 }

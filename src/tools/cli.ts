@@ -5,7 +5,8 @@
  *     0  done      1  failed      2  not understood
  */
 import { CommanderError } from "commander";
-import { ApiError, UsageError, explain } from "./errors.ts";
+import { reasonOf } from "../base/reason.ts";
+import { ApiError, UsageError } from "./errors.ts";
 import { writeNotice } from "./output.ts";
 import { createProgram } from "./program.ts";
 
@@ -26,7 +27,7 @@ try {
 function tell(error: unknown): number {
   // Commander has printed its own sentence; help and version count as errors to it.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  writeNotice(`error: ${explain(error)}`);
+  writeNotice(`error: ${reasonOf(error)}`);
   if (error instanceof ApiError && error.problem.status === 401) {
     writeNotice("Pass --token, set SYNCLINE_TOKEN, or run this where the service was started.");
   }

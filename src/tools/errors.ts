@@ -67,11 +67,6 @@ export function describeProblem(value: unknown): string {
   return facts.length === 0 ? sentence : `${sentence} (${facts.join("; ")})`;
 }
 
-/** What to print for anything that was thrown: a sentence, never a stack. */
-export function explain(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 /** The value of a JSON text; null for what is none. */
 export function readJson(text: string): unknown {
   try {

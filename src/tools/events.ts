@@ -6,9 +6,10 @@
  */
 import { createParser, type EventSourceMessage } from "eventsource-parser";
 import * as v from "valibot";
+import { reasonOf } from "../base/reason.ts";
 import { systemClock, type Clock } from "../base/clock.ts";
 import type { Api } from "./api.ts";
-import { ApiError, explain, readJson } from "./errors.ts";
+import { ApiError, readJson } from "./errors.ts";
 import { backoffMs } from "../base/backoff.ts";
 
 /** What to follow and whom to tell. */
@@ -63,7 +64,7 @@ export async function followEvents(api: Api, options: FollowOptions): Promise<vo
       if (signal.aborted) return;
       const isRefused = error instanceof ApiError && error.problem.status < 500;
       if (isRefused || (!hasConnected && position.historyId === null)) throw error;
-      reason = explain(error).replace(/\.$/, "");
+      reason = reasonOf(error).replace(/\.$/, "");
     }
     if (signal.aborted) return;
     const waitMs = position.retryMs ?? backoffMs(position.attempt, random());

@@ -31,11 +31,13 @@ export async function readExportedTypes(
   );
 }
 
-/** The fields that a service takes for a type; null for one that takes any, or that it does not know. */
-export async function readFields(api: Api, type: string): Promise<ReadonlySet<string> | null> {
+/** Tells the fields that a service takes for a type; null for one that takes any, or that it does not know. */
+export async function readFields(api: Api): Promise<(type: string) => ReadonlySet<string> | null> {
   const { components } = await api.json("/openapi.json", documentSchema);
-  const { properties } = components.schemas[type] ?? {};
-  return properties === undefined ? null : new Set(Object.keys(properties));
+  return (type) => {
+    const { properties } = components.schemas[type] ?? {};
+    return properties === undefined ? null : new Set(Object.keys(properties));
+  };
 }
 
 /** What to take of a file that `export` wrote. */

@@ -1,9 +1,10 @@
 import { createId } from "../base/id.ts";
+import { NOW_MS } from "../lease/lease.ts";
 import type { Database } from "../store/database.ts";
 import { CommandError } from "./errors.ts";
 
 const STATE = `SELECT id, name, description, created_at, head, CASE WHEN leader_device_id IS NULL THEN 0
-  ELSE lease_expires_at - CAST(unixepoch('subsec') * 1000 AS INTEGER) END FROM library`;
+  ELSE lease_expires_at - ${NOW_MS} END FROM library`;
 
 /** What a restored library has become. */
 export interface Restored {

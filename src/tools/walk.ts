@@ -1,7 +1,7 @@
-import { reasonOf } from "../base/reason.ts";
 import type { Stats } from "node:fs";
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { reasonOf } from "../base/reason.ts";
 
 /** A file or directory as it was found. Paths are relative to the tree's top and use `/`. */
 export interface FoundFile {

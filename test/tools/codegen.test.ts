@@ -3,9 +3,9 @@
  * test is the committed one, `examples/generated`.
  */
 import { expect, test } from "bun:test";
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { text } from "drizzle-orm/sqlite-core";
 import * as v from "valibot";
 import { z } from "zod";
@@ -209,6 +209,7 @@ test("what actions and queries really answer fits the generated types, and nothi
 /** The generated TypeScript, running. */
 async function load(code = "") {
   const path = join(process.cwd(), `.cache/generated-${createId()}.ts`);
+  await mkdir(dirname(path), { recursive: true });
   await writeFile(path, code);
   try {
     return (await import(path)) as {

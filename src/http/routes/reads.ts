@@ -26,7 +26,7 @@ async function readRecord(c: AppContext, service: Service): Promise<Response> {
   const [found] = await fetchByIds(library, resource, [(c.req.param("id") ?? "").toLowerCase()]);
   if (found === undefined) {
     const what = `${resource.type} ${c.req.param("id") ?? ""}`;
-    throw new SyncError("not_found", { what }, { detail: `There is no ${what}.` });
+    throw new SyncError("not_found", { what });
   }
   const etag = `"${found.version}"`;
   // What is joined from other tables changes without its version.

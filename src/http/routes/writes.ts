@@ -193,10 +193,7 @@ export function writeRoutes(service: Service): Hono<AppEnv> {
       const library = await openFor(c, service, { role: "reader" });
       const token = c.req.param("token").toLowerCase();
       const receipt = await library.bulk.find(token);
-      if (receipt === null) {
-        const what = `bulk operation ${token}`;
-        throw new SyncError("not_found", { what }, { detail: `There is no ${what}.` });
-      }
+      if (receipt === null) throw new SyncError("not_found", { what: `bulk operation ${token}` });
       // What failed is told with the records that were in the way.
       const need = { library: library.state.id, type: receipt.resourceType };
       requireGrant(c.get("capability"), { ...need, role: "reader" });

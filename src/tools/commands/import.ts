@@ -1,12 +1,13 @@
 import { stat } from "node:fs/promises";
 import { Option, type Command } from "commander";
+import { reasonOf } from "../../base/reason.ts";
 import { createId } from "../../base/id.ts";
 import { systemClock } from "../../base/clock.ts";
 import type { Api } from "../api.ts";
 import { describeFailures, uploadBulk, type BulkAnswer } from "../bulk.ts";
 import { chooseLibrary, connect, withLibrary, type ConnectionOptions } from "../connect.ts";
 import { countOf } from "../count.ts";
-import { CommandError, explain } from "../errors.ts";
+import { CommandError } from "../errors.ts";
 import { readExported, readExportedTypes, readFields } from "../exported.ts";
 import { writeLine, writeNotice } from "../output.ts";
 import { createProgress } from "../progress.ts";
@@ -70,6 +71,8 @@ interface Run {
   readonly options: ImportOptions;
   readonly format: RecordFormat;
   readonly totalBytes: number;
+  /** What a type takes of an exported record; null where the file is no export. */
+  readonly fieldsOf: Awaited<ReturnType<typeof readFields>> | null;
 }
 
 async function importFile(path: string, options: ImportOptions): Promise<void> {
@@ -79,9 +82,11 @@ async function importFile(path: string, options: ImportOptions): Promise<void> {
   const types = type === undefined ? await typesIn(path, format) : [type];
   const api = connect(options);
   const library = await chooseLibrary(api, options.library);
+  const fieldsOf = type === undefined ? await readFields(api) : null;
+  const run: Run = { api, library, path, options, format, totalBytes, fieldsOf };
   // What rests on others is deleted before them.
   for (const name of options.mode === "delete" ? types.toReversed() : types)
-    await importType({ api, library, path, options, format, totalBytes }, name);
+    await importType(run, name);
 }
 
 const anyColumn: ReadonlyMap<string, ColumnType> = new Map();
@@ -92,9 +97,8 @@ function typesIn(path: string, format: RecordFormat): Promise<readonly string[]>
 }
 
 async function importType(run: Run, type: string): Promise<void> {
-  const { api, library, path, options, format, totalBytes } = run;
-  const isExport = options.type === undefined;
-  const fields = isExport ? await readFields(api, type) : null;
+  const { api, library, path, options, format, totalBytes, fieldsOf } = run;
+  const isExport = fieldsOf !== null;
   const idAt = isExport || options.mode === "delete" ? null : createIdSeries(systemClock.now());
   const message = isExport ? `Importing ${type}` : "Importing";
   const progress = createProgress({ message, total: totalBytes });
@@ -113,7 +117,7 @@ async function importType(run: Run, type: string): Promise<void> {
         furthestBytes = Math.max(furthestBytes, readBytes);
       },
     });
-    return isExport ? readExported(records, { type, fields }) : records;
+    return isExport ? readExported(records, { type, fields: fieldsOf(type) }) : records;
   };
   try {
     const answer = await uploadBulk(api, {
@@ -142,6 +146,6 @@ async function sizeOf(path: string): Promise<number> {
   try {
     return (await stat(path)).size;
   } catch (error) {
-    throw new CommandError(`${path} cannot be read: ${explain(error)}`, { cause: error });
+    throw new CommandError(`${path} cannot be read: ${reasonOf(error)}`, { cause: error });
   }
 }

@@ -2,6 +2,7 @@ import { realpath, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import type { Command } from "commander";
 import { v5 } from "uuid";
+import { reasonOf } from "../../base/reason.ts";
 import { createId } from "../../base/id.ts";
 import { systemClock } from "../../base/clock.ts";
 import { batchChanges } from "../../protocol/limits.ts";
@@ -17,7 +18,7 @@ import {
   type Difference,
   type FileChange,
 } from "../diff.ts";
-import { CommandError, explain } from "../errors.ts";
+import { CommandError } from "../errors.ts";
 import { createLocation, findLocation, readFiles, type LocationKey } from "../location.ts";
 import { writeLine, writeNotice } from "../output.ts";
 import { createProgress } from "../progress.ts";
@@ -105,7 +106,7 @@ async function resolveDirectory(dir: string): Promise<string> {
     const path = await realpath(dir);
     if ((await stat(path)).isDirectory()) return path;
   } catch (error) {
-    throw new CommandError(`${dir} cannot be read: ${explain(error)}`, { cause: error });
+    throw new CommandError(`${dir} cannot be read: ${reasonOf(error)}`, { cause: error });
   }
   throw new CommandError(`${dir} is not a directory.`);
 }
