@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { mintToken } from "../auth/token.ts";
 import { systemClock } from "../base/clock.ts";
 import { isId } from "../base/id.ts";
-import { createApi, type Api } from "./api.ts";
+import { createApi, jsonBody, type Api } from "./api.ts";
 import { ApiError, CommandError, UsageError } from "./errors.ts";
 
 /** The options that every command shares which speaks to a service. */
@@ -74,6 +74,21 @@ export async function listLibraries(api: Api): Promise<LibrarySummary[]> {
     if (answer.next_cursor === null) return libraries;
     after = answer.next_cursor;
   }
+}
+
+/**
+ * The library of that name, made if there is none: a script that creates its library, and is run
+ * again, means the same one. Another of that name would be empty, and `--library NAME` mean neither.
+ */
+export async function findOrCreate(
+  api: Api,
+  wanted: { readonly name: string; readonly description?: string | undefined },
+): Promise<{ readonly id: string; readonly isNew: boolean }> {
+  const libraries = await listLibraries(api);
+  if (libraries.some(({ name }) => name === wanted.name))
+    return { id: pickLibrary(libraries, wanted.name), isNew: false };
+  const { id } = await api.json("/v1/libraries", librarySchema, jsonBody(wanted));
+  return { id, isNew: true };
 }
 
 /** The one library of that name, or the only one. @throws CommandError with what to do instead */

@@ -7,6 +7,7 @@ import { addFollow } from "./commands/follow.ts";
 import { addImport } from "./commands/import.ts";
 import { addIndex } from "./commands/index-tree.ts";
 import { addLibrary } from "./commands/library.ts";
+import { addNew } from "./commands/new.ts";
 import { addRestore } from "./commands/restore.ts";
 import { addRevoke } from "./commands/revoke.ts";
 import { addServe } from "./commands/serve.ts";
@@ -23,6 +24,7 @@ export function createProgram(): Command {
     .version(`syncline ${version}`)
     .showHelpAfterError("(--help tells more)")
     .exitOverride();
+  addNew(program);
   addServe(program);
   addToken(program);
   addRevoke(program);

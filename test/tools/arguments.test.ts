@@ -39,11 +39,21 @@ test.each([
   { words: ["import", "a.xlsx", "--type", "tag"], says: "pass --format" },
   { words: ["revoke"], says: "either a token or --subject" },
   { words: ["index"], says: "missing required argument 'dir'" },
+  { words: ["new"], says: "missing required argument 'folder'" },
 ])("what is not understood is told and ends with 2: $words", async ({ words, says }) => {
   const { stdout, stderr, code } = await run(...words);
   expect(stderr).toContain(says);
   expect(stderr).not.toContain("    at ");
   expect([stdout, code]).toEqual(["", 2]);
+});
+
+test.each([
+  { folder: "src", says: "is not empty" },
+  { folder: "README.md", says: "is a file" },
+])("an application is made in a folder of its own: not in $folder", async ({ folder, says }) => {
+  const { stderr, code } = await run("new", folder);
+  expect(stderr).toContain(says);
+  expect(code).toBe(1);
 });
 
 test("a service that cannot be reached is one sentence, and ends with 1", async () => {
@@ -55,7 +65,17 @@ test("a service that cannot be reached is one sentence, and ends with 1", async 
 
 test("help names every command, and is no error", async () => {
   const { stdout, code } = await run("--help");
-  for (const name of ["dev", "start", "token", "revoke", "library", "tail", "index", "import"]) {
+  for (const name of [
+    "new",
+    "dev",
+    "start",
+    "token",
+    "revoke",
+    "library",
+    "tail",
+    "index",
+    "import",
+  ]) {
     expect(stdout).toContain(`  ${name} `);
   }
   expect(code).toBe(0);

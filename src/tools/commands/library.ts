@@ -1,10 +1,8 @@
 import type { Command } from "commander";
-import { jsonBody, type Api } from "../api.ts";
 import {
   connect,
-  librarySchema,
+  findOrCreate,
   listLibraries,
-  pickLibrary,
   withConnection,
   type ConnectionOptions,
 } from "../connect.ts";
@@ -22,8 +20,11 @@ export function addLibrary(program: Command): void {
     .description("create a library, or find the one of that name, and print its id")
     .option("--description <text>", "what it is for")
     .action(async (name: string, options: CreateOptions) => {
-      const api = connect(options);
-      writeLine((await findByName(api, name)) ?? (await create(api, name, options)));
+      const { description } = options;
+      const { id, isNew } = await findOrCreate(connect(options), { name, description });
+      if (!isNew)
+        writeNotice(`A library is called ${name} already: nothing was created, this is its id.`);
+      writeLine(id);
     });
 
   withConnection(group.command("list"))
@@ -43,21 +44,4 @@ export function addLibrary(program: Command): void {
       await connect(options).request(path, { method: "DELETE" });
       writeNotice(`Deleted library ${id}.`);
     });
-}
-
-/**
- * A script that creates its library, and is run again, means the same one: another of that name
- * would be empty, and `--library NAME` would mean neither.
- */
-async function findByName(api: Api, name: string): Promise<string | null> {
-  const libraries = await listLibraries(api);
-  if (!libraries.some((library) => library.name === name)) return null;
-  const id = pickLibrary(libraries, name);
-  writeNotice(`A library is called ${name} already: nothing was created, this is its id.`);
-  return id;
-}
-
-async function create(api: Api, name: string, { description }: CreateOptions): Promise<string> {
-  const body = jsonBody({ name, ...(description === undefined ? {} : { description }) });
-  return (await api.json("/v1/libraries", librarySchema, body)).id;
 }

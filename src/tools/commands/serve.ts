@@ -1,8 +1,11 @@
+import { basename, resolve } from "node:path";
 import type { Command } from "commander";
-import { SERVICE_WIDE } from "../../auth/capability.ts";
+import { SERVICE_WIDE, type Role } from "../../auth/capability.ts";
 import { mintToken } from "../../auth/token.ts";
 import { systemClock } from "../../base/clock.ts";
 import { createId } from "../../base/id.ts";
+import { createApi } from "../api.ts";
+import { CommandError } from "../errors.ts";
 import { writeLine } from "../output.ts";
 
 const daySeconds = 86_400;
@@ -12,33 +15,12 @@ export function addServe(program: Command): void {
   program
     .command("dev")
     .description("run the service for development, and show how to try it")
-    .action(async () => {
-      const { loadPlugins, serve, stopOnSignal } = await import("../../runtime/bun.ts");
-      const { createDemo, isDemoHere } = await import("../demo.ts");
-      const { createInspector } = await import("../inspector/pages.ts");
-      const demo = createDemo();
-      const inspector = createInspector();
-      const plugins = await loadPlugins();
-      // The demonstration and the first steps are about the bundled plugins.
-      const hasAlbums = plugins.some(({ name }) => name === "album");
-      const hasDemo = hasAlbums && isDemoHere();
-      const pages: typeof demo = (request) =>
-        inspector(request) ?? (hasDemo ? demo(request) : null);
-      const running = await serve({ mode: "development", env: process.env, pages, plugins });
-      stopOnSignal(running);
-      const { url, dataDir, secret } = running;
-      const token =
-        secret === null
-          ? null
-          : await mintToken({
-              secret,
-              subject: "developer",
-              grants: [{ library: SERVICE_WIDE, role: "owner" }],
-              ttlSeconds: daySeconds,
-              clock: systemClock,
-            });
-      writeLine(formatWelcome({ url, dataDir, token, hasAlbums, hasDemo }));
-    });
+    .argument(
+      "[command...]",
+      "what to run beside it, as in: syncline dev -- vite. It finds the service, a library and a token in its environment",
+    )
+    .option("--library <name>", "the library of that command", basename(resolve()))
+    .action(develop);
   program
     .command("start")
     .description("run the service in production; settings come from the environment")
@@ -50,6 +32,44 @@ export function addServe(program: Command): void {
       stopOnSignal(running);
       writeLine(`Syncline listens at ${running.url}`);
     });
+}
+
+async function develop(command: string[], { library }: { library: string }): Promise<void> {
+  const { loadPlugins, serve, stopOnSignal } = await import("../../runtime/bun.ts");
+  const { createDemo, isDemoHere } = await import("../demo.ts");
+  const { createInspector } = await import("../inspector/pages.ts");
+  const demo = createDemo();
+  const inspector = createInspector();
+  const plugins = await loadPlugins();
+  // The demonstration and the first steps are about the bundled plugins.
+  const hasAlbums = plugins.some(({ name }) => name === "album");
+  const hasDemo = hasAlbums && isDemoHere();
+  const pages: typeof demo = (request) => inspector(request) ?? (hasDemo ? demo(request) : null);
+  const isBeside = command.length > 0;
+  // A page of another port may ask: for each thing but its own health the service wants a token.
+  const env = isBeside ? { CORS_ORIGINS: "*", ...process.env } : process.env;
+  const running = await serve({ mode: "development", env, pages, plugins });
+  stopOnSignal(running);
+  const { url, dataDir, secret } = running;
+  const mint = (role: Role) =>
+    mintToken({
+      secret: secret ?? "",
+      subject: "developer",
+      grants: [{ library: SERVICE_WIDE, role }],
+      ttlSeconds: daySeconds,
+      clock: systemClock,
+    });
+  const token = secret === null ? null : await mint("owner");
+  if (!isBeside) return writeLine(formatWelcome({ url, dataDir, token, hasAlbums, hasDemo }));
+  if (token === null)
+    throw new CommandError("A command beside the service needs a token: set SYNCLINE_SECRET.");
+  const { startBeside } = await import("../beside.ts");
+  const api = createApi({ url, token: async () => token });
+  const child = await startBeside(command, { api, library, token: await mint("writer") });
+  writeLine(`Syncline listens at ${url}\nIts inspector: ${url}/inspector#token=${token}`);
+  const code = await child.exited;
+  await running.stop();
+  process.exit(child.signalCode === null ? code : 0);
 }
 
 /** What `dev` has to tell. Without a secret nothing can be minted: the tokens come from elsewhere. */

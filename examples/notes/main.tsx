@@ -1,0 +1,77 @@
+import { createRoot } from "react-dom/client";
+import { createClient, openIndexedDb, openTabs } from "syncline/client";
+import { createHooks } from "syncline/client/react";
+import { rules } from "./rules.ts";
+import type { plugins } from "./syncline.config.ts";
+
+// The types come from the plugin, with no step between.
+type App = { readonly plugins: typeof plugins };
+const { SynclineProvider, useClient, useQuery, useSyncStatus } = createHooks<App>();
+
+function Status() {
+  const client = useClient();
+  const { connection, isPaused, pendingCount, problem, rejected } = useSyncStatus();
+  return (
+    <header>
+      <span>
+        {connection}, {pendingCount} to send {problem?.detail}
+      </span>
+      <label>
+        <input type="checkbox" checked={isPaused} onChange={() => client.setOffline(!isPaused)} />
+        offline
+      </label>
+      {rejected.map((one) => (
+        <p key={one.mutationId}>
+          Refused: {one.problem.detail} <button onClick={() => one.discard()}>Discard</button>
+        </p>
+      ))}
+    </header>
+  );
+}
+
+function Notes() {
+  const client = useClient();
+  const notes = useQuery("note.list", {});
+  const add = (form: FormData) => client.insert("note", { title: form.get("title") as string });
+  return (
+    <main>
+      <Status />
+      <form action={(form) => void add(form)}>
+        <input name="title" placeholder="What is to be done?" required />
+      </form>
+      <ul>
+        {notes.data?.map(({ id, title, done }) => (
+          <li key={id}>
+            <input
+              id={id}
+              type="checkbox"
+              checked={done}
+              onChange={() => client.update("note", id, { done: !done })}
+            />
+            <label htmlFor={id}>{title}</label>
+            <button aria-label={`Delete ${title}`} onClick={() => client.delete("note", id)}>
+              ×
+            </button>
+          </li>
+        ))}
+      </ul>
+    </main>
+  );
+}
+
+// `syncline dev -- vite` sets these. In earnest a token is a function that asks your own server for one.
+const { VITE_SYNCLINE_URL: url, VITE_SYNCLINE_LIBRARY: library } = import.meta.env;
+const name = `notes-${library}`;
+const client = createClient<App>({
+  url,
+  library,
+  token: import.meta.env.VITE_SYNCLINE_TOKEN,
+  rules,
+  persistence: openIndexedDb({ name }),
+  tabs: openTabs(name),
+});
+createRoot(document.body.appendChild(document.createElement("div"))).render(
+  <SynclineProvider client={client}>
+    <Notes />
+  </SynclineProvider>,
+);

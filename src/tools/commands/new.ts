@@ -1,0 +1,64 @@
+import { cp, mkdir, readdir, writeFile } from "node:fs/promises";
+import { basename, join, relative, resolve, sep } from "node:path";
+import type { Command } from "commander";
+import { dependencies, devDependencies, name, version } from "../../../package.json";
+import { CommandError } from "../errors.ts";
+import { writeLine } from "../output.ts";
+
+const root = resolve(import.meta.dirname, "../../..");
+const versions: Readonly<Record<string, string>> = { ...devDependencies, ...dependencies };
+
+/** Adds `new`. */
+export function addNew(program: Command): void {
+  program
+    .command("new <folder>")
+    .description("make an application to start from: a plugin, a page, one command that runs both")
+    .action(async (folder: string) => {
+      await makeApplication(resolve(folder));
+      writeLine(`Made ${folder}. Now:\n\n  cd ${folder} && npm install && npm run dev\n`);
+    });
+}
+
+/** @throws CommandError where something is already */
+async function makeApplication(folder: string): Promise<void> {
+  const there = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    if (error.code === "ENOTDIR") throw new CommandError(`${folder} is a file; name a new folder.`);
+    throw error;
+  });
+  if (there.length > 0) throw new CommandError(`${folder} is not empty; name a new folder.`);
+  await mkdir(folder, { recursive: true });
+  await cp(join(root, "examples/notes"), folder, { recursive: true });
+  const manifest = JSON.stringify(describe(folder), null, 2);
+  await writeFile(join(folder, "package.json"), `${manifest}\n`);
+  // What npm would leave out of a package.
+  await writeFile(join(folder, ".gitignore"), "node_modules/\ndata/\ndist/\n");
+  // Where Syncline is a folder, it comes with what it needs, so that there is one React and one Drizzle.
+  if (!isInstalled) await writeFile(join(folder, ".npmrc"), "install-links=true\n");
+}
+
+const isInstalled = root.split(sep).includes("node_modules");
+
+/** The manifest; what it needs has the versions that Syncline is tested with. */
+function describe(folder: string) {
+  const pick = (...names: string[]) =>
+    Object.fromEntries(names.map((one) => [one, `^${versions[one]}`]));
+  const own = isInstalled ? `^${version}` : `file:${relative(folder, root)}`;
+  return {
+    name:
+      basename(folder)
+        .toLowerCase()
+        .replaceAll(/[^\w.-]+/g, "-")
+        .replace(/^[._-]+/, "") || "notes",
+    private: true,
+    type: "module",
+    scripts: {
+      dev: "syncline dev -- vite",
+      build: "vite build",
+      check: "tsc",
+      start: "syncline start",
+    },
+    dependencies: { [name]: own, ...pick("drizzle-orm", "react", "react-dom", "valibot") },
+    devDependencies: pick("@types/react", "@types/react-dom", "bun", "typescript", "vite"),
+  };
+}

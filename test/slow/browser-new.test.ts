@@ -1,0 +1,80 @@
+/**
+ * What the README promises of an application: one command makes it, one runs it, and its page is live and
+ * goes on without the service.
+ */
+import { mkdir, readdir, rm, symlink } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { expect } from "bun:test";
+import { createId } from "../../src/base/id.ts";
+import { openBrowserTests } from "../support/chromium.ts";
+import { startCli } from "../support/cli-process.ts";
+
+const story = await openBrowserTests();
+const bin = resolve("node_modules/.bin");
+
+async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await isTrue())) await Bun.sleep(20);
+}
+
+/** `syncline new`, with the packages of this repository in place of `npm install`. */
+async function makeApplication(): Promise<string> {
+  const folder = resolve(`.cache/new-${createId()}`);
+  const made = Bun.spawnSync([process.execPath, "src/tools/cli.ts", "new", folder]);
+  expect(made.stderr.toString()).toBe("");
+  const modules = join(folder, "node_modules");
+  await mkdir(modules);
+  for (const name of await readdir("node_modules"))
+    if (!name.startsWith(".")) await symlink(resolve("node_modules", name), join(modules, name));
+  await symlink(resolve("."), join(modules, "syncline"));
+  return folder;
+}
+
+story(
+  "a new application is live in two windows, and keeps what one wrote cut off",
+  async (browser) => {
+    const folder = await makeApplication();
+    const compiled = Bun.spawnSync([join(bin, "tsc"), "-p", folder], { cwd: folder });
+    expect(compiled.stdout.toString()).toBe("");
+    const words = ["dev", "--", "vite", "--strictPort", "--port", "45173"];
+    const env = { PORT: "0", PATH: `${bin}:${process.env["PATH"]}` };
+    const service = await startCli(words, { env, folder });
+    try {
+      await until(() => service.said().includes("http://localhost:45173/"));
+      const open = async () => {
+        const page = await (await browser.newContext()).newPage();
+        await page.goto("http://localhost:45173/");
+        await page.getByText("live, 0 to send").waitFor();
+        return page;
+      };
+      const [ada, bob] = [await open(), await open()];
+      const write = async (page: typeof ada, title: string) => {
+        await page.getByPlaceholder("What is to be done?").fill(title);
+        await page.keyboard.press("Enter");
+        await page.getByText(title, { exact: true }).waitFor();
+      };
+      await write(ada, "milk");
+      await bob.getByText("milk", { exact: true }).waitFor();
+      await ada.getByLabel("offline").click();
+      await write(ada, "bread");
+      await ada.getByLabel("milk", { exact: true }).check();
+      await ada.getByText("offline, 2 to send").waitFor();
+      await ada.reload();
+      await bob.getByText("bread", { exact: true }).waitFor();
+      expect(await bob.getByLabel("milk", { exact: true }).isChecked()).toBe(true);
+      await bob.getByLabel("Delete bread").click();
+      await ada.getByText("bread", { exact: true }).waitFor({ state: "detached" });
+      await mkdir(".cache/screenshots", { recursive: true });
+      await bob.screenshot({ path: ".cache/screenshots/new.png" });
+    } finally {
+      service.kill("SIGTERM");
+      expect(await service.exited).toBe(0);
+      await rm(folder, { recursive: true });
+    }
+    await until(async () =>
+      fetch("http://localhost:45173/").then(
+        () => false,
+        () => true,
+      ),
+    );
+  },
+);
