@@ -9,7 +9,8 @@ import {
 } from "./incoming.ts";
 import { newStep } from "./nodes.ts";
 import { addPending, reject } from "./overlay.ts";
-import { beginFetch, failQuery } from "./queries.ts";
+import { noteQuery } from "./queries.ts";
+import { noteRecord } from "./records.ts";
 import { readQuery, readRecord, subscribeQuery, subscribeRecord } from "./reads.ts";
 import { expire, invalidate } from "./selection.ts";
 import { run } from "./step.ts";
@@ -40,9 +41,10 @@ export interface Cache extends CacheHooks, CacheHandle {
   putRecords(records: readonly TypedRecord[], sequence: number): void;
   /** The server answered that there is no such record. */
   putMissing(ref: RecordRef, sequence: number): void;
-  failQuery(key: QueryKey, problem: unknown): void;
-  /** A request for it is under way: `onStale` will not name it again until it is answered or failed. */
-  beginFetch(key: QueryKey): void;
+  /** Why asking for it failed; null while it is under way, and `onStale` does not name it meanwhile. */
+  noteQuery(key: QueryKey, problem: unknown): void;
+  /** The same. */
+  noteRecord(ref: RecordRef, problem: unknown): void;
   readonly invalidate: (selector?: QuerySelector) => void;
   /** Marks what is past its time stale. */
   expire(now: number): void;
@@ -118,8 +120,8 @@ export function createCache(options: CacheOptions): Cache {
       step(() => putAnswer(state, key, { answer, now })),
     putRecords: stepOf(putRecords),
     putMissing: stepOf(putMissing),
-    failQuery: stepOf(failQuery),
-    beginFetch: stepOf(beginFetch),
+    noteQuery: stepOf(noteQuery),
+    noteRecord: stepOf(noteRecord),
     invalidate: stepOf(invalidate),
     expire: stepOf(expire),
     mutate: stepOf(addPending),

@@ -1,4 +1,4 @@
-import { bytesIn, dropNode } from "./nodes.ts";
+import { bytesIn, dropNode, isHeld } from "./nodes.ts";
 import { dropQuery } from "./queries.ts";
 import type { CacheState, QueryNode, RecordNode } from "./nodes.ts";
 
@@ -7,11 +7,6 @@ const AFTER = 0.9;
 
 function byUse(left: { readonly used: number }, right: { readonly used: number }): number {
   return left.used - right.used;
-}
-
-function isHeld(node: RecordNode): boolean {
-  const { owners, extra } = node;
-  return owners !== null || (extra !== null && extra.layers.length + extra.listeners.length > 0);
 }
 
 /** Records that queries or mutations need although no list holds them. */

@@ -1,5 +1,5 @@
 import { dropPending, pendingOf, settle } from "./overlay.ts";
-import { isWatched, nodeOf, touch, typeOf } from "./nodes.ts";
+import { askAgain, nodeOf, typeOf } from "./nodes.ts";
 import { markStale, putList, queryOf } from "./queries.ts";
 import { deleteBase, doubtType, putBase, touchBase } from "./records.ts";
 import type { CacheState, RecordNode } from "./nodes.ts";
@@ -13,10 +13,7 @@ function forgetVersions(state: CacheState): void {
   for (const type of state.types.values()) {
     type.forgottenAt = type.changedAt = type.learnedAt = type.doubtedBefore = 0;
     for (const node of type.nodes.values()) {
-      if (isWatched(node)) {
-        touch(state, node);
-        state.step.unknown.push(node);
-      }
+      askAgain(state, node);
       node.version = 0;
       node.sequence = -1;
       if (node.extra !== null) node.extra.doubtedBefore = 0;

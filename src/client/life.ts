@@ -38,8 +38,8 @@ export interface Running {
 export function startEngine(engine: Engine): Running {
   const { cache, clock, events, keeper, life, outbox, requests, session, status } = engine;
   cache.onStale = (keys, records) => {
-    for (const key of keys) requests.fetchQuery(key).catch(() => {});
-    for (const ref of records) requests.fetchRecord(ref).catch(() => {});
+    for (const key of keys) void requests.fetchQuery(key);
+    for (const ref of records) void requests.fetchRecord(ref);
   };
   const ready = open(engine);
   const stopExpiring = clock.every(expiryMs, () => cache.expire(clock.now()));

@@ -36,6 +36,8 @@ export interface RecordExtra {
   listeners: readonly Listener[];
   /** As of an earlier sequence its base may be old: a change of it was not seen, or without content. */
   doubtedBefore: number;
+  /** Why it could not be asked for. */
+  problem: unknown;
   snapshot: RecordSnapshot;
 }
 
@@ -202,10 +204,26 @@ export function isWatched({ extra }: RecordNode): boolean {
   return extra !== null && extra.listeners.length > 0;
 }
 
-export const unknownSnapshot: RecordSnapshot = { data: null, isPending: false, isKnown: false };
+/** By a list, a pending mutation or a subscriber. */
+export function isHeld({ owners, extra }: RecordNode): boolean {
+  return owners !== null || (extra !== null && extra.layers.length + extra.listeners.length > 0);
+}
+
+export const unknownSnapshot: RecordSnapshot = {
+  data: null,
+  isPending: false,
+  isKnown: false,
+  problem: null,
+};
 
 export function extraOf(node: RecordNode): RecordExtra {
-  node.extra ??= { layers: [], listeners: [], doubtedBefore: 0, snapshot: unknownSnapshot };
+  node.extra ??= {
+    layers: [],
+    listeners: [],
+    doubtedBefore: 0,
+    problem: null,
+    snapshot: unknownSnapshot,
+  };
   return node.extra;
 }
 
@@ -229,6 +247,13 @@ export function touch(state: CacheState, node: RecordNode): void {
   node.used = state.tick;
   state.step.nodes.push(node);
   state.step.views.push(viewOf(node));
+}
+
+/** A record may be another than it was: it is asked for again where somebody watches it. */
+export function askAgain(state: CacheState, node: RecordNode): void {
+  if (!isWatched(node)) return;
+  touch(state, node);
+  state.step.unknown.push(node);
 }
 
 /**

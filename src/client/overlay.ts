@@ -1,4 +1,4 @@
-import { dropNode, extraOf, isKnown, isWatched, nodeOf, touch, typeOf } from "./nodes.ts";
+import { askAgain, dropNode, extraOf, isHeld, isKnown, nodeOf, touch, typeOf } from "./nodes.ts";
 import type { CacheState, Layer, Pending, RecordNode } from "./nodes.ts";
 import type { ClientRecord } from "./record.ts";
 import type { Draft, Mutation } from "./rules.ts";
@@ -123,18 +123,16 @@ export function dropPending(state: CacheState, pending: Pending): void {
   state.pending = state.pending.filter((other) => other !== pending);
   for (const node of strip(state, pending)) {
     state.rebased.add(node);
-    if (!isKnown(node) && isWatched(node)) state.step.unknown.push(node);
+    if (!isKnown(node)) askAgain(state, node);
   }
   for (const node of pending.nodes) dropIfEmpty(state, node);
 }
 
 /** A record that is only mentioned by mutations that are gone leaves nothing behind. */
 export function dropIfEmpty(state: CacheState, node: RecordNode): void {
-  const { extra } = node;
   // Another one may have taken its place within this step.
   if (node.type.nodes.get(node.id) !== node) return;
-  if (node.sequence >= 0 || node.base !== null || node.owners !== null) return;
-  if (extra !== null && extra.layers.length + extra.listeners.length > 0) return;
+  if (node.sequence >= 0 || node.base !== null || isHeld(node)) return;
   if (state.pending.some((pending) => pending.nodes.has(node))) return;
   dropNode(state, node);
 }

@@ -239,17 +239,12 @@ export function putList(state: CacheState, query: QueryNode, given: GivenAnswer)
   if (!query.isStale) watchTypes(state, query);
 }
 
-export function beginFetch(state: CacheState, key: QueryKey): void {
-  const query = queryOf(state, key);
-  query.isFetching = true;
-  query.problem = null;
-  markDirty(state, query);
-}
-
-export function failQuery(state: CacheState, key: QueryKey, problem: unknown): void {
+/** How asking for a query stands. */
+export function noteQuery(state: CacheState, key: QueryKey, problem: unknown): void {
   const query = queryOf(state, key);
   query.problem = problem;
-  query.isFetching = query.isOutrun = false;
+  query.isFetching = problem === null;
+  query.isOutrun &&= query.isFetching;
   markDirty(state, query);
 }
 

@@ -56,6 +56,7 @@ export interface RecordState<Record> {
   readonly isLoading: boolean;
   /** A change that the service has not confirmed has a say in `data`. */
   readonly isPending: boolean;
+  readonly error: unknown;
 }
 
 /** What became of the latest change that a hook made. */
@@ -117,7 +118,7 @@ const loading: QuerySnapshot = {
   sequence: 0,
 };
 const disabled: QuerySnapshot = { ...loading, isFetching: false };
-const unknown: RecordSnapshot = { data: null, isPending: false, isKnown: false };
+const unknown: RecordSnapshot = { data: null, isPending: false, isKnown: false, problem: null };
 const offline: SyncStatus = {
   connection: "connecting",
   isPaused: false,
@@ -213,9 +214,12 @@ function useSuspenseQuery(name: string, input: Fields): readonly unknown[] {
 function useRecord(type: string, id: string | null | undefined): RecordState<ClientRecord> {
   const client = useClient();
   const handle = useMemo(() => (id == null ? null : client.record(type, id)), [client, type, id]);
-  const { data, isKnown, isPending } = useStore<RecordSnapshot>(handle, unknown);
-  const isLoading = id != null && !isKnown;
-  return useMemo(() => ({ data, isLoading, isPending }), [data, isLoading, isPending]);
+  const snapshot = useStore<RecordSnapshot>(handle, unknown);
+  return useMemo(() => {
+    const { data, isKnown, isPending, problem } = snapshot;
+    const isLoading = handle !== null && !isKnown && problem === null;
+    return { data, isLoading, isPending, error: problem };
+  }, [handle, snapshot]);
 }
 
 /** Follows the latest of the changes that a component makes with this client. */

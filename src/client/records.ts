@@ -1,6 +1,6 @@
 import { share } from "./equality.ts";
 import { listsFor } from "./lists.ts";
-import { extraOf, isWatched, owns, ownersOf, touch, typeOf, weigh } from "./nodes.ts";
+import { askAgain, extraOf, isWatched, owns, ownersOf, touch, typeOf, weigh } from "./nodes.ts";
 import { markStale, placeIn } from "./queries.ts";
 import type { BaseChange } from "./lists.ts";
 import type { CacheState, RecordNode, TypeStore } from "./nodes.ts";
@@ -128,10 +128,17 @@ export function touchBase(state: CacheState, { type, id }: RecordRef, sequence: 
   doubtAnswers(state, { type, scopes: [] }, sequence);
   const node = typeOf(state, type).nodes.get(id);
   if (node === undefined || node.sequence >= sequence) return;
-  touch(state, node);
   extraOf(node).doubtedBefore = sequence;
   state.step.dirtyNodes.push(node);
-  if (isWatched(node)) state.step.unknown.push(node);
+  askAgain(state, node);
+}
+
+/** How asking for a record stands. Nobody waits for one that is gone. */
+export function noteRecord(state: CacheState, { type, id }: RecordRef, problem: unknown): void {
+  const node = typeOf(state, type).nodes.get(id);
+  if (node === undefined) return;
+  touch(state, node);
+  extraOf(node).problem = problem;
 }
 
 /** A bulk operation changed any number of records. */
@@ -139,9 +146,5 @@ export function doubtType(state: CacheState, bulk: Bulk, sequence: number): void
   doubtAnswers(state, bulk, sequence);
   const type = typeOf(state, bulk.type);
   type.doubtedBefore = Math.max(type.doubtedBefore, sequence);
-  for (const node of type.nodes.values()) {
-    if (!isWatched(node)) continue;
-    touch(state, node);
-    state.step.unknown.push(node);
-  }
+  for (const node of type.nodes.values()) askAgain(state, node);
 }

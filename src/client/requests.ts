@@ -3,7 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Cache } from "./cache.ts";
 import type { QueryKey } from "./query-key.ts";
 import type { RecordRef } from "./record.ts";
-import { problemIn, problemOf, reasonOf, toError } from "./transport.ts";
+import { problemIn, problemOf, reasonOf } from "./transport.ts";
 import type { ClientProblem, Transport } from "./transport.ts";
 import { toAnswer, toRecord, toWireNames } from "./wire.ts";
 
@@ -19,7 +19,8 @@ export interface RequestsOptions {
 
 /**
  * Questions to the service. They wait until the stream stands (subscribe, then head, then query), so
- * that what changes while an answer travels is heard; equal questions share one request.
+ * that what changes while an answer travels is heard; equal questions share one request. They never
+ * fail: what went wrong stands in the cache, for whoever reads there.
  */
 export interface Requests {
   fetchQuery(key: QueryKey): Promise<void>;
@@ -33,7 +34,7 @@ export interface Requests {
 interface Ask {
   /** Equal names share one request. */
   readonly name: string;
-  readonly begin?: () => void;
+  readonly begin: () => void;
   readonly send: () => ReturnType<Transport["json"]>;
   readonly apply: (body: Readonly<Record<string, unknown>>) => void;
   readonly fail: (problem: ClientProblem) => void;
@@ -63,22 +64,18 @@ function createAsker({ clock, random }: RequestsOptions) {
         const problem = problemIn(error, problemOf("unreadable", reasonOf(error), "never"));
         if (problem.retry === "never" || count >= attemptsMax) {
           underWay.delete(one.name);
-          one.fail(problem);
-          throw toError(problem);
+          failed.set(one.name, one);
+          return one.fail(problem);
         }
         await clock.sleep(Math.max(problem.retryAfterMs ?? 0, backoffMs(count - 1, random())));
       }
     }
   };
   const ask = (one: Ask): Promise<void> => {
-    one.begin?.();
-    const known = underWay.get(one.name);
-    if (known !== undefined) return known;
+    one.begin();
     failed.delete(one.name);
-    const asked = attempt(one);
+    const asked = underWay.get(one.name) ?? attempt(one);
     underWay.set(one.name, asked);
-    // Readers see the failure in their snapshot; it is asked again when the connection comes back.
-    asked.catch(() => failed.set(one.name, one));
     return asked;
   };
 
@@ -92,9 +89,7 @@ function createAsker({ clock, random }: RequestsOptions) {
         return;
       }
       opened.resolve();
-      const again = [...failed.values()];
-      failed.clear();
-      for (const one of again) ask(one).catch(() => {});
+      for (const one of failed.values()) void ask(one);
     },
     startAfresh: (): void => {
       era += 1;
@@ -105,26 +100,27 @@ function createAsker({ clock, random }: RequestsOptions) {
 export function createRequests(options: RequestsOptions): Requests {
   const { cache, transport, clock } = options;
   const { ask, setOpen, startAfresh } = createAsker(options);
-  const since = () => ({ min_sequence: cache.cursor > 0 ? cache.cursor : undefined });
+  const since = () => ({ min_sequence: cache.cursor || undefined });
   return {
     fetchQuery: (key) =>
       ask({
         name: `query ${key.text}`,
-        begin: () => cache.beginFetch(key),
+        begin: () => cache.noteQuery(key, null),
         send: () =>
           transport.json(`query/${key.name}`, {
             body: { input: toWireNames(key.input) },
             query: since(),
           }),
         apply: (body) => cache.putAnswer(key, toAnswer(body), clock.now()),
-        fail: (problem) => cache.failQuery(key, problem),
+        fail: (problem) => cache.noteQuery(key, problem),
       }),
     fetchRecord: (ref) => {
       let asked = 0;
       return ask({
         name: `record ${ref.type}:${ref.id}`,
+        begin: () => cache.noteRecord(ref, null),
         send: () => {
-          asked = Math.max(cache.cursor, 0);
+          asked = cache.cursor;
           return transport.json(`resources/${ref.type}/${ref.id}`, { query: since() });
         },
         apply: (body) => {
@@ -134,6 +130,7 @@ export function createRequests(options: RequestsOptions): Requests {
         },
         fail: (problem) => {
           if (problem.code === "not_found") cache.putMissing(ref, asked);
+          else cache.noteRecord(ref, problem);
         },
       });
     },

@@ -1,4 +1,3 @@
-import { owns } from "./nodes.ts";
 import { invalidateQuery, markStale } from "./queries.ts";
 import type { CacheState, QueryNode } from "./nodes.ts";
 import type { QueryKey } from "./query-key.ts";
@@ -13,14 +12,16 @@ export interface QuerySelector {
   readonly record?: RecordRef;
 }
 
-function isSelected(state: CacheState, query: QueryNode, selector: QuerySelector): boolean {
-  const { type, scopes, query: key, record } = selector;
-  if (key !== undefined && key.text !== query.key.text) return false;
-  if (type !== undefined && !query.types.includes(type)) return false;
-  if (scopes !== undefined && !scopes.some((scope) => query.scopes.includes(scope))) return false;
-  if (record === undefined) return true;
-  const node = state.types.get(record.type)?.nodes.get(record.id);
-  return node !== undefined && owns(query, node);
+function isSelected(query: QueryNode, selector: QuerySelector): boolean {
+  const { type, scopes, query: key = query.key, record } = selector;
+  const { text } = query.key;
+  return (
+    key.text === text &&
+    (type === undefined || query.types.includes(type)) &&
+    (scopes?.some((scope) => query.scopes.includes(scope)) ?? true) &&
+    (record === undefined ||
+      query.base.some((node) => node.id === record.id && node.type.name === record.type))
+  );
 }
 
 export function expire(state: CacheState, now: number): void {
@@ -30,6 +31,6 @@ export function expire(state: CacheState, now: number): void {
 
 export function invalidate(state: CacheState, selector: QuerySelector = {}): void {
   for (const query of state.queries.values()) {
-    if (isSelected(state, query, selector)) invalidateQuery(state, query);
+    if (isSelected(query, selector)) invalidateQuery(state, query);
   }
 }

@@ -32,6 +32,8 @@ export interface RecordSnapshot {
   readonly isPending: boolean;
   /** False: never heard of it, `data: null` does not mean that it was deleted. */
   readonly isKnown: boolean;
+  /** Why it is not known, when it was asked for in vain. */
+  readonly problem: unknown;
 }
 
 export interface QuerySnapshot {

@@ -40,9 +40,10 @@ export type ConnectionEvent =
   | "resume"
   | "close";
 
-/** Of a stream that stands. */
+/** Of a stream that stands. It tells what the token of its beginning may read: another begins another. */
 const open = {
   restart: "connecting",
+  tokenSet: "connecting",
   lost: "waiting",
   denied: "needs-auth",
   refused: "refused",

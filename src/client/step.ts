@@ -12,8 +12,12 @@ import type { RecordSnapshot } from "./snapshot.ts";
 /** The snapshot of a record; the old one when nothing changed. */
 export function snapshotOf(node: RecordNode): RecordSnapshot {
   const extra = extraOf(node);
-  const isPending = extra.layers.length > 0;
-  extra.snapshot = keep(extra.snapshot, { data: viewOf(node), isPending, isKnown: isKnown(node) });
+  extra.snapshot = keep(extra.snapshot, {
+    data: viewOf(node),
+    isPending: extra.layers.length > 0,
+    isKnown: isKnown(node),
+    problem: isKnown(node) ? null : extra.problem,
+  });
   return extra.snapshot;
 }
 

@@ -92,6 +92,25 @@ test("REACT-05: a refused query tells why and is not loading", async () => {
   await page.until(() => page.text() === "false null invalid_record");
 });
 
+test("REACT-05: a refused record tells why and is not loading", async () => {
+  await using stage = await createStage();
+  const { page, show, direct } = stage;
+  const client = stage.open(async (url, init) =>
+    url.includes("/resources/")
+      ? Response.json({ code: "forbidden", retry: "never" }, { status: 403 })
+      : direct(url, init),
+  );
+  const seen = createHistory();
+  const Album = () => {
+    const { data, error, isLoading } = hooks.useRecord("album", "a");
+    const { code = "no error" } = (error ?? {}) as { code?: string };
+    return <p>{seen.note(`${data?.name} ${isLoading} ${code}`)}</p>;
+  };
+  show(<Album />, client);
+  await page.until(() => page.text() === "undefined false forbidden");
+  expect(seen.all).toEqual(["undefined true no error", "undefined false forbidden"]);
+});
+
 test("REACT-06, 12: old data stays in sight while it is asked for again; another input never shows the old one's answer", async () => {
   await using stage = await createStage();
   const { world, page, show, client } = stage;

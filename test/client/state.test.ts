@@ -30,6 +30,7 @@ const expected: Record<ConnectionState, Record<ConnectionEvent, ConnectionState>
   "catching-up": row("catching-up", {
     caughtUp: "live",
     restart: "connecting",
+    tokenSet: "connecting",
     lost: "waiting",
     denied: "needs-auth",
     refused: "refused",
@@ -37,6 +38,7 @@ const expected: Record<ConnectionState, Record<ConnectionEvent, ConnectionState>
   }),
   live: row("live", {
     restart: "connecting",
+    tokenSet: "connecting",
     lost: "waiting",
     denied: "needs-auth",
     refused: "refused",
