@@ -94,11 +94,17 @@ export function createTransport(options: TransportOptions): Transport {
   let known: Promise<string> | null = null;
 
   const attempt = async (path: string, request: TransportRequest): Promise<Response> => {
-    known ??= Promise.resolve(typeof token === "string" ? token : token()).catch((error) => {
+    known ??= Promise.resolve(typeof token === "function" ? token() : token).catch((error) => {
       // A source that failed is asked again.
       known = null;
       throw error;
     });
+    const bearer: unknown = await known;
+    if (typeof bearer !== "string") {
+      // As a service answers: the source is asked again, then the client waits for another.
+      const detail = `The token is ${typeof bearer}, not a string: call setToken.`;
+      return new Response(JSON.stringify({ code: "unauthorized", detail }), { status: 401 });
+    }
     const { body, query = {}, signal, accept = "application/json" } = request;
     const asked = new URLSearchParams();
     for (const name in query) if (query[name] !== undefined) asked.set(name, String(query[name]));
@@ -106,7 +112,7 @@ export function createTransport(options: TransportOptions): Transport {
       method: body === undefined ? "GET" : "POST",
       headers: {
         accept,
-        authorization: `Bearer ${await known}`,
+        authorization: `Bearer ${bearer}`,
         "content-type": "application/json",
         ...device,
       },

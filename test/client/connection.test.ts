@@ -59,6 +59,26 @@ test("C3: a refused token is asked for again, once; a second refusal waits for a
   await until(refused.status, live);
 });
 
+test.each<[string, unknown]>([
+  ["undefined", undefined],
+  ["a function that answers undefined", () => undefined],
+  ["a function that answers no text", async () => ({ token: "wrapped" })],
+])(
+  "C3: a token that is %s waits for another, says what to do, and loses nothing",
+  async (_, token) => {
+    await using world = await createClientWorld();
+    const client = world.open({ token: token as string });
+    const { problem } = await until(client.status, ({ connection }) => connection === "needs-auth");
+    expect(problem).toMatchObject({ code: "unauthorized", status: 401, retry: "never" });
+    expect(problem?.detail).toContain("setToken");
+    await expect(client.request("conflicts")).rejects.toMatchObject({ problem });
+    const handle = client.insert("album", { name: "kept" });
+    client.setToken(world.token);
+    await handle.done;
+    await until(client.status, live);
+  },
+);
+
 for (const status of [429, 500, 503]) {
   test(`C4: a service that answers ${status} is asked again`, async () => {
     await using world = await createClientWorld();
