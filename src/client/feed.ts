@@ -108,10 +108,14 @@ export function createFeed(options: FeedOptions): Feed {
     switch (frame.kind) {
       case "event":
         return applyEvent(options, frame);
-      case "hello":
+      case "hello": {
+        const isFirst = cache.cursor < 0;
         if (place.isLost) place.start(frame.head, frame);
         else place.join(frame, frame.head);
+        // Replies came before it: what lies between them and its head is missing.
+        if (isFirst && cache.cursor < frame.head) return "gap";
         break;
+      }
       case "reset":
         place.start(frame.head, {
           registryHash: "",

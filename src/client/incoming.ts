@@ -30,9 +30,15 @@ function forgetVersions(state: CacheState): void {
   }
 }
 
-export function start(state: CacheState, cursor: number): void {
-  if (state.cursor >= 0 || state.recordCount > 0) forgetVersions(state);
-  state.cursor = state.floor = cursor;
+/** How far behind the head the first stream may begin, because of what replies told before it. */
+const backMax = 1_000;
+
+/** Begins at a head; the first time before what replies told already, so that nothing after them is missed. */
+export function start(state: CacheState, head: number): void {
+  const { cursor, floor } = state;
+  const isReplied = cursor < 0 && floor > 0 && head - floor < backMax;
+  if (!isReplied) forgetVersions(state);
+  state.cursor = state.floor = isReplied ? Math.min(head, floor - 1) : head;
 }
 
 export function advance(state: CacheState, sequence: number): void {
@@ -123,6 +129,7 @@ export function confirm(
   },
 ): void {
   const { sequence } = reply;
+  if (state.cursor < 0) state.floor ||= sequence ?? 0;
   const at = { state, sequence: sequence ?? state.cursor, isEvent: sequence !== null };
   const { nodes } = putAll(at, reply.records);
   const pending = pendingOf(state, reply.id);

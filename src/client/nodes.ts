@@ -166,7 +166,10 @@ export interface CacheState {
   readonly queries: Map<string, QueryNode>;
   pending: Pending[];
   cursor: number;
-  /** Answers older than this leave their query stale: what came before was not seen. */
+  /**
+   * Answers older than this leave their query stale: what came before was not seen. Before the first
+   * stream stands it is the sequence of the first reply, 0 without one.
+   */
   floor: number;
   recordCount: number;
   /** A sample of the records, for the estimate of bytes. */

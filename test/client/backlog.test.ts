@@ -158,10 +158,10 @@ test("edits, batches and actions of a backlog share a line, and each has its own
   expect(receipts[3]?.resources.map(({ name }) => name)).toEqual(["x", "y"]);
   await client.synced();
   expect(line.count).toBe(1);
-  // Where the stream began behind all of this, the record is asked for.
-  const record = client.record("file", fileId);
-  record.subscribe(() => {});
-  await until(record, ({ data, isKnown }) => isKnown && data?.name === "b.jpg");
+  expect(client.record("file", fileId).getSnapshot()).toMatchObject({
+    data: { name: "b.jpg" },
+    isKnown: true,
+  });
 });
 
 test("what can have no answer now ends a line: what stands behind it waits, and nothing is done twice", async () => {

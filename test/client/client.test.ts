@@ -103,6 +103,34 @@ test("batches and actions go through the same queue, in order", async () => {
   );
 });
 
+test("C2: what is written before the stream stands is as exact as if it had stood, and asked for by nobody", async () => {
+  await using world = await createClientWorld();
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+  const asked: string[] = [];
+  const client = world.open({
+    fetch: async (url, init) => {
+      asked.push(new URL(url).pathname.replace(world.at, ""));
+      if (url.includes("/events")) await gate;
+      return world.direct(url, init);
+    },
+  });
+  const [locationId, fileId, other] = [createId(), createId(), createId()];
+  client.insert("location", { id: locationId, deviceId: "d", name: "disk" });
+  client.insert("file", { id: fileId, locationId, name: "a", size: 1 });
+  client.insert("file", { id: other, locationId, name: "x", size: 1 });
+  await client.action("file.rename", { id: fileId, name: "b" }).done;
+  const file = { resource_type: "file", operation: "update", id: other };
+  await world.write({ ...file, data: { name: "y" } });
+  open();
+  await client.synced();
+  const shown = [fileId, other].map((id) => client.record("file", id).getSnapshot());
+  expect(shown).toMatchObject([
+    { data: { name: "b" }, isKnown: true, isPending: false },
+    { data: { name: "y" }, isKnown: true, isPending: false },
+  ]);
+  expect(new Set(asked)).toEqual(new Set(["/events", "/mutations"]));
+});
+
 test("OPT-03: what the service refuses is rolled back, shown, and can be tried again or dropped", async () => {
   await using world = await createClientWorld();
   const client = world.open();
