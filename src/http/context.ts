@@ -37,7 +37,10 @@ export function parse<Schema extends v.GenericSchema>(
   const issues = result.issues.map((issue) => ({
     path: (issue.path ?? []).map((part) => String(part.key)).join("."),
     // It quotes what was received, however long that is.
-    message: issue.message.slice(0, MESSAGE_CHARACTERS),
+    message:
+      issue.expected === "never"
+        ? "There is no such member."
+        : issue.message.slice(0, MESSAGE_CHARACTERS),
   }));
   const [first] = issues;
   // A batch is told which of its changes cannot be read, as it is told which one is refused.

@@ -5,6 +5,8 @@ import { nameOf, textOf } from "./text.ts";
 const uuid = v.pipe(v.string(), v.uuid());
 const fields = v.record(v.string(), v.unknown());
 
+// A member that nobody knows is refused by name: passed over, a misspelled `expected_version` would check
+// nothing, and a `mutation_id` in the wrong place would be once only in name.
 const changeEntries = {
   operation: v.picklist(["insert", "update", "upsert", "delete"]),
   id: uuid,
@@ -15,47 +17,47 @@ const changeEntries = {
 const typed = { resource_type: v.string(), ...changeEntries };
 
 /** Body of `commit`. */
-export const commitSchema = v.object({ ...typed, mutation_id: v.optional(uuid) });
-export const changeSchema = v.object(typed);
+export const commitSchema = v.strictObject({ ...typed, mutation_id: v.optional(uuid) });
+export const changeSchema = v.strictObject(typed);
 /** Body of `batch`. */
-export const batchSchema = v.object({
+export const batchSchema = v.strictObject({
   changes: v.pipe(v.array(changeSchema), v.minLength(1), v.maxLength(batchChanges)),
   operation: v.optional(v.picklist(["Index", "Update", "WatcherBatch"])),
   mutation_id: v.optional(uuid),
   atomic: v.optional(v.boolean()),
 });
 /** The same with `atomic: false`: each change is read by itself, so that one cannot hide the others. */
-export const resilientBatchSchema = v.object({
+export const resilientBatchSchema = v.strictObject({
   ...batchSchema.entries,
   changes: v.pipe(v.array(v.unknown()), v.minLength(1), v.maxLength(batchChanges)),
 });
-export const actionSchema = v.object({
+export const actionSchema = v.strictObject({
   input: v.optional(v.unknown()),
   mutation_id: v.optional(uuid),
 });
 const one = { mutation_id: uuid };
 /** What a mutation of a line asks for, as the route of its kind takes it. */
-export const lineBatchSchema = v.object({
+export const lineBatchSchema = v.strictObject({
   changes: batchSchema.entries.changes,
   operation: batchSchema.entries.operation,
   atomic: v.optional(v.literal(true)),
 });
 /** Body of `mutations`. */
-export const mutationsSchema = v.object({
+export const mutationsSchema = v.strictObject({
   mutations: v.array(
     v.union([
-      v.object({ ...one, commit: changeSchema }),
-      v.object({ ...one, batch: lineBatchSchema }),
-      v.object({ ...one, action: v.string(), input: v.optional(v.unknown()) }),
+      v.strictObject({ ...one, commit: changeSchema }),
+      v.strictObject({ ...one, batch: lineBatchSchema }),
+      v.strictObject({ ...one, action: v.string(), input: v.optional(v.unknown()) }),
     ]),
   ),
 });
 /** The same as a line is read first: what is wrong with one mutation is that one's answer. */
-export const lineSchema = v.object({
+export const lineSchema = v.strictObject({
   mutations: v.pipe(
     v.array(
       v.pipe(
-        v.object({
+        v.strictObject({
           ...one,
           commit: v.optional(v.unknown()),
           batch: v.optional(v.unknown()),
@@ -72,17 +74,17 @@ export const lineSchema = v.object({
     v.maxLength(lineMutations),
   ),
 });
-export const resolveSchema = v.object({
+export const resolveSchema = v.strictObject({
   choice: v.picklist(["local", "remote", "merged", "discard"]),
   data: v.optional(fields),
 });
-export const querySchema = v.object({ input: v.optional(v.unknown()) });
-export const librarySchema = v.object({
+export const querySchema = v.strictObject({ input: v.optional(v.unknown()) });
+export const librarySchema = v.strictObject({
   name: nameOf(200),
   id: v.optional(uuid),
   description: v.nullish(textOf(2_000)),
 });
-export const revocationSchema = v.object({
+export const revocationSchema = v.strictObject({
   kind: v.picklist(["token", "subject"]),
   value: v.pipe(v.string(), v.nonEmpty(), v.maxLength(4_096)),
 });

@@ -32,14 +32,14 @@ export const followSchema = v.object({
   url,
   token: v.pipe(v.string(), v.nonEmpty(), v.maxLength(16_384)),
 });
-export const resumeSchema = v.object({ accept_history: v.optional(v.boolean(), false) });
-export const pairSchema = v.object({
+export const resumeSchema = v.strictObject({ accept_history: v.optional(v.boolean(), false) });
+export const pairSchema = v.strictObject({
   library_id: v.optional(uuid),
   role: v.optional(v.picklist(["reader", "writer", "owner"]), "writer"),
   /** An owner lets the device in by hand, once it has proven its key. */
   needs_approval: v.optional(v.boolean(), false),
 });
-export const decideSchema = v.object({ approve: v.boolean() });
+export const decideSchema = v.strictObject({ approve: v.boolean() });
 export const joinSchema = v.object({
   code: v.pipe(v.string(), v.maxLength(64)),
   device: v.object({

@@ -18,7 +18,8 @@ test("GAP-01: a write on a follower is the leader's to decide, and its answer is
   const follower = await pair.follow();
   await follower.settle();
   const mutation_id = createId();
-  const change = insert("from the phone", { mutation_id });
+  const content = insert("from the phone");
+  const change = { ...content, mutation_id };
   const committed = await phone.send("POST", `${pair.at}/commit`, change);
   expect([committed.status, committed.body.sequence, committed.body.resource.name]).toEqual([
     200,
@@ -35,7 +36,7 @@ test("GAP-01: a write on a follower is the leader's to decide, and its answer is
   expect([bad.status, bad.body.code]).toEqual([422, "invalid_record"]);
   const line = await phone.send("POST", `${pair.at}/mutations`, {
     mutations: [
-      { mutation_id, commit: change },
+      { mutation_id, commit: content },
       { mutation_id: createId(), batch: { changes: [insert("in a line")] } },
     ],
   });

@@ -18,6 +18,36 @@ test("what stands against a change is named with its versions and ids", async ()
   expect(reused.body.detail).toContain(`${mutation_id} was used for other content`);
 });
 
+test.each([
+  ["commit", { expectedVersion: 3 }, "expectedVersion"],
+  ["batch", { operation: "Update", atomc: false }, "atomc"],
+  ["actions/file.move", { inputs: {} }, "inputs"],
+  ["query/album.list", { inputs: {} }, "inputs"],
+])("a misspelled member of %s is refused, not passed over", async (path, misspelled, name) => {
+  await using world = await createWorld();
+  const id = createId();
+  const change = { resource_type: "album", operation: "insert", id, data: { name: "a" } };
+  const body = { commit: change, batch: { changes: [change] } }[path] ?? { input: {} };
+  const refused = await world.send("POST", `${world.at}/${path}`, { ...body, ...misspelled });
+  expect([refused.status, refused.body.detail]).toEqual([400, `${name}: There is no such member.`]);
+  const { body: found } = await world.send("GET", `${world.at}/resources/album/${id}`);
+  expect(found.code).toBe("not_found");
+});
+
+test("a mutation id stands on the batch, not on one of its changes", async () => {
+  await using world = await createWorld();
+  const change = {
+    resource_type: "album",
+    operation: "insert",
+    id: createId(),
+    data: { name: "a" },
+  };
+  const changes = [change, { ...change, id: createId(), mutation_id: createId() }];
+  const refused = await world.send("POST", `${world.at}/batch`, { changes });
+  expect([refused.status, refused.body.index]).toEqual([400, 1]);
+  expect(refused.body.issues[0].path).toBe("changes.1.mutation_id");
+});
+
 test("a batch names the change that brings what another record has, or brings it twice", async () => {
   await using world = await createWorld();
   const about = (file_id: string) => ({
