@@ -5,6 +5,7 @@
  * leader's. A row changes only when the entry's version is newer than the row or its tombstone: a
  * snapshot may be ahead of the log behind it, and applying twice equals applying once.
  */
+import { followHead } from "../lease/lease.ts";
 import { SyncError } from "../protocol/errors.ts";
 import { BULK_MODEL_TYPE, appendEntries, redactDeleted } from "../log/sync-log.ts";
 import type { LogEntry } from "../log/sync-log.ts";
@@ -160,10 +161,7 @@ async function plan(options: RawOptions, page: RemotePage): Promise<RemotePlan> 
   const head = state.head + entries.length;
   const context = { ordered: registry.resources, sequence: head, now: options.now() };
   const statements = [
-    {
-      sql: "INSERT INTO follow (head, next, epoch) VALUES (?, ?, ?)",
-      args: [state.head, head, epoch],
-    },
+    followHead(state.head, head, epoch),
     ...breakCycles(writeRows(transitions, context), registry.resources),
     appendEntries(entries),
     ...redactDeleted(entries),
@@ -175,8 +173,7 @@ async function plan(options: RawOptions, page: RemotePage): Promise<RemotePlan> 
 /** A new leader that has written nothing yet: the replica must know its epoch to be promoted past it. */
 async function followEpoch({ database, state }: RawOptions, epoch: number): Promise<void> {
   const { head } = state;
-  const sql = "INSERT INTO follow (head, next, epoch) VALUES (?, ?, ?)";
-  await database.write([{ sql, args: [head, head, epoch] }]);
+  await database.write([followHead(head, head, epoch)]);
   state.epoch = epoch;
 }
 

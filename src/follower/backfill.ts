@@ -16,8 +16,9 @@ import {
   readProgress,
   saveNoticed,
   saveSnapshot,
+  whileAt,
 } from "./progress.ts";
-import type { Snapshot } from "./progress.ts";
+import type { Place, Snapshot } from "./progress.ts";
 import type { LeaderDescription, SnapshotLine, Upstream } from "./upstream.ts";
 
 /** An open library, as its follower needs it. */
@@ -40,11 +41,25 @@ export interface BackfillContext {
 
 /** Records brought in one transaction. */
 const PAGE = 500;
-/** Behind every id: a page that only brings tombstones has no range of rows. */
-const BEHIND_ALL = "\u{10ffff}";
+/** The last id there can be: behind it a type has only tombstones. */
+const LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 
 function brokenOff(detail: string): SyncError {
   return new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail });
+}
+
+export function otherHistory({ replica }: BackfillContext, detail: string): SyncError {
+  const { historyId, head } = replica.state;
+  return new SyncError("history_changed", { historyId, head }, { detail });
+}
+
+/** Ends a snapshot in whose middle the leader has come to have another history. */
+async function giveUp(context: BackfillContext, place: Place): Promise<never> {
+  // A person decides whether that history replaces this one; who has decided so begins again.
+  if (place.snapshot?.isFull !== true)
+    throw otherHistory(context, "The leader has another history.");
+  await context.replica.database.write(abandonSnapshot(place));
+  throw brokenOff("The leader's history changed during the snapshot; it begins again.");
 }
 
 function toRow(line: SnapshotLine, resource: CompiledResource): Row {
@@ -74,30 +89,29 @@ function passOf({ types }: Snapshot): { types: string[]; name: (type: string) =>
 }
 
 /** Stores the lines of one stream, page by page. Each page moves the progress it was given. */
-function createStore(context: BackfillContext, start: Snapshot) {
+function createStore(context: BackfillContext, head: number, start: Snapshot) {
   const { replica, registry, telemetry } = context;
   const pass = passOf(start);
   let progress = start;
+  const save = (next: Snapshot) => saveSnapshot(next, { head, snapshot: progress });
   let rows: Row[] = [];
   let tombstones: { id: string; version: number }[] = [];
-  let areRowsDone = false;
 
   const flush = async (isEnd: boolean): Promise<void> => {
     const [current = ""] = progress.types;
     const resource = registry.resource(current.replace("*", ""));
-    const key = (rows.at(-1)?.["id"] as string | undefined) ?? progress.key;
+    const key = isEnd ? LAST_ID : ((rows.at(-1)?.["id"] as string | undefined) ?? progress.key);
     const next: Snapshot = { ...progress, key };
     await replica.manager.applySnapshot({
       resource,
-      after: areRowsDone ? BEHIND_ALL : progress.key,
+      after: progress.key,
       upTo: isEnd ? null : key,
       rows,
       tombstones,
       isFirstPass: progress.types.includes(again(current)),
-      progress: saveSnapshot(next),
+      progress: save(next),
     });
     telemetry.count("follower_records", rows.length);
-    areRowsDone ||= isEnd;
     progress = next;
     rows = [];
     tombstones = [];
@@ -107,16 +121,16 @@ function createStore(context: BackfillContext, start: Snapshot) {
     const [current = "", ...types] = progress.types;
     const type = current.replace("*", "");
     const { count, sum } = await sumType(replica.database, registry.resource(type));
-    progress = { ...progress, types, key: "" };
-    areRowsDone = false;
+    const next: Snapshot = { ...progress, types, key: "" };
     await replica.database.write([
       {
         sql: `INSERT INTO checksums (resource_type, count, sum) VALUES (?, ?, ?)
           ON CONFLICT (resource_type) DO UPDATE SET count = excluded.count, sum = excluded.sum`,
         args: [type, count, sum],
       },
-      ...saveSnapshot(progress),
+      ...save(next),
     ]);
+    progress = next;
   };
   const add = async (line: SnapshotLine): Promise<void> => {
     const type = line.resource_type ?? "";
@@ -125,10 +139,10 @@ function createStore(context: BackfillContext, start: Snapshot) {
     while (progress.types[0] !== name) await finishType();
     if (line.deleted === undefined) rows.push(toRow(line, registry.resource(type)));
     else {
-      if (!areRowsDone) await flush(true);
+      if (progress.key !== LAST_ID) await flush(true);
       tombstones.push({ id: line.deleted, version: line.version ?? 0 });
     }
-    if (rows.length + tombstones.length >= PAGE) await flush(areRowsDone);
+    if (rows.length + tombstones.length >= PAGE) await flush(progress.key === LAST_ID);
   };
   return {
     add,
@@ -154,46 +168,52 @@ function toSnapshot(header: SnapshotLine["snapshot"], isFull: boolean, registry:
   return snapshot;
 }
 
+/** What is read: of some types or all, as new or on from where it was cut off, over what stands here. */
+interface Asked {
+  readonly types: readonly string[] | null;
+  readonly snapshot: Snapshot | null;
+  readonly before: Place;
+}
+
+/** Reads one stream. Resolves to what is left, and how new its records may be. */
 async function readStream(
   context: BackfillContext,
-  asked: { readonly types: readonly string[] | null; readonly snapshot: Snapshot | null },
-): Promise<Snapshot> {
+  { types, snapshot, before }: Asked,
+): Promise<{ readonly snapshot: Snapshot; readonly newest: number }> {
   const { replica, upstream, registry } = context;
-  const { types, snapshot } = asked;
   const wanted = snapshot === null ? types : passOf(snapshot).types;
   const afterKey = snapshot === null ? null : `${wanted?.[0] ?? ""}:${snapshot.key}`;
   const lines = upstream.snapshot(wanted, afterKey);
   const first = await lines.next();
   const header = first.done === true ? undefined : first.value.snapshot;
   if (header === undefined) throw brokenOff("The snapshot has no first line.");
+  const isSame = header.history_id === (snapshot ?? replica.state).historyId;
+  if (!isSame && (snapshot !== null || types !== null))
+    await giveUp(context, { ...before, snapshot });
   let begun = snapshot;
   if (begun === null) {
     begun = toSnapshot(header, types === null, registry);
     const bury: Statement = { sql: "DELETE FROM tombstones", args: [] };
-    await replica.database.write([...saveSnapshot(begun), ...(begun.isFull ? [bury] : [])]);
-  } else if (header.history_id !== begun.historyId) {
-    await replica.database.write([abandonSnapshot]);
-    throw brokenOff("The leader's history changed during the snapshot; it begins again.");
+    await replica.database.write([...saveSnapshot(begun, before), ...(begun.isFull ? [bury] : [])]);
   }
-  const store = createStore(context, begun);
+  const store = createStore(context, before.head, begun);
   for await (const line of lines) {
-    if (line.end !== undefined) return store.finish();
+    if (line.end !== undefined)
+      return { snapshot: await store.finish(), newest: line.end.newest ?? 0 };
     await store.add(line);
   }
   throw brokenOff("The snapshot broke off.");
 }
 
 /** Takes over where the leader's log goes on: the replica's own log begins there. */
-async function completeFull(context: BackfillContext, snapshot: Snapshot): Promise<void> {
-  const { replica, upstream } = context;
-  const { database } = replica;
-  const leader: LeaderDescription = await upstream.describe();
-  if (leader.historyId !== snapshot.historyId) {
-    await database.write([abandonSnapshot]);
-    throw brokenOff("The leader's history changed during the snapshot; it begins again.");
-  }
+async function completeFull(
+  { replica, reopen }: BackfillContext,
+  { head, snapshot }: Place & { readonly snapshot: Snapshot },
+  { leader, newest }: { readonly leader: LeaderDescription; readonly newest: number },
+): Promise<void> {
   const { sequence, historyId } = snapshot;
-  await database.write([
+  await replica.database.write([
+    whileAt({ head, snapshot }),
     // Of what another history took, this leader has nothing.
     ...(historyId === replica.state.historyId ? [] : reclaim),
     // Everything older goes; the log may only lose what is before its oldest sequence.
@@ -213,29 +233,45 @@ async function completeFull(context: BackfillContext, snapshot: Snapshot): Promi
       args: [historyId, sequence + 1, leader.leaderDeviceId],
     },
     saveNoticed([]),
-    endSnapshot,
+    endSnapshot(newest),
   ]);
-  await context.reopen();
+  await reopen();
+}
+
+/** Whether a snapshot of `types` may go on as one that was begun before, perhaps by another node. */
+function isCovered(types: readonly string[], begun: Snapshot, least: number): boolean {
+  const isThere = (type: string) => begun.types.includes(type) || begun.types.includes(again(type));
+  return begun.isFull || (begun.sequence >= least && types.every(isThere));
 }
 
 /**
- * Makes the replica's records of `types` (null: all) equal to the leader's, and goes on with a
- * snapshot that was cut off. Resolves to the sequence the records are at least as new as.
+ * Makes the replica's records of `types` (null: all) equal to the leader's, at least as they were at
+ * `least`, and goes on with a snapshot that was cut off. Resolves to the sequence the records are at
+ * least as new as.
  *
  * @throws unknown_resource_type when the leader has a type that this device does not know
  */
 export async function takeSnapshot(
   context: BackfillContext,
   types: readonly string[] | null,
+  least = 0,
 ): Promise<number> {
-  const { database } = context.replica;
-  const begun = (await readProgress(database))?.snapshot ?? null;
+  const { replica, upstream } = context;
+  const { database } = replica;
+  const before: Place = (await readProgress(database)) ?? { head: 0, snapshot: null };
+  const begun = before.snapshot;
   // A full snapshot covers a partial one that was cut off.
   let snapshot = types === null && begun?.isFull === false ? null : begun;
+  let newest = 0;
   while (snapshot === null || snapshot.types.length > 0) {
-    snapshot = await readStream(context, { types, snapshot });
+    ({ snapshot, newest } = await readStream(context, { types, snapshot, before }));
   }
-  if (snapshot.isFull) await completeFull(context, snapshot);
-  else await database.write([endSnapshot]);
-  return snapshot.sequence;
+  const leader = await upstream.describe();
+  const place = { head: before.head, snapshot };
+  if (leader.historyId !== snapshot.historyId) await giveUp(context, place);
+  newest = Math.max(newest, leader.head);
+  if (snapshot.isFull) await completeFull(context, place, { leader, newest });
+  else await database.write([whileAt(place), endSnapshot(newest)]);
+  if (types === null || begun === null || isCovered(types, begun, least)) return snapshot.sequence;
+  return takeSnapshot(context, types, least);
 }

@@ -91,6 +91,9 @@ export interface Follower {
   stop(reason?: "stop" | "promote"): Promise<void>;
 }
 
+/** Said by the database, which another node has moved meanwhile. */
+const ELSEWHERE = "Another node of this service has gone on with this copy, or has promoted it.";
+
 /** What an error means for the follower. Unknown ones may pass: they wait. */
 export function toEvent(error: unknown): FollowerEvent {
   if (isSyncError(error)) {
@@ -122,6 +125,7 @@ function createTeller(telemetry: Telemetry, labels: { readonly library: string }
 function createMachine(telemetry: Telemetry, labels: { readonly library: string }) {
   let state: State = "connecting";
   let reason: string | null = null;
+  let isAccepted = false;
   const tell = createTeller(telemetry, labels);
   const isWaiting = (): boolean => state === "live" || state === "waiting";
   return {
@@ -132,8 +136,17 @@ function createMachine(telemetry: Telemetry, labels: { readonly library: string 
       return reason;
     },
     isResting: (): boolean => isWaiting() || isHalted(state),
-    move: (event: FollowerEvent, why: string | null = null): void => {
+    /** A person takes the leader's other history: the one that is found, or is next compared. */
+    accept: (): FollowerEvent => {
+      isAccepted = state !== "foreign" && transitions[state].resume === "connecting";
+      return state === "foreign" ? "needsSnapshot" : "resume";
+    },
+    move: (found: FollowerEvent, cause: string | null = null): void => {
+      const isTaken = isAccepted && state === "connecting" && found === "otherHistory";
+      const [event, why] = isTaken ? (["needsSnapshot", null] as const) : [found, cause];
       const next = transitions[state][event];
+      // It holds for the next comparison: a history that comes later is another person's to decide.
+      if (state === "connecting" && next !== state && event !== "failed") isAccepted = false;
       if (next !== state) tell(next, { from: state, event, why });
       if (next !== state || why !== null) reason = why;
       state = next;
@@ -153,6 +166,14 @@ function createParts(options: FollowerOptions) {
   const steps = createSteps({ ...options, upstream, outbox, labels, times });
   const machine = createMachine(telemetry, labels);
   return { times, upstream, outbox, bell: createBell(clock), steps, machine };
+}
+
+/** What ends a rest that nobody ends. */
+async function goOn({ machine, steps }: ReturnType<typeof createParts>): Promise<FollowerEvent> {
+  if (machine.state === "live") return "behind";
+  // Another history that was accepted at another node is the one that is followed now.
+  const isSettled = machine.state === "foreign" && (await steps.isReplaced().catch(() => false));
+  return isSettled ? "resume" : "retry";
 }
 
 /** Hears what the leader streams, until the follower is over. */
@@ -176,8 +197,7 @@ function listen(
 }
 
 export function createFollower(options: FollowerOptions): Follower {
-  const { leaderUrl } = options;
-  const random = options.random ?? Math.random;
+  const { leaderUrl, random = Math.random } = options;
   const parts = createParts(options);
   const { times, upstream, outbox, bell, steps, machine } = parts;
   const { seen } = steps;
@@ -194,7 +214,7 @@ export function createFollower(options: FollowerOptions): Follower {
     } catch (error) {
       const event = toEvent(error);
       if (event === "failed") seen.attempts += 1;
-      move(requested ?? event, reasonOf(error));
+      move(requested ?? event, guardOf(error) === "follow" ? ELSEWHERE : reasonOf(error));
     }
     requested = null;
   };
@@ -213,7 +233,8 @@ export function createFollower(options: FollowerOptions): Follower {
     if (machine.state === "live") await bell.wait(times.pollMs);
     else if (machine.state === "waiting") await bell.wait(backoffMs(seen.attempts - 1, random()));
     else await bell.wait(times.haltedMs);
-    move(requested ?? (machine.state === "live" ? "behind" : "retry"));
+    const event = await goOn(parts);
+    move(requested ?? event);
     requested = null;
   };
 
@@ -241,14 +262,14 @@ export function createFollower(options: FollowerOptions): Follower {
     upstream,
     outbox,
     settle: async () => {
-      if (isResting()) move(machine.state === "live" ? "behind" : "retry");
+      if (isResting()) move(await goOn(parts));
       while (!isResting() && !isOver(machine.state)) await work();
       return machine.state;
     },
     run: () => (running ??= run()),
     wake: () => bell.ring(),
     resume: ({ acceptHistory = false } = {}) =>
-      request(acceptHistory && machine.state === "foreign" ? "needsSnapshot" : "resume"),
+      request(acceptHistory ? machine.accept() : "resume"),
     stop: async (why = "stop") => {
       request(why);
       await running;

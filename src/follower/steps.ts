@@ -45,6 +45,8 @@ export interface Seen {
 
 export interface Steps {
   readonly seen: Seen;
+  /** Whether another node of this service has replaced the copy by a whole snapshot. */
+  isReplaced(): Promise<boolean>;
   /** Does what the state stands for. */
   run(state: State): Promise<FollowerEvent>;
 }
@@ -64,6 +66,14 @@ function assertAhead(leader: LeaderDescription, own: LibraryState): void {
     const detail = `The leader answers from ${leader.head}, before this device's ${own.head}.`;
     throw new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail });
   }
+}
+
+/** Whether the copy has moved otherwise than by its log since it was opened here. */
+async function isReplaced({ state, database }: Replica): Promise<boolean> {
+  const sql = "SELECT 1 FROM library WHERE history_id <> ? OR head < ? OR oldest_sequence > ?";
+  const args = [state.historyId, state.head, state.head + 1];
+  const [rows = []] = await database.read([{ sql, args }]);
+  return rows.length > 0;
 }
 
 /** Tells the leader how far this device is, and every now and then that it lives. */
@@ -110,18 +120,31 @@ function createDoubts({ upstream, registry, clock, times }: StepOptions) {
   };
 }
 
+/** `isAnew`: another node has taken a whole snapshot, of which this one has only now heard. */
+async function openContext(
+  { open, close, upstream, registry, telemetry }: StepOptions,
+  seen: Seen,
+): Promise<BackfillContext & { readonly isAnew: boolean }> {
+  let replica = await open();
+  const isAnew = await isReplaced(replica);
+  if (isAnew) {
+    await close();
+    replica = await open();
+  }
+  seen.last = replica;
+  return { replica, upstream, registry, telemetry, reopen: close, isAnew };
+}
+
+type Work = Partial<Record<State, () => Promise<FollowerEvent>>>;
+
 export function createSteps(options: StepOptions): Steps {
-  const { upstream, outbox, registry, limits, telemetry, labels, device } = options;
+  const { upstream, outbox, limits, telemetry, labels, device } = options;
   const seen: Seen = { last: null, leaderHead: null, repairs: 0, attempts: 0, gains: 0 };
   const fetched = new Map<string, number>();
   const acknowledge = createAcknowledgement(options);
   const doubts = createDoubts(options);
 
-  const contextOf = async (): Promise<BackfillContext> => {
-    const replica = await options.open();
-    seen.last = replica;
-    return { replica, upstream, registry, telemetry, reopen: options.close };
-  };
+  const contextOf = () => openContext(options, seen);
 
   const connect = async (): Promise<FollowerEvent> => {
     const { replica } = await contextOf();
@@ -158,11 +181,10 @@ export function createSteps(options: StepOptions): Steps {
 
   const repair = async (): Promise<FollowerEvent> => {
     const context = await contextOf();
+    if (context.isAnew) return "repaired";
     const { types } = doubts;
-    telemetry.log("error", "Records differ from the leader's; they are fetched again.", {
-      ...labels,
-      types: types.join(),
-    });
+    const what = { ...labels, types: types.join() };
+    telemetry.log("error", "Records differ from the leader's; they are fetched again.", what);
     await takeSnapshot(context, types);
     context.replica.hub.reset("overflow", context.replica.state);
     telemetry.count("follower_repairs", types.length);
@@ -172,18 +194,23 @@ export function createSteps(options: StepOptions): Steps {
   };
 
   const backfill = async (): Promise<FollowerEvent> => {
-    await takeSnapshot(await contextOf(), null);
+    const context = await contextOf();
+    if (!context.isAnew) await takeSnapshot(context, null);
     seen.attempts = 0;
     fetched.clear();
     doubts.clear();
     return "snapshotDone";
   };
 
-  const steps: Partial<Record<State, () => Promise<FollowerEvent>>> = {
+  const steps: Work = {
     connecting: connect,
     backfilling: backfill,
     tailing: tail,
     repairing: repair,
   };
-  return { seen, run: async (state) => (await steps[state]?.()) ?? "stop" };
+  return {
+    seen,
+    isReplaced: async () => isReplaced(await options.open()),
+    run: async (state) => (await steps[state]?.()) ?? "stop",
+  };
 }

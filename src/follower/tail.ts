@@ -2,15 +2,10 @@ import { BULK_MODEL_TYPE, decodeEntries, selectRange } from "../log/sync-log.ts"
 import type { LogEntry } from "../log/sync-log.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { BulkNotice } from "../resource/define.ts";
-import { takeSnapshot } from "./backfill.ts";
+import { otherHistory, takeSnapshot } from "./backfill.ts";
 import type { BackfillContext } from "./backfill.ts";
 import { readProgress, saveNoticed } from "./progress.ts";
 import type { LogPage } from "./upstream.ts";
-
-function otherHistory(context: BackfillContext, detail: string): SyncError {
-  const { historyId, head } = context.replica.state;
-  return new SyncError("history_changed", { historyId, head }, { detail });
-}
 
 /**
  * A new epoch may be led by another database, such as a promoted follower that had less. Then the
@@ -50,7 +45,7 @@ async function onBulk(context: BackfillContext, entry: LogEntry, fetched: Map<st
   if (resource === undefined) return;
   const fetch = async (): Promise<void> => {
     if ((fetched.get(type) ?? 0) >= entry.sequence) return;
-    fetched.set(type, await takeSnapshot(context, [type]));
+    fetched.set(type, await takeSnapshot(context, [type], entry.sequence));
   };
   if (resource.domain !== "index") await fetch();
   const told: BulkNotice = {

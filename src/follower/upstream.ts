@@ -37,7 +37,8 @@ export interface SnapshotLine {
   readonly origin?: { device_id: string; created_at: number; updated_at: number };
   readonly deleted?: string;
   readonly version?: number;
-  readonly end?: { sequence: number };
+  /** `newest`: no record is newer than this entry, also where a copy answers that is itself behind its records. */
+  readonly end?: { sequence: number; newest?: number };
 }
 
 export interface Checksums {

@@ -84,6 +84,18 @@ export function advanceHead(state: LibraryState, count: number): Statement {
   };
 }
 
+/**
+ * The fence of a replica: moves its head, or aborts the batch it stands in when somebody else has moved
+ * it or has promoted it, or while a snapshot brings records that may be newer or older than the entries.
+ */
+export function followHead(head: number, next: number, epoch: number): Statement {
+  return {
+    sql: `INSERT INTO follow (head, next, epoch)
+      SELECT iif((SELECT snapshot_types FROM follower) IS NULL, ?, -1), ?, ?`,
+    args: [head, next, epoch],
+  };
+}
+
 /** Reads who the library is and who leads it; that this node does is for `take` to say. */
 export async function readState(
   read: Read,

@@ -200,7 +200,7 @@ export function createFollowing(given: FollowingOptions): Following {
   const options: Options = {
     ...given,
     fetch: given.fetch ?? ((url, init) => fetch(url, init)),
-    finish: createFinish({ catalog, inherit }),
+    finish: createFinish({ ...given, inherit }),
   };
   const followers = createFollowers(options);
   const { look, change, ...watch } = createWatch(options, followers);

@@ -7,12 +7,16 @@
 import { createId } from "../base/id.ts";
 import { createLine, isRefusal } from "../commit/line.ts";
 import type { Place } from "../commit/line.ts";
+import { sumType } from "../commit/remote-snapshot.ts";
 import type { LineEntry } from "../follower/line.ts";
 import { readWaiting, reclaim, settled } from "../follower/outbox.ts";
 import type { OutboxEntry, QueuedWrite } from "../follower/outbox.ts";
-import { readProgress } from "../follower/progress.ts";
+import { readProgress, whileAt, whileExplained } from "../follower/progress.ts";
 import { unseat } from "../lease/lease.ts";
 import { SyncError, isSyncError, toProblem } from "../protocol/errors.ts";
+import type { Registry } from "../resource/registry.ts";
+import type { Database, Statement } from "../store/database.ts";
+import { guardOf } from "../store/failure.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Library } from "./library.ts";
@@ -20,6 +24,8 @@ import type { Library } from "./library.ts";
 interface Options {
   readonly catalog: Catalog;
   readonly inherit: Inherit;
+  readonly registry: Registry;
+  readonly telemetry: Telemetry;
 }
 
 /**
@@ -157,12 +163,60 @@ export function createFinish(options: Options): Finish {
   };
 }
 
+/**
+ * What a copy whose records are newer than its log becomes: the beginning of a history of its own. Under
+ * the old one nobody who goes on from the log would ever hear of those records.
+ */
+async function toHistory(database: Database, registry: Registry): Promise<Statement[]> {
+  const statements: Statement[] = [];
+  for (const resource of registry.resources) {
+    if (resource.domain === "state") continue;
+    const { count, sum } = await sumType(database, resource);
+    const sql = "INSERT INTO checksums (resource_type, count, sum) VALUES (?, ?, ?)";
+    statements.push({ sql, args: [resource.type, count, sum] });
+  }
+  return [
+    { sql: "DELETE FROM checksums", args: [] },
+    ...statements,
+    { sql: "UPDATE library SET history_id = ?, oldest_sequence = head + 1", args: [createId()] },
+    { sql: "DELETE FROM sync_log", args: [] },
+    // They count entries that this history does not have.
+    { sql: "DELETE FROM sync_positions", args: [] },
+  ];
+}
+
+/** From here on the database follows nobody, and whoever opens it may lead. @throws overloaded */
+async function leave({ registry, telemetry }: Options, { state, database }: Library) {
+  const progress = await readProgress(database);
+  if (progress === null) return;
+  const { isAhead } = progress;
+  const history = isAhead ? await toHistory(database, registry) : [];
+  await database
+    .write([
+      isAhead ? whileAt(progress) : whileExplained,
+      ...history,
+      unseat,
+      ...reclaim,
+      { sql: "DELETE FROM follower", args: [] },
+    ])
+    .catch((error: unknown) => {
+      if (guardOf(error) !== "follow") throw error;
+      const detail =
+        "Another node of this service still takes records from the old leader: it leaves it within " +
+        "seconds, and the promotion goes on by itself.";
+      throw new SyncError("overloaded", { retryAfterSeconds: 5 }, { cause: error, detail });
+    });
+  if (!isAhead) return;
+  const message =
+    "A copy was promoted whose records were newer than its log: it has a new history.";
+  telemetry.log("info", message, { library_id: state.id, head: progress.head });
+}
+
 async function finish(options: Options, libraryId: string): Promise<Library | null> {
   const { catalog, inherit } = options;
   const replica = await catalog.open(libraryId);
   if (replica.state.isReplica) {
-    const leave = { sql: "DELETE FROM follower", args: [] };
-    await replica.database.write([unseat, ...reclaim, leave]);
+    await leave(options, replica);
     await catalog.release(libraryId);
   }
   const library = await catalog.open(libraryId);

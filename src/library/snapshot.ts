@@ -56,6 +56,17 @@ async function* readType(
   }
 }
 
+/**
+ * The entry that no record here is newer than: the head, or where the log of a copy is yet to come to. Null
+ * in the middle of a snapshot, when nobody knows.
+ */
+async function newestOf({ database }: Library): Promise<number | null> {
+  const sql = `SELECT max(head, coalesce((SELECT snapshot_sequence FROM follower), 0)) FROM library
+    WHERE (SELECT snapshot_types FROM follower) IS NULL`;
+  const [rows = []] = await database.read([{ sql, args: [] }]);
+  return (rows[0]?.[0] as number | undefined) ?? null;
+}
+
 /** The lines of a snapshot: where it begins, the records in dependency order, and its end. */
 export async function* readSnapshot(
   library: Library,
@@ -77,5 +88,10 @@ export async function* readSnapshot(
     }
     counts[resource.type] = count;
   }
-  yield { end: { sequence, counts } };
+  if (!isStored) yield { end: { sequence, counts } };
+  else {
+    const newest = await newestOf(library);
+    // What is itself in the middle of one has no end yet; whoever reads it goes on from there later.
+    if (newest !== null) yield { end: { sequence, counts, newest } };
+  }
 }

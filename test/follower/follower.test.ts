@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { createId } from "../../src/base/id.ts";
 import { createPair, logOf, recordsOf } from "../support/pair.ts";
+import type { World } from "../support/world.ts";
 import { readUntil } from "../support/events.ts";
 
 const album = (operation: string, id: string, data?: object) => ({
@@ -110,21 +111,56 @@ test("GAP-06: past the retention horizon it takes a snapshot, and what went away
   expect(replica.state).toMatchObject({ head: 4, oldestSequence: 5 });
 });
 
+/** The leader is restored: its library has another history, with one record. */
+async function restore({ library, insertAlbum }: World): Promise<string> {
+  const historyId = createId();
+  Object.assign(library.state, { historyId });
+  await library.database.write([
+    { sql: "UPDATE library SET history_id = ?", args: [historyId] },
+    { sql: "DELETE FROM albums", args: [] },
+    { sql: "DELETE FROM checksums", args: [] },
+  ]);
+  await insertAlbum("new");
+  return historyId;
+}
+
+test("who accepts another history while the follower asks for it need not say so again; the next one is not accepted", async () => {
+  await using pair = await createPair();
+  const { leader, wire } = pair;
+  await leader.insertAlbum("old");
+  const first = await pair.follow();
+  await first.settle();
+  for (const isStillAway of [false, true]) {
+    const historyId = await restore(leader);
+    const follower = await pair.follow();
+    const [asked, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const { send } = wire;
+    wire.send = async (url, init) => {
+      asked.resolve();
+      await held.promise;
+      wire.send = send;
+      return isStillAway ? new Response("null", { status: 502 }) : send(url, init);
+    };
+    const settled = follower.settle();
+    await asked.promise;
+    follower.resume({ acceptHistory: true });
+    held.resolve();
+    expect(await settled).toBe(isStillAway ? "waiting" : "live");
+    expect(await follower.settle()).toBe("live");
+    expect((await pair.replica()).state.historyId).toBe(historyId);
+    await restore(leader);
+    expect(await follower.settle()).toBe("foreign");
+    expect(await follower.settle()).toBe("foreign");
+  }
+});
+
 test("another history halts the follower, until a person takes it over the old one", async () => {
   await using pair = await createPair();
   const { leader } = pair;
   await leader.insertAlbum("old");
   const follower = await pair.follow();
   await follower.settle();
-  const { database } = leader.library;
-  const historyId = createId();
-  Object.assign(leader.library.state, { historyId });
-  await database.write([
-    { sql: "UPDATE library SET history_id = ?", args: [historyId] },
-    { sql: "DELETE FROM albums", args: [] },
-    { sql: "DELETE FROM checksums", args: [] },
-  ]);
-  await leader.insertAlbum("new");
+  const historyId = await restore(leader);
   expect(await follower.settle()).toBe("foreign");
   expect(await follower.settle()).toBe("foreign");
   const replica = await pair.replica();

@@ -80,7 +80,7 @@ test("when the node that began to follow is gone, another goes on, as the device
 test("two nodes that follow into one database apply every entry once, and each knows how far it is", async () => {
   await using pair = await createPair();
   const { leader, phone } = pair;
-  await pair.follow();
+  await (await pair.follow()).settle();
   await using second = await secondNode(pair);
   const followers = [phone, second].map(({ service }) => service.following.find(pair.libraryId));
   for (let round = 0; round < 5; round += 1) {
