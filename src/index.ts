@@ -1,6 +1,7 @@
 export { SyncError } from "./protocol/errors.ts";
 export { defineAction, definePlugin, defineQuery, defineResource } from "./resource/define.ts";
 export type {
+  ActionDefinition,
   ActionTx,
   AnyResource,
   BulkContext,
@@ -10,8 +11,10 @@ export type {
   Domain,
   InputOf,
   Plugin,
+  QueryDefinition,
   Reader,
   RecordMerge,
+  ResourceDefinition,
   RowOf,
   SyncRules,
 } from "./resource/define.ts";
@@ -23,6 +26,7 @@ export type {
   ActionName,
   ActionOutput,
   InsertInput,
+  LooseRecord,
   QueryInput,
   QueryItem,
   QueryName,

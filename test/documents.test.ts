@@ -43,16 +43,27 @@ test("the unit starts the Bun that its instructions install: production dependen
   expect(await Bun.file("deploy/README.md").text()).toContain(install);
 });
 
+/** The sources behind the entries of the package. */
+async function sourcesOfEntries(): Promise<Record<string, string>> {
+  const { exports } = (await Bun.file("package.json").json()) as {
+    exports: Record<string, { readonly bun: string }>;
+  };
+  return Object.fromEntries(
+    Object.entries(exports).map(([entry, { bun }]) => [`syncline${entry.slice(1)}`, bun]),
+  );
+}
+
 test("llms.txt names every entry of the package, with its source", async () => {
   const text = await Bun.file("llms.txt").text();
-  const { exports } = (await Bun.file("package.json").json()) as {
-    exports: Record<string, string>;
-  };
-  const missing = Object.entries(exports).filter(
-    ([entry, source]) =>
-      !text.includes(`\`syncline${entry.slice(1)}\` ([source](${source.slice(2)})`),
+  const missing = Object.entries(await sourcesOfEntries()).filter(
+    ([entry, source]) => !text.includes(`\`${entry}\` ([source](${source.slice(2)})`),
   );
   expect(missing).toEqual([]);
+});
+
+test("in a clone, where nothing is built, a plugin finds the sources on Deno too", async () => {
+  const { imports } = (await Bun.file("deno.json").json()) as { imports: Record<string, string> };
+  expect(imports).toEqual(await sourcesOfEntries());
 });
 
 test("llms.txt names every command of the command line", async () => {

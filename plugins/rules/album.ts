@@ -7,7 +7,7 @@ import { compareText, isAfter } from "../../src/resource/rules.ts";
 import type { ClientRules, Draft, DraftRecord, TextCursor } from "../../src/resource/rules.ts";
 import { linkId } from "./link.ts";
 
-interface AlbumFields {
+export interface AlbumFields {
   readonly id: string;
   readonly name: string;
 }
@@ -18,7 +18,7 @@ export interface ItemFields {
   readonly position: number;
 }
 
-interface ListInput extends TextCursor {
+export interface ListInput extends TextCursor {
   readonly sort?: "name" | "-name" | undefined;
   readonly limit?: number | undefined;
 }

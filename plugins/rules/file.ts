@@ -6,14 +6,14 @@
 import { compareText, foldCase, isAfter } from "../../src/resource/rules.ts";
 import type { ClientRules, Draft, DraftRecord, TextCursor } from "../../src/resource/rules.ts";
 
-interface FileFields {
+export interface FileFields {
   readonly id: string;
   readonly locationId: string;
   readonly parentId: string | null;
   readonly name: string;
 }
 
-interface DirectoryInput extends TextCursor {
+export interface DirectoryInput extends TextCursor {
   readonly locationId: string;
   readonly parentId?: string | null | undefined;
   readonly limit?: number | undefined;

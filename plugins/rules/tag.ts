@@ -7,12 +7,12 @@ import { compareText } from "../../src/resource/rules.ts";
 import type { ClientRules, Draft } from "../../src/resource/rules.ts";
 import { linkId } from "./link.ts";
 
-interface LinkFields {
+export interface LinkFields {
   readonly fileId: string;
   readonly tagId: string;
 }
 
-interface LinksInput {
+export interface LinksInput {
   readonly tagId: string;
   readonly fileIds: readonly string[];
 }

@@ -24,13 +24,14 @@ export function createHandles(): Handles {
   const waiters = new Map<string, Waiter>();
   return {
     open: ({ id, request }) => {
-      const { promise, resolve, reject } = Promise.withResolvers<Receipt>();
-      promise.catch(() => {});
       const store = createStore<MutationSnapshot>({ state: "saving" });
-      waiters.set(id, { store, resolve, reject });
+      const done = new Promise<Receipt>((resolve, reject) => {
+        waiters.set(id, { store, resolve, reject });
+      });
+      done.catch(() => {});
       const { getSnapshot, subscribe } = store;
       const recordId = request.kind === "commit" ? { recordId: request.change.id } : {};
-      return { id, ...recordId, getSnapshot, subscribe, done: promise };
+      return { id, ...recordId, getSnapshot, subscribe, done };
     },
     tell: (id, state) => waiters.get(id)?.store.set({ state }),
     settle: (id, settlement) => {

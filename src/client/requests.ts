@@ -3,6 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Cache } from "./cache.ts";
 import type { QueryKey } from "./query-key.ts";
 import type { RecordRef } from "./record.ts";
+import { createSignal } from "./signal.ts";
 import { problemIn, problemOf, reasonOf } from "./transport.ts";
 import type { ClientProblem, Transport } from "./transport.ts";
 import { toAnswer, toRecord, toWireNames } from "./wire.ts";
@@ -46,11 +47,11 @@ function createAsker({ clock, random }: RequestsOptions) {
   const failed = new Map<string, Ask>();
   let era = 0;
   let isOpen = false;
-  let opened = Promise.withResolvers<void>();
+  let [opened, open] = createSignal();
 
   const attempt = async (one: Ask): Promise<void> => {
     for (let count = 1; ; count += 1) {
-      await opened.promise;
+      await opened;
       const mine = era;
       try {
         const body = await one.send();
@@ -85,10 +86,10 @@ function createAsker({ clock, random }: RequestsOptions) {
       if (next === isOpen) return;
       isOpen = next;
       if (!isOpen) {
-        opened = Promise.withResolvers();
+        [opened, open] = createSignal();
         return;
       }
-      opened.resolve();
+      open();
       for (const one of failed.values()) void ask(one);
     },
     startAfresh: (): void => {

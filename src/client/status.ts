@@ -1,5 +1,6 @@
 import type { Store, SyncStatus } from "./api.ts";
 import { keep } from "./equality.ts";
+import { createSignal } from "./signal.ts";
 import { createStore } from "./store.ts";
 import { problemOf, toError } from "./transport.ts";
 import type { ClientProblem } from "./transport.ts";
@@ -16,7 +17,7 @@ export interface Status extends Store<SyncStatus> {
 
 export function createStatus(read: () => SyncStatus, life: { readonly isClosed: boolean }): Status {
   const { getSnapshot, subscribe, set } = createStore(read());
-  let refreshed = Promise.withResolvers<void>();
+  let [refreshed, tell] = createSignal();
   return {
     getSnapshot,
     subscribe,
@@ -24,14 +25,14 @@ export function createStatus(read: () => SyncStatus, life: { readonly isClosed: 
       const now = getSnapshot();
       const next = keep(now, read());
       if (next !== now) set(next);
-      refreshed.resolve();
-      refreshed = Promise.withResolvers();
+      tell();
+      [refreshed, tell] = createSignal();
     },
     until: async (isReached) => {
       // Asked at each refresh, for it may look at more than the status says.
       while (!isReached(getSnapshot())) {
         if (life.isClosed) throw toError(closed);
-        await refreshed.promise;
+        await refreshed;
       }
     },
   };

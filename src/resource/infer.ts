@@ -28,7 +28,7 @@ export type TypeName<Source extends AnyRegistry> =
       : never
     : never;
 
-interface LooseRecord {
+export interface LooseRecord {
   readonly id: string;
   readonly version: number;
   readonly [field: string]: unknown;

@@ -1,5 +1,11 @@
+import type { BuildColumns } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import type { IndexBuilder, SQLiteColumn, SQLiteColumnBuilderBase } from "drizzle-orm/sqlite-core";
+import type {
+  IndexBuilder,
+  SQLiteColumn,
+  SQLiteColumnBuilderBase,
+  SQLiteTableWithColumns,
+} from "drizzle-orm/sqlite-core";
 import { toSnakeCase } from "../base/case.ts";
 
 /** The columns that every resource has; plugins do not write them, the TransactionManager does. */
@@ -18,6 +24,17 @@ export const localColumns: ReadonlySet<string> = new Set([
   "origin_device_id",
 ]);
 
+/** Written out, because what the compiler infers names nothing that a declaration file could. */
+type ResourceTable<
+  Name extends string,
+  Columns extends Record<string, SQLiteColumnBuilderBase>,
+> = SQLiteTableWithColumns<{
+  name: Name;
+  schema: undefined;
+  columns: BuildColumns<Name, ReturnType<typeof bookkeeping> & Columns, "sqlite">;
+  dialect: "sqlite";
+}>;
+
 /**
  * A Drizzle table for a resource: your columns, and `id`, `version`, `createdAt`, `updatedAt` and
  * `originDeviceId` before them. A column without a name of its own is named in snake_case.
@@ -29,7 +46,7 @@ export function resourceTable<
   name: Name,
   columns: Columns,
   indexes: (table: Record<keyof Columns, SQLiteColumn>) => IndexBuilder[] = () => [],
-) {
+): ResourceTable<Name, Columns> {
   for (const [key, builder] of Object.entries(columns)) {
     (builder as unknown as { setName(name: string): void }).setName(toSnakeCase(key));
   }

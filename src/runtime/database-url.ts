@@ -45,7 +45,7 @@ export interface Namespaces {
 
 export function createNamespaces(options: {
   readonly adminUrl: string;
-  readonly fetch: typeof fetch;
+  readonly fetch: typeof globalThis.fetch;
 }): Namespaces {
   // Called without its object: a Worker's fetch insists on that.
   const { fetch, adminUrl } = options;

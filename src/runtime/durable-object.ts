@@ -8,6 +8,7 @@ import type { AppEnv } from "../http/context.ts";
 import { ACTIVE_MS, trimLog } from "../log/retention.ts";
 import { SyncError, toProblem } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
+import type { Plugin } from "../resource/define.ts";
 import type { Service } from "../service.ts";
 import { composeService } from "./compose.ts";
 import { readConfig } from "./config.ts";
@@ -56,6 +57,8 @@ async function endUnread({ method, url }: Request, response: Response): Promise<
 
 /** One library, one object: the node that leads it. Its own storage keeps nothing but its name. */
 export class LibraryObject extends DurableObject<WorkerEnv> {
+  /** A class of yours that extends this one names its own. */
+  protected readonly plugins: readonly Plugin[] = bundledPlugins;
   protected readonly limits: Partial<Limits> = {};
   private awake: Promise<Awake> | null = null;
   private isKnown = false;
@@ -137,7 +140,7 @@ export class LibraryObject extends DurableObject<WorkerEnv> {
       config,
       deviceId: deviceIdOf(this.ctx.id.toString()),
       secret: config.SYNCLINE_SECRET ?? null,
-      plugins: bundledPlugins,
+      plugins: this.plugins,
       telemetry,
       metrics,
       // Cloudflare finds the Worker by this name, so that nobody can make one up.

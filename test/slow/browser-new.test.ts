@@ -2,7 +2,7 @@
  * What the README promises of an application: one command makes it, one runs it, and its page is live and
  * goes on without the service.
  */
-import { mkdir, readdir, rm, symlink } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, symlink } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { expect } from "bun:test";
 import { createId } from "../../src/base/id.ts";
@@ -25,7 +25,9 @@ async function makeApplication(): Promise<string> {
   await mkdir(modules);
   for (const name of await readdir("node_modules"))
     if (!name.startsWith(".")) await symlink(resolve("node_modules", name), join(modules, name));
-  await symlink(resolve("."), join(modules, "syncline"));
+  const packed = (await readdir(folder)).find((name) => name.endsWith(".tgz")) ?? "";
+  Bun.spawnSync(["tar", "xzf", join(folder, packed), "-C", modules]);
+  await rename(join(modules, "package"), join(modules, "syncline"));
   return folder;
 }
 

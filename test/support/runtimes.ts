@@ -78,7 +78,7 @@ export function startBun(storage: Storage): Promise<Running> {
 }
 
 /** The program itself: the wrapper that npm installs does not pass signals on. */
-function denoPath(): string {
+export function denoPath(): string {
   const deno = createRequire(createRequire(import.meta.url).resolve("deno/package.json"));
   const { arch, platform } = process;
   const name = platform === "linux" ? `linux-${arch}-glibc` : `${platform}-${arch}`;

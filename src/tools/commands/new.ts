@@ -1,5 +1,5 @@
 import { cp, mkdir, readdir, writeFile } from "node:fs/promises";
-import { basename, join, relative, resolve, sep } from "node:path";
+import { basename, join, resolve, sep } from "node:path";
 import type { Command } from "commander";
 import { dependencies, devDependencies, name, version } from "../../../package.json";
 import { CommandError } from "../errors.ts";
@@ -33,8 +33,21 @@ async function makeApplication(folder: string): Promise<void> {
   await writeFile(join(folder, "package.json"), `${manifest}\n`);
   // What npm would leave out of a package.
   await writeFile(join(folder, ".gitignore"), "node_modules/\ndata/\ndist/\n");
-  // Where Syncline is a folder, it comes with what it needs, so that there is one React and one Drizzle.
-  if (!isInstalled) await writeFile(join(folder, ".npmrc"), "install-links=true\n");
+  if (!isInstalled) await pack(folder);
+}
+
+/** Puts this clone into the folder as it would be published. @throws CommandError with what went wrong */
+async function pack(folder: string): Promise<void> {
+  const command = [process.execPath, "pm", "pack", "--quiet", "--destination", folder];
+  const run = Bun.spawn(command, { cwd: root, stdout: "pipe", stderr: "pipe" });
+  const said = await Promise.all([
+    new Response(run.stdout).text(),
+    new Response(run.stderr).text(),
+  ]);
+  if ((await run.exited) === 0) return;
+  throw new CommandError(
+    `${root} cannot be packed; \`npm run setup\` may help.\n\n${said.join("")}`,
+  );
 }
 
 const isInstalled = root.split(sep).includes("node_modules");
@@ -43,7 +56,7 @@ const isInstalled = root.split(sep).includes("node_modules");
 function describe(folder: string) {
   const pick = (...names: string[]) =>
     Object.fromEntries(names.map((one) => [one, `^${versions[one]}`]));
-  const own = isInstalled ? `^${version}` : `file:${relative(folder, root)}`;
+  const own = isInstalled ? `^${version}` : `file:${name}-${version}.tgz`;
   return {
     name:
       basename(folder)
