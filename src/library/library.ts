@@ -73,16 +73,24 @@ function startChores(
   const report = (message: string) => (error: unknown) => {
     telemetry.log("error", message, { library_id: state.id, error });
   };
-  let isTrimmed = false;
+  // One that fails is tried again, less and less often: a period may be longer than a library is open.
+  let trimAt = 0;
+  let failures = 0;
   const trim = async (): Promise<void> => {
     // A replica's log is its own to keep short, by the same rule.
     if (!isLeader(state) && !state.isReplica) return;
-    isTrimmed = true;
+    trimAt = Infinity;
     const now = clock.now();
     const times = { beforeMs: now - limits.retentionMs, activeSinceMs: now - ACTIVE_MS };
     const alone: Trim["alone"] = (run) => committer.exclusive(run);
     const count = await trimLog(database, state, state.isReplica ? times : { ...times, alone });
     telemetry.count("entries_trimmed", count);
+    failures = 0;
+  };
+  const onTrimFailed = (error: unknown): void => {
+    report("The log could not be trimmed.")(error);
+    trimAt = clock.monotonic() + 1_000 * 2 ** failures;
+    failures += 1;
   };
   const mind = async (): Promise<void> => {
     hub.sweep();
@@ -95,12 +103,12 @@ function startChores(
       leadership.renew().catch(report("The lease could not be renewed."));
     }),
     clock.every(limits.trimEveryMs, () => {
-      trim().catch(report("The log could not be trimmed."));
+      trim().catch(onTrimFailed);
     }),
     clock.every(1_000, () => {
       mind().catch(report("The head could not be read."));
       // A library that is closed when nobody asks for it is seldom open for as long as a period.
-      if (!isTrimmed) trim().catch(report("The log could not be trimmed."));
+      if (clock.monotonic() >= trimAt) trim().catch(onTrimFailed);
     }),
   ];
   return () => {

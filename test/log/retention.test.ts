@@ -60,6 +60,27 @@ test("LOG-11: a library that is never open for a whole day is trimmed all the sa
   expect((await world.insertAlbum("c")).body.sequence).toBe(3);
 });
 
+test("LOG-11: a trim that fails is tried again while the library is open", async () => {
+  let failures = 1;
+  await using world = await createWorld({
+    limits: { retentionMs: -1 },
+    decorate: (_, database) => ({
+      ...database,
+      write: async (statements) => {
+        const isTrim = JSON.stringify(statements).includes("max(oldest_sequence");
+        if (isTrim && failures > 0) {
+          failures -= 1;
+          throw new Error("The disk is full.");
+        }
+        return database.write(statements);
+      },
+    }),
+  });
+  for (const name of ["a", "b"]) await world.insertAlbum(name);
+  while (world.library.state.oldestSequence < 3) await Bun.sleep(5);
+  expect([failures, await world.sequences()]).toEqual([0, []]);
+}, 15_000);
+
 test("LOG-11: a device holds the log back until it is silent for too long, or revoked", async () => {
   await using world = await createWorld();
   const { database, state } = world.library;
