@@ -60,6 +60,8 @@ export interface ServiceOptions extends CatalogOptions, Omit<FollowingOptions, "
   /** How the runtime opens the body of a stream; the standard way when left out. */
   readonly openBody?: OpenBody;
   readonly metrics: () => string;
+  /** Called when the service is to stop, before it waits for anything. */
+  readonly onStopping?: () => void;
   /** Closed to all without a token when left out. */
   readonly hasOpenMetrics?: (request: Request) => boolean;
 }
@@ -170,6 +172,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     isStopping: () => isStopping,
     stop: async () => {
       isStopping = true;
+      options.onStopping?.();
       revocations.stop();
       await setup.stop();
       await following.stop();

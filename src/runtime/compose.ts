@@ -49,7 +49,9 @@ export async function composeService(composition: Composition): Promise<Service>
     config.DATABASE_REPLICA_URL === undefined ? null : readDatabaseUrl(config.DATABASE_REPLICA_URL);
   const adminUrl = config.DATABASE_ADMIN_URL;
   const namespaces = adminUrl === undefined ? null : createNamespaces({ adminUrl, fetch });
+  const ending = new AbortController();
   return createService({
+    onStopping: () => ending.abort(),
     registry: createRegistry(composition.plugins),
     lease: { deviceId, nodeUrl: config.NODE_URL ?? null, leaseMs: config.LEASE_MS },
     clock: systemClock,
@@ -79,6 +81,7 @@ export async function composeService(composition: Composition): Promise<Service>
         clock: systemClock,
         limits,
         telemetry,
+        ending: ending.signal,
       }),
     dropDatabase: async (name) => {
       const url = urlOf(name);

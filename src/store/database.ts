@@ -78,6 +78,8 @@ export interface DatabaseOptions {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly telemetry: Telemetry;
+  /** Aborted when the process is to end: a server that is away then is not waited for. */
+  readonly ending?: AbortSignal | undefined;
 }
 
 /** Rows by position, whether the driver answers arrays or objects that look like them. */
@@ -85,13 +87,29 @@ export function toRows({ rows }: { readonly rows: readonly ArrayLike<Value>[] })
   return rows.map((row) => (Array.isArray(row) ? (row as Value[]) : Array.from(row)));
 }
 
+/** How long a server is waited for by a process that ends. */
+const ENDING_MS = 2_000;
+
 /** Gives up on a server that neither answers nor closes the connection (FACTS, trap 2). */
-async function withDeadline<Result>(work: Promise<Result>, ms: number): Promise<Result> {
+async function withDeadline<Result>(
+  work: Promise<Result>,
+  { limits, ending }: Pick<DatabaseOptions, "limits" | "ending">,
+): Promise<Result> {
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let wait = (_ms: number): void => {};
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`No answer within ${ms} ms.`)), ms);
+    wait = (ms) => {
+      clearTimeout(timer);
+      timer = setTimeout(() => reject(new Error(`No answer within ${ms} ms.`)), ms);
+    };
   });
-  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+  const hurry = (): void => wait(ENDING_MS);
+  wait(ending?.aborted === true ? ENDING_MS : limits.databaseMs);
+  ending?.addEventListener("abort", hurry);
+  return Promise.race([work, late]).finally(() => {
+    clearTimeout(timer);
+    ending?.removeEventListener("abort", hurry);
+  });
 }
 
 const pragmasOf = ({ durability }: DatabaseOptions): string[] => [
@@ -115,7 +133,7 @@ const clientOf = ({ url, authToken, createClient }: DatabaseOptions): DatabaseCl
  * took effect is for the committer to find out from the log.
  */
 function createConnection(options: DatabaseOptions, isReader: boolean) {
-  const { clock, limits, telemetry } = options;
+  const { clock, limits, telemetry, ending } = options;
   const isFile = options.url.startsWith("file:");
   const client = clientOf(options);
   let isReady = !isFile;
@@ -129,7 +147,7 @@ function createConnection(options: DatabaseOptions, isReader: boolean) {
   const reconnect = async (): Promise<void> => {
     const opening = Promise.resolve(client.reconnect());
     // A server that is away fails the next call too, which says so.
-    await (isFile ? opening : withDeadline(opening, limits.databaseMs).catch(() => {}));
+    await (isFile ? opening : withDeadline(opening, options).catch(() => {}));
   };
   const attempt = async <Result>(
     kind: "read" | "write",
@@ -143,7 +161,7 @@ function createConnection(options: DatabaseOptions, isReader: boolean) {
       if (isClosed) throw unavailable(new Error("The database was closed here."));
       try {
         if (!isReady) await prepare();
-        const result = await (isFile ? call() : withDeadline(call(), limits.databaseMs));
+        const result = await (isFile ? call() : withDeadline(call(), options));
         // A full disk still reads: only what failed can show that it is mended.
         if (isReader || kind === "write") isInTrouble = false;
         return result;
@@ -161,6 +179,8 @@ function createConnection(options: DatabaseOptions, isReader: boolean) {
           throw unavailable(error, trouble);
         }
         const isBroken = codeOf(error) === "SQLITE_BUSY" || (!isFile && isLost(error));
+        // A server that is away when the process ends is not asked again.
+        isClosed ||= !isFile && ending?.aborted === true && isLost(error);
         if (isClosed) continue;
         if (!isBroken) throw error;
         isReady = !isFile;

@@ -8,10 +8,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@libsql/client";
 import { createId } from "../../src/base/id.ts";
+import { startCli } from "../support/cli-process.ts";
 import { startSqld } from "../support/nodes.ts";
 import { startBun } from "../support/runtimes.ts";
 import { startSqld as startNamespaces } from "../support/sqld.ts";
-import { createWorld, dense } from "../support/world.ts";
+import { createWorld, dense, tokenFor } from "../support/world.ts";
 
 for (const scheme of ["http", "ws"]) {
   test(`I1, I4, I5: a server that hangs and dies delays commits over ${scheme}, and loses none`, async () => {
@@ -70,6 +71,36 @@ for (const scheme of ["http", "ws"]) {
     await sqld.child.exited;
     await rm(directory, { recursive: true, force: true });
   }, 60_000);
+}
+
+for (const [trouble, signal, withinMs] of [
+  ["dead", "SIGKILL", 2_000],
+  ["hanging", "SIGSTOP", 8_000],
+] as const) {
+  test(`SIGTERM ends a node whose server is ${trouble} with exit code 0`, async () => {
+    const directory = await mkdtemp(join(tmpdir(), "syncline-sqld-"));
+    const sqld = await startSqld(directory);
+    const env = { PORT: "0", DATABASE_URL: sqld.url };
+    const node = await startCli(["start"], { env });
+    const headers = {
+      authorization: `Bearer ${await tokenFor([{ library: "*", role: "owner" }])}`,
+      "content-type": "application/json",
+    };
+    const post = (path: string, body: object) =>
+      fetch(`${node.url}${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+    const id = createId();
+    expect((await post("/v1/libraries", { id, name: "home" })).status).toBe(201);
+    const change = { resource_type: "album", operation: "insert", id, data: { name: "x" } };
+    expect((await post(`/v1/libraries/${id}/commit`, change)).status).toBe(200);
+    sqld.child.kill(signal);
+    const began = performance.now();
+    node.kill("SIGTERM");
+    expect(await node.exited).toBe(0);
+    expect(performance.now() - began).toBeLessThan(withinMs);
+    sqld.child.kill("SIGKILL");
+    await sqld.child.exited;
+    await rm(directory, { recursive: true, force: true });
+  }, 30_000);
 }
 
 test("a JSON map names a place for each library: over http, ws and libsql, in the namespace of its host", async () => {
