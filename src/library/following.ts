@@ -58,6 +58,8 @@ export interface FollowingOptions extends CatalogOptions {
   readonly autoRun?: boolean | undefined;
 }
 
+/** How long a step of a follower that is to end may last. */
+const REST_MS = 1_000;
 /** How often a node learns that another began or ended to follow. */
 const LOOK_EVERY_MS = 5_000;
 
@@ -134,6 +136,15 @@ function createFollowers(options: Options) {
       const stopped = follower?.stop(why);
       // A leader that hangs would be waited for, by whoever writes as well.
       follower?.upstream.close();
+      await stopped;
+    },
+    /** Ends what one does; it goes on taking writes until the next stands in its place. */
+    rest: async (libraryId: string): Promise<void> => {
+      const follower = followers.get(libraryId);
+      const stopped = follower?.stop().then(() => true);
+      const isResting = await Promise.race([stopped, options.clock.sleep(REST_MS)]);
+      // Its leader hangs, or is sending a whole snapshot.
+      if (isResting !== true) follower?.upstream.close();
       await stopped;
     },
     /** Whether one runs that was asked for the same. One that saw a promotion has ended. */
@@ -218,8 +229,7 @@ export function createFollowing(given: FollowingOptions): Following {
           const library = await catalog.open(request.libraryId);
           await assertNotReplica(options, { library, request });
         }
-        // It goes on taking writes until the next one stands in its place.
-        await followers.all.get(request.libraryId)?.stop();
+        await followers.rest(request.libraryId);
         try {
           await prepareReplica(options, request);
           await remember(options, request);

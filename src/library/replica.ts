@@ -54,7 +54,10 @@ export async function assertNotReplica(
     // A copy of the replica that leads by now is as old, and names itself as the leader.
     return found?.leaderDeviceId === leaderDeviceId && Date.parse(found.createdAt) === createdAt;
   };
-  for (const url of request.leaderUrl.split(",")) if (await isItself(url)) throw itself(url);
+  const addresses = request.leaderUrl.split(",");
+  const found = await Promise.all(addresses.map(isItself));
+  const own = addresses.find((_, at) => found[at] === true);
+  if (own !== undefined) throw itself(own);
 }
 
 function wouldLose(): SyncError {

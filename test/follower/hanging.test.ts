@@ -15,9 +15,11 @@ const insert = ({ phone, at }: Pair, name: string, query = "") =>
   });
 
 /** From now on the leader answers nothing; resolves to the paths it was asked for. */
-function hang(pair: Pair): string[] {
+function hang({ wire }: Pair, what = /./): string[] {
   const asked: string[] = [];
-  pair.wire.send = (url, init) => {
+  const { send } = wire;
+  wire.send = (url, init) => {
+    if (!what.test(url)) return send(url, init);
     asked.push(new URL(url).pathname.split("/").at(-1) ?? "");
     return new Promise((_, reject) => {
       init?.signal?.addEventListener("abort", () => reject(new TypeError("Aborted.")));
@@ -45,6 +47,21 @@ test("a promotion waits for nothing that a leader that hangs was asked for, and 
   expect(await write).toMatchObject({ status: 503, body: { code: "overloaded" } });
   await running;
   expect(await insert(pair, "own")).toMatchObject({ status: 200, body: { sequence: 1 } });
+});
+
+test("a copy is turned from a leader that hangs to another address in the middle of its snapshot", async () => {
+  await using pair = await createPair();
+  const { phone, leader, libraryId } = pair;
+  await leader.insertAlbum("a");
+  const follower = await pair.follow();
+  const asked = hang(pair, /leader.*snapshot/);
+  const running = follower.run();
+  await until(() => asked.length > 0);
+  const request = { library_id: libraryId, url: "http://elsewhere", token: leader.token };
+  const { status, body } = await phone.send("POST", "/v1/following", request);
+  expect([status, body.leader_url]).toEqual([201, "http://elsewhere"]);
+  await running;
+  expect(await phone.service.following.find(libraryId)?.settle()).toBe("live");
 });
 
 test("I5: a write that the leader took, and whose answer broke off, is sent again and kept until it is back", async () => {
