@@ -47,6 +47,11 @@ export function openIndexedDb(options: { readonly name: string }): Persistence {
   const opening = openDatabase(name);
   // Whoever uses it is told; nobody is told twice.
   opening.catch(() => {});
+  const close = (): Promise<void> =>
+    opening.then(
+      (db) => db.close(),
+      () => {},
+    );
 
   /** Changes the entries of mutations, which keep their places in the order, in one transaction. */
   const change = async <One>(
@@ -101,10 +106,12 @@ export function openIndexedDb(options: { readonly name: string }): Persistence {
           if (order !== undefined) queue.delete(order);
         },
       ),
-    close: async () => (await opening).close(),
+    close,
     destroy: async () => {
-      (await opening).close();
-      await answerOf(indexedDB.deleteDatabase(name));
+      await close();
+      // Where there are no databases there is nothing to delete.
+      const { indexedDB } = globalThis as Partial<WindowOrWorkerGlobalScope>;
+      if (indexedDB !== undefined) await answerOf(indexedDB.deleteDatabase(name));
     },
   };
 }

@@ -62,9 +62,12 @@ export function startEngine(engine: Engine): Running {
       outbox.close();
       events.emit(null);
       // The lead is given away last: whoever takes it must find the disk as it is to be.
-      await (forget ?? keeper.close)();
-      session.close();
-      status.refresh();
+      try {
+        await (forget ?? keeper.close)();
+      } finally {
+        session.close();
+        status.refresh();
+      }
     },
   };
 }
