@@ -67,12 +67,13 @@ export async function followStream(
   const { cutter, push } = createReader(options);
   const from = after === null ? {} : { after, history_id: historyId ?? undefined };
   try {
-    const { body } = await transport.send("events", {
+    const { body, headers } = await transport.send("events", {
       query: { records: 1, ...from },
       accept: EVENTS_MSGPACK,
       signal: request.signal,
     });
-    if (body === null) throw new Error("no body");
+    if (body === null || headers.get("content-type") !== EVENTS_MSGPACK)
+      throw new Error("the answer is no stream");
     const reader = body.getReader();
     const cancel = (): void => void reader.cancel().catch(() => {});
     request.signal.addEventListener("abort", cancel);

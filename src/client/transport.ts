@@ -9,7 +9,7 @@ export interface ClientProblem {
   readonly detail: string;
   readonly retry: Retry;
   /** Milliseconds to wait, when the service said so. */
-  readonly retryAfterMs?: number;
+  readonly retryAfterMs?: number | undefined;
   readonly [fact: string]: unknown;
 }
 
@@ -70,19 +70,19 @@ export function problemOf(
   return { code, status: 0, detail, retry };
 }
 
+/**
+ * What the service says, or that something else answered: a portal, a proxy. That decides nothing,
+ * unless no other answer can be had for what is too large.
+ */
 async function toProblem(response: Response): Promise<ClientProblem> {
-  const { status } = response;
+  const { headers, status } = response;
   const body: unknown = await response.json().catch(() => null);
-  const facts = isFields(body) ? renameKeys(body, toCamelCase) : {};
-  const seconds = Number(response.headers.get("retry-after") ?? Number.NaN);
-  const isLater = status >= 500 || status === 429 || status === 421 || status === 408;
+  const detail = `The service cannot be reached (something else answered ${status}).`;
   return {
-    detail: `The service answered ${status}.`,
-    retry: isLater ? "later" : "never",
-    code: "internal",
-    ...facts,
-    status,
-    ...(seconds >= 0 ? { retryAfterMs: seconds * 1_000 } : {}),
+    ...(isFields(body) && "retry" in body
+      ? { ...(renameKeys(body, toCamelCase) as ClientProblem), status }
+      : problemOf("unreachable", detail, status === 413 ? "never" : "later")),
+    retryAfterMs: Number(headers.get("retry-after")) * 1_000 || undefined,
   };
 }
 
@@ -103,7 +103,9 @@ export function createTransport(options: TransportOptions): Transport {
     if (typeof bearer !== "string") {
       // As a service answers: the source is asked again, then the client waits for another.
       const detail = `The token is ${typeof bearer}, not a string: call setToken.`;
-      return new Response(JSON.stringify({ code: "unauthorized", detail }), { status: 401 });
+      return new Response(JSON.stringify({ code: "unauthorized", retry: "never", detail }), {
+        status: 401,
+      });
     }
     const { body, query = {}, signal, accept = "application/json" } = request;
     const asked = new URLSearchParams();

@@ -89,6 +89,39 @@ for (const status of [429, 500, 503]) {
   });
 }
 
+test.each([200, 400, 401, 403, 404, 426, 500])(
+  "C4: what answers %i in the service's place, as a portal of a hotel does, refuses nothing",
+  async (status) => {
+    await using world = await createClientWorld();
+    await world.insertAlbum("Iceland");
+    const portal = { isThere: true, count: 0 };
+    const { promise: enough, resolve } = Promise.withResolvers<void>();
+    const seen = new Set<string>();
+    let problemCount = 0;
+    const client = world.open({
+      token: () => world.token,
+      onProblem: () => (problemCount += 1),
+      fetch: async (url, init) => {
+        if (!portal.isThere) return world.direct(url, init);
+        if ((portal.count += 1) === 24) resolve();
+        const page = `<p>${"Willkommen im Hotel Zürich. ".repeat(50)}</p>`;
+        return new Response(page, { status, headers: { "content-type": "text/html" } });
+      },
+    });
+    client.status.subscribe(() => seen.add(client.status.getSnapshot().connection));
+    const list = client.query("album.list", {});
+    list.subscribe(() => {});
+    const { done } = client.insert("album", { name: "Oslo" });
+    await enough;
+    expect([...seen].toSorted()).toEqual(["connecting", "offline"]);
+    expect(client.status.getSnapshot()).toMatchObject({ pendingCount: 1, rejected: [] });
+    expect(problemCount).toBeLessThanOrEqual(portal.count);
+    portal.isThere = false;
+    await done;
+    await until(list, ({ data }) => data.length === 2);
+  },
+);
+
 test("C5: 426 ends it until there is something new; what was written stays queued", async () => {
   await using world = await createClientWorld();
   const client = world.open({ fetch: first(world.direct, refusal(426, "protocol_too_old")) });
@@ -291,7 +324,9 @@ test("C4: a goodbye says how long to wait before the stream is opened again", as
   const hello = { head: 0, history_id: "", registry_hash: "", types: [] };
   const farewell = { goodbye: { reason: "shutdown", retry_ms: 12_345 } };
   const said = new Blob([pack({ hello }), pack(farewell)].map((bytes) => bytes.slice()));
-  const client = world.open({ clock, fetch: first(world.direct, new Response(said)) });
+  const headers = { "content-type": "application/vnd.syncline.events+msgpack" };
+  const answer = new Response(said, { headers });
+  const client = world.open({ clock, fetch: first(world.direct, answer) });
   await until(client.status, ({ connection }) => connection === "offline");
   await until(client.status, live);
   expect(waits).toContain(12_345);
