@@ -1,7 +1,7 @@
 import { systemClock } from "../base/clock.ts";
 import { openDirectBody } from "./direct-body.ts";
 import { withoutToken } from "./database-url.ts";
-import { listen, openProcess, toUrl } from "./process.ts";
+import { assertRuntime, listen, openProcess, toUrl } from "./process.ts";
 import type { Running, ServeOptions } from "./process.ts";
 
 export { loadPlugins, stopOnSignal } from "./process.ts";
@@ -9,6 +9,7 @@ export type { Running, ServeOptions } from "./process.ts";
 
 /** Starts the service on Bun. @throws Error with a sentence for a wrong configuration */
 export async function serve(options: ServeOptions): Promise<Running> {
+  assertRuntime("Bun");
   const opened = await openProcess(options, openDirectBody);
   const { service, app, config, node } = opened;
   const { limits, telemetry } = service;

@@ -2,7 +2,7 @@ import process from "node:process";
 import { systemClock } from "../base/clock.ts";
 import { reasonOf } from "../base/reason.ts";
 import { withoutToken } from "./database-url.ts";
-import { listen, openProcess, stopOnSignal, toUrl } from "./process.ts";
+import { assertRuntime, listen, openProcess, stopOnSignal, toUrl } from "./process.ts";
 import type { Running, ServeOptions } from "./process.ts";
 
 export { loadPlugins, stopOnSignal } from "./process.ts";
@@ -21,6 +21,7 @@ declare const Deno: {
 
 /** Starts the service on Deno. @throws Error with a sentence for a wrong configuration */
 export async function serve(options: ServeOptions): Promise<Running> {
+  assertRuntime("Deno");
   const opened = await openProcess(options);
   const { service, app, config, node } = opened;
   const { hostname, port } = { hostname: config.HOST, port: config.PORT };

@@ -40,6 +40,14 @@ export interface Running {
   stop(): Promise<void>;
 }
 
+/** @throws Error that says where the service runs instead */
+export function assertRuntime(name: "Bun" | "Deno"): void {
+  if (name in globalThis) return;
+  const places =
+    "on Bun (the command line, or syncline/bun), on Deno (syncline/deno) and on Cloudflare (syncline/worker)";
+  throw new Error(`This is no ${name}: the service runs ${places}.`);
+}
+
 /** Plugins from outside this repository: `syncline.config.ts` in the working folder exports `plugins`. */
 export async function loadPlugins(
   path: string = resolve("syncline.config.ts"),

@@ -58,6 +58,30 @@ test("Node loads every entry but the Worker's", async () => {
   expect(code).toBe(0);
 });
 
+test.each(["bun", "deno"])(
+  "Node, which may load syncline/%s, is told where it serves instead",
+  async (name) => {
+    const script = `import { serve } from "syncline/${name}"; await serve({ mode: "production", env: {} });`;
+    const { code, said } = await stranger.run([node, "--input-type=module", "--eval", script]);
+    expect(said).toContain("the service runs on Bun (the command line, or syncline/bun)");
+    expect(code).toBe(1);
+  },
+);
+
+test("an application that it makes brings it along", async () => {
+  const bun = process.execPath;
+  const { said } = await stranger.run([bun, bin, "new", "made"]);
+  expect(said).toContain("Made made.");
+  const manifest = (await Bun.file(join(stranger.folder, "made/package.json")).json()) as {
+    dependencies: { syncline: string };
+  };
+  const tarball = manifest.dependencies.syncline.replace("file:", "made/");
+  const { said: list } = await stranger.run(["tar", "tzf", tarball]);
+  expect(list.match(/^package\/.*/gm)?.toSorted()).toEqual(
+    stranger.files.map((path) => `package/${path}`).toSorted(),
+  );
+});
+
 test("the command line finds its Bun from Node, and passes on how it ends", async () => {
   const storage = await fileStorage();
   const service = stranger.start([node, bin, "start"], { ...settings, ...storage.env });

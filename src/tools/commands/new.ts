@@ -28,17 +28,19 @@ async function makeApplication(folder: string): Promise<void> {
   });
   if (there.length > 0) throw new CommandError(`${folder} is not empty; name a new folder.`);
   await mkdir(folder, { recursive: true });
+  await pack(folder);
   await cp(join(root, "examples/notes"), folder, { recursive: true });
   const manifest = JSON.stringify(describe(folder), null, 2);
   await writeFile(join(folder, "package.json"), `${manifest}\n`);
   // What npm would leave out of a package.
   await writeFile(join(folder, ".gitignore"), "node_modules/\ndata/\ndist/\n");
-  if (!isInstalled) await pack(folder);
 }
 
-/** Puts this clone into the folder as it would be published. @throws CommandError with what went wrong */
+/** Puts Syncline into the folder, as it would be published. @throws CommandError with what went wrong */
 async function pack(folder: string): Promise<void> {
   const command = [process.execPath, "pm", "pack", "--quiet", "--destination", folder];
+  // A clone is built first; what npm installed is built.
+  if (root.split(sep).includes("node_modules")) command.push("--ignore-scripts");
   const run = Bun.spawn(command, { cwd: root, stdout: "pipe", stderr: "pipe" });
   const said = await Promise.all([
     new Response(run.stdout).text(),
@@ -50,13 +52,12 @@ async function pack(folder: string): Promise<void> {
   );
 }
 
-const isInstalled = root.split(sep).includes("node_modules");
-
 /** The manifest; what it needs has the versions that Syncline is tested with. */
 function describe(folder: string) {
   const pick = (...names: string[]) =>
     Object.fromEntries(names.map((one) => [one, `^${versions[one]}`]));
-  const own = isInstalled ? `^${version}` : `file:${name}-${version}.tgz`;
+  // It is on no registry yet.
+  const own = `file:${name}-${version}.tgz`;
   return {
     name:
       basename(folder)
