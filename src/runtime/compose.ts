@@ -1,4 +1,6 @@
 import { systemClock } from "../base/clock.ts";
+import { reasonOf } from "../base/reason.ts";
+import { isSyncError } from "../protocol/errors.ts";
 import { defaultLimits } from "../protocol/limits.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Plugin } from "../resource/define.ts";
@@ -10,7 +12,7 @@ import type { DatabaseOptions } from "../store/database.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { isLoopback } from "./config.ts";
 import type { Config } from "./config.ts";
-import { createNamespaces, readDatabaseUrl } from "./database-url.ts";
+import { createNamespaces, readDatabaseUrl, withoutToken } from "./database-url.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -90,5 +92,9 @@ export async function composeService(composition: Composition): Promise<Service>
       await namespaces?.drop(name);
       if (url.startsWith("file:")) await removeFile?.(url.slice("file:".length));
     },
+  }).catch((cause: unknown) => {
+    if (!isSyncError(cause, "database_unavailable")) throw cause;
+    const place = withoutToken(config.DATABASE_URL);
+    throw new Error(`DATABASE_URL is "${place}": ${reasonOf(cause)}`, { cause });
   });
 }

@@ -131,6 +131,11 @@ export class LibraryObject extends DurableObject<WorkerEnv> {
 
   private async start(): Promise<Awake> {
     const config = readConfig(settingsOf(this.env));
+    if (config.DATABASE_URL.includes("file:")) {
+      throw new Error(
+        `DATABASE_URL is "${config.DATABASE_URL}", but Cloudflare keeps no files: it must be a libsql:, https: or wss: URL.`,
+      );
+    }
     const { telemetry, metrics } = openTelemetry({
       level: config.LOG_LEVEL,
       isPretty: false,

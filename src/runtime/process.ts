@@ -8,7 +8,6 @@ import { reasonOf } from "../base/reason.ts";
 import { createApp } from "../http/app.ts";
 import type { AppEnv } from "../http/context.ts";
 import type { Following } from "../library/following.ts";
-import { isSyncError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Plugin } from "../resource/define.ts";
 import type { Service, ServiceOptions } from "../service.ts";
@@ -16,7 +15,6 @@ import type { DatabaseOptions } from "../store/database.ts";
 import { composeService } from "./compose.ts";
 import { readConfig } from "./config.ts";
 import type { Config } from "./config.ts";
-import { withoutToken } from "./database-url.ts";
 import { openNode } from "./node-identity.ts";
 import type { NodeIdentity } from "./node-identity.ts";
 import { openTelemetry } from "./observe.ts";
@@ -106,10 +104,6 @@ export async function openProcess(
     removeFile: async (path) => {
       for (const suffix of ["", "-wal", "-shm"]) await rm(path + suffix, { force: true });
     },
-  }).catch((cause: unknown) => {
-    if (!isSyncError(cause, "database_unavailable")) throw cause;
-    const place = withoutToken(config.DATABASE_URL);
-    throw new Error(`DATABASE_URL is "${place}": ${reasonOf(cause)}`, { cause });
   });
   return { service, app: createApp(service), config, node };
 }

@@ -291,3 +291,15 @@ test("the daily alarm trims the log of a library that sleeps, after a restart an
   expect(next - Date.now()).toBeGreaterThan(23 * 60 * 60 * 1_000);
   await rm(persistIn, { recursive: true, force: true });
 }, 60_000);
+
+test.each([
+  ["file:./data/{database}.db", "but Cloudflare keeps no files"],
+  ["http://127.0.0.1:1/{database}/", "did not answer"],
+])("a Worker whose DATABASE_URL is %s logs that this must be another", async (place, why) => {
+  const { promise: said, resolve } = Promise.withResolvers<string>();
+  const started = await deploy({ settings: { DATABASE_URL: place }, onLog: resolve });
+  expect((await fetch(`${started.url}/readyz`)).status).toBe(503);
+  expect(await said).toContain(`DATABASE_URL is \\"${place}\\"`);
+  expect(await said).toContain(why);
+  await started.stop();
+});

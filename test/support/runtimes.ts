@@ -136,11 +136,13 @@ export interface WorkerdOptions {
   readonly settings?: Env;
   /** Where the objects' own storage lies, so that a later start finds it again. */
   readonly persistIn?: string;
+  /** Hears each line that it logs. */
+  readonly onLog?: (line: string) => void;
 }
 
 export async function startWorkerd(
   storage: Storage,
-  { name = "syncline", port = 0, entry, settings = {}, persistIn }: WorkerdOptions = {},
+  { name = "syncline", port = 0, entry, settings = {}, persistIn, onLog }: WorkerdOptions = {},
 ): Promise<RunningWorkerd> {
   tetherWorkerd();
   const config = Bun.TOML.parse(await Bun.file("wrangler.toml").text()) as {
@@ -158,6 +160,9 @@ export async function startWorkerd(
     bindings: { SYNCLINE_SECRET: SECRET, LOG_LEVEL: "error", ...storage.env, ...settings },
     durableObjects: { LIBRARIES: { className: "LibraryObject", useSQLite: true } },
     ...(persistIn === undefined ? {} : { durableObjectsPersist: persistIn }),
+    ...(onLog === undefined
+      ? {}
+      : { handleStructuredLogs: ({ message }: { message: string }) => onLog(message) }),
   });
   const url = await miniflare.ready;
   const running = await toRunning(url.origin, async () => {
