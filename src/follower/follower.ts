@@ -71,6 +71,8 @@ export interface FollowerStatus {
   readonly head: number;
   readonly leaderHead: number | null;
   readonly repairs: number;
+  /** Whether what is written here may go there: not to another history, and not round in a circle. */
+  readonly maySend: boolean;
 }
 
 export interface Follower {
@@ -168,6 +170,15 @@ function createParts(options: FollowerOptions) {
   return { times, upstream, outbox, bell: createBell(clock), steps, machine };
 }
 
+function statusOf(
+  { steps: { seen }, machine: { state, reason } }: ReturnType<typeof createParts>,
+  leaderUrl: string,
+): FollowerStatus {
+  const { last, leaderHead, repairs, isCircle } = seen;
+  const [head, maySend] = [last?.state.head ?? 0, state !== "foreign" && !isCircle];
+  return { state, reason, leaderUrl, head, leaderHead, repairs, maySend };
+}
+
 /** What ends a rest that nobody ends. */
 async function goOn({ machine, steps }: ReturnType<typeof createParts>): Promise<FollowerEvent> {
   if (machine.state === "live") return "behind";
@@ -255,9 +266,7 @@ export function createFollower(options: FollowerOptions): Follower {
   return {
     deviceId: options.device.id,
     get status() {
-      const { last, leaderHead, repairs } = seen;
-      const { state, reason } = machine;
-      return { state, reason, leaderUrl, head: last?.state.head ?? 0, leaderHead, repairs };
+      return statusOf(parts, leaderUrl);
     },
     upstream,
     outbox,

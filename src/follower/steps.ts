@@ -10,6 +10,7 @@ import type { Limits } from "../protocol/limits.ts";
 import type { Registry } from "../resource/registry.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { takeSnapshot } from "./backfill.ts";
+import { circular } from "./chain.ts";
 import type { BackfillContext, Replica } from "./backfill.ts";
 import type { Outbox } from "./outbox.ts";
 import { readProgress } from "./progress.ts";
@@ -41,6 +42,8 @@ export interface Seen {
   attempts: number;
   /** Entries that came and writes that the leader took. */
   gains: number;
+  /** The leader follows this copy, so that what is sent there would come back. */
+  isCircle: boolean;
 }
 
 export interface Steps {
@@ -120,6 +123,17 @@ function createDoubts({ upstream, registry, clock, times }: StepOptions) {
   };
 }
 
+/** Asks the leader who it is, and tells it who this is. @throws forbidden when it follows this device */
+async function greet({ upstream, device }: StepOptions, seen: Seen): Promise<LeaderDescription> {
+  const leader = await upstream.describe();
+  seen.leaderHead = leader.head;
+  const chain = await upstream.chain([device.id]);
+  seen.isCircle = chain.includes(device.id);
+  if (seen.isCircle) throw circular(chain);
+  await upstream.register(device).catch(() => {});
+  return leader;
+}
+
 /** `isAnew`: another node has taken a whole snapshot, of which this one has only now heard. */
 async function openContext(
   { open, close, upstream, registry, telemetry }: StepOptions,
@@ -135,11 +149,20 @@ async function openContext(
   return { replica, upstream, registry, telemetry, reopen: close, isAnew };
 }
 
+const nothingSeen: Seen = {
+  last: null,
+  leaderHead: null,
+  repairs: 0,
+  attempts: 0,
+  gains: 0,
+  isCircle: false,
+};
+
 type Work = Partial<Record<State, () => Promise<FollowerEvent>>>;
 
 export function createSteps(options: StepOptions): Steps {
-  const { upstream, outbox, limits, telemetry, labels, device } = options;
-  const seen: Seen = { last: null, leaderHead: null, repairs: 0, attempts: 0, gains: 0 };
+  const { outbox, limits, telemetry, labels } = options;
+  const seen: Seen = { ...nothingSeen };
   const fetched = new Map<string, number>();
   const acknowledge = createAcknowledgement(options);
   const doubts = createDoubts(options);
@@ -150,9 +173,7 @@ export function createSteps(options: StepOptions): Steps {
     const { replica } = await contextOf();
     const progress = await readProgress(replica.database);
     if (progress === null) return "promote";
-    const leader = await upstream.describe();
-    seen.leaderHead = leader.head;
-    await upstream.register(device).catch(() => {});
+    const leader = await greet(options, seen);
     const isPartial = progress.snapshot?.isFull === false;
     if (!progress.isBackfilled && !isPartial) return "needsSnapshot";
     assertAhead(leader, replica.state);

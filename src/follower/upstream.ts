@@ -60,6 +60,8 @@ export interface UpstreamOptions {
 /** The leader, as a follower speaks to it. Every refusal of the leader is thrown as its `SyncError`. */
 export interface Upstream {
   describe(): Promise<LeaderDescription>;
+  /** The devices from there to who leads, asked by those it went `through`; none when that is not to be had now. */
+  chain(through: readonly string[]): Promise<readonly string[]>;
   log(after: number, limit: number, historyId: string | null): Promise<LogPage>;
   snapshot(types: readonly string[] | null, afterKey: string | null): AsyncGenerator<SnapshotLine>;
   checksums(): Promise<Checksums>;
@@ -170,6 +172,8 @@ function toEntry(wire: WireEntry): LogEntry {
   throw new SyncError("invalid_record", { issues }, { detail });
 }
 
+/** How long the leader may take to ask on who leads it. */
+const CHAIN_MS = 2_000;
 /** Pages of the leader are far smaller than this. */
 const REPLY_BYTES = 67_108_864;
 const LINE_CHARS = 16_777_216;
@@ -278,6 +282,14 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     describe: async () => {
       const answer = await json<Record<string, unknown>>("");
       return renameKeys(answer, toCamelCase) as unknown as LeaderDescription;
+    },
+    chain: async (through) => {
+      const asked = new URLSearchParams(through.map((id) => ["through", id]));
+      const signal = AbortSignal.timeout(CHAIN_MS);
+      const answer = await get(`/leader?${asked.toString()}`, { signal })
+        .then(async (response) => (await response.json()) as { readonly chain?: unknown })
+        .catch(() => null);
+      return Array.isArray(answer?.chain) ? answer.chain.map(String) : [];
     },
     log: async (after, limit, historyId) => {
       const history = historyId === null ? "" : `&history_id=${historyId}`;

@@ -173,7 +173,9 @@ const libraries: Readonly<Record<string, Described>> = {
   "get /v1/libraries": get("List libraries", answers.libraryPage, page),
   [`get ${library}`]: get("Read a library", answers.librarySummary, read),
   [`delete ${library}`]: { summary: "Delete a library", answers: { 204: null } },
-  [`get ${library}/leader`]: get("Ask who leads the library", answers.leaderAnswer),
+  [`get ${library}/leader`]: get("Ask who leads the library", answers.leaderAnswer, {
+    through: text,
+  }),
   [`post ${library}/leader/release`]: get("Give the lease back", answers.leaderAnswer),
   [`post ${library}/leader/promote`]: get(
     "Promote this follower to leader",

@@ -87,13 +87,19 @@ export interface HandedOn {
 }
 
 /**
- * Sends what waits first, so that writes reach the leader in the order they were made. Not to a leader
- * of another history: a person decides first whether these writes are its. @throws overloaded
+ * Refuses to send to a leader of another history, before a person has decided whether these writes are
+ * its, and to one that would send them back. @throws overloaded
  */
-export async function sendBacklog({ status, outbox }: Follower): Promise<void> {
-  if (status.state !== "foreign") return void (await outbox.drain());
-  const detail = `The leader is not the one that was followed. ${status.reason ?? ""}`;
+export function assertMaySend({ status }: Follower): void {
+  if (status.maySend) return;
+  const detail = `Nothing is sent to the leader now. ${status.reason ?? ""}`;
   throw new SyncError("overloaded", { retryAfterSeconds: 60 }, { detail });
+}
+
+/** Sends what waits first, so that writes reach the leader in the order they were made. @throws overloaded */
+export async function sendBacklog(follower: Follower): Promise<void> {
+  assertMaySend(follower);
+  await follower.outbox.drain();
 }
 
 /** Asks the leader, behind what waits for it already. */

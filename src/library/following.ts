@@ -225,9 +225,10 @@ export function createFollowing(given: FollowingOptions): Following {
       }),
     follow: (request) =>
       change(async () => {
-        if (followers.all.has(request.libraryId)) {
+        const follower = followers.all.get(request.libraryId);
+        if (follower !== undefined) {
           const library = await catalog.open(request.libraryId);
-          await assertNotReplica(options, { library, request });
+          await assertNotReplica(options, { library, request, follower });
         }
         await followers.rest(request.libraryId);
         try {

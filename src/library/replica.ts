@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { toPath } from "../follower/chain.ts";
+import type { Follower } from "../follower/follower.ts";
 import { createUpstream } from "../follower/upstream.ts";
 import type { Fetch, LeaderDescription, Upstream } from "../follower/upstream.ts";
 import { readState } from "../lease/lease.ts";
@@ -17,47 +19,60 @@ import type { Library } from "./library.ts";
 import { addListing } from "./listing.ts";
 import { schemaOf } from "./prepare.ts";
 
-/** Refuses to make a library the replica of itself, by whichever node: nobody would lead it. @throws invalid_body */
+/** Refuses to make a library the replica of itself, or of its replica: nobody would lead it. @throws invalid_body */
 async function assertOther(
   database: Database,
   who: Parameters<typeof readState>[1],
-  {
-    leaderUrl,
-    leaderDeviceId,
-  }: { readonly leaderUrl: string; readonly leaderDeviceId: string | null },
+  leader: {
+    readonly url: string;
+    readonly deviceId: string | null;
+    readonly chain: readonly string[];
+  },
 ): Promise<void> {
   const own = await readState(database.read, who);
   // A lease that runs is written by who leads, so its database is the leader's.
   const isLed = own !== null && own.leaseEndsAt > who.clock.monotonic();
-  const isOurs = isLed && own.leaderDeviceId === leaderDeviceId;
-  if (leaderDeviceId !== who.deviceId && !isOurs) return;
-  throw itself(leaderUrl);
+  const ours = [who.deviceId, ...(isLed ? [own.leaderDeviceId] : [])];
+  if ([...leader.chain, leader.deviceId].some((id) => ours.includes(id)))
+    throw itself(leader.url, leader.chain);
 }
 
-function itself(url: string): SyncError {
-  const message = `${url} is this service itself, not another one.`;
+function itself(url: string, chain: readonly string[] = []): SyncError {
+  const message =
+    chain.length > 1
+      ? `${url} follows this service itself, by ${toPath(chain)}: nobody would lead the library.`
+      : `${url} is this service itself, not another one.`;
   return new SyncError("invalid_body", { issues: [{ path: "url", message }] });
 }
 
 /** How long an address is given to say who it is; a replica goes on without its leader. */
 const WHO_MS = 5_000;
 
-/** Refuses to turn a replica to itself, by whichever of its nodes. @throws invalid_body */
+/** Refuses to turn a replica to itself, by whichever of its nodes, or to one that follows it. @throws invalid_body */
 export async function assertNotReplica(
   options: FollowingOptions & { readonly fetch: Fetch },
-  { library, request }: { readonly library: Library; readonly request: FollowRequest },
+  {
+    library,
+    request,
+    follower,
+  }: {
+    readonly library: Library;
+    readonly request: FollowRequest;
+    readonly follower: Follower;
+  },
 ): Promise<void> {
   const { createdAt, leaderDeviceId } = library.state;
-  const isItself = async (url: string): Promise<boolean> => {
+  const ours = [follower.deviceId, request.deviceId ?? options.lease.deviceId];
+  const assertAnother = async (url: string): Promise<void> => {
     const upstream = createUpstream({ ...options, ...request, url, replyMs: WHO_MS });
     const found = await upstream.describe().catch(() => null);
     // A copy of the replica that leads by now is as old, and names itself as the leader.
-    return found?.leaderDeviceId === leaderDeviceId && Date.parse(found.createdAt) === createdAt;
+    if (found?.leaderDeviceId === leaderDeviceId && Date.parse(found.createdAt) === createdAt)
+      throw itself(url);
+    const chain = await upstream.chain(ours);
+    if (chain.some((id) => ours.includes(id))) throw itself(url, chain);
   };
-  const addresses = request.leaderUrl.split(",");
-  const found = await Promise.all(addresses.map(isItself));
-  const own = addresses.find((_, at) => found[at] === true);
-  if (own !== undefined) throw itself(own);
+  await Promise.all(request.leaderUrl.split(",").map(assertAnother));
 }
 
 function wouldLose(): SyncError {
@@ -143,14 +158,15 @@ export async function prepareReplica(
   if (known.length > 0 && (await isReplicaStill(options, libraryId))) return;
   const upstream = createUpstream({ ...options, ...request, url: leaderUrl });
   const description = await upstream.describe();
+  const chain = await upstream.chain([lease.deviceId]);
   await catalog.release(libraryId);
   await options.createDatabase?.(libraryId);
   const database = options.openDatabase(libraryId);
   try {
     await migrate(database, schemaOf(registry), clock.now());
     const who = { deviceId: lease.deviceId, clock };
-    const { leaderDeviceId } = description;
-    await assertOther(database, who, { leaderUrl, leaderDeviceId });
+    const { leaderDeviceId: deviceId } = description;
+    await assertOther(database, who, { url: leaderUrl, deviceId, chain });
     const same: Statement[] = [];
     if (request.isMerged !== true)
       same.push(stillAt(await assertNothingLost(database, who, { description, upstream })));

@@ -147,6 +147,8 @@ export const leaderAnswer = v.object({
   ...leader,
   lease_expires_in_ms: count,
   is_self: v.boolean(),
+  /** Where it was asked with `through`, as copies ask: the devices from here to who leads. */
+  chain: v.optional(v.array(text)),
 });
 export const promotionAnswer = v.object({ ...leader, is_self: v.boolean() });
 

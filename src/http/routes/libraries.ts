@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { SERVICE_WIDE, requireGrant } from "../../auth/capability.ts";
 import type { Clock } from "../../base/clock.ts";
+import { chainOf } from "../../follower/chain.ts";
 import { mayWrite } from "../../lease/lease.ts";
 import type { LibraryState } from "../../lease/lease.ts";
 import type { LibrarySummary } from "../../library/summary.ts";
@@ -40,6 +41,17 @@ function describeLeader(state: LibraryState, clock: Clock) {
     lease_expires_in_ms: Math.max(0, Math.round(state.leaseEndsAt - clock.monotonic())),
     is_self: mayWrite(state, clock),
   };
+}
+
+/** The devices from here to who leads, for a copy that asks whether it follows itself. */
+async function readChain(
+  { following }: Service,
+  { id, leaderDeviceId }: LibraryState,
+  through: readonly string[],
+): Promise<readonly string[]> {
+  const follower = following.find(id);
+  if (follower !== undefined) return chainOf(follower, through);
+  return leaderDeviceId === null ? [] : [leaderDeviceId];
 }
 
 /** Creating, listing, reading and deleting libraries, who leads them, and revoking tokens. */
@@ -85,7 +97,10 @@ export function libraryRoutes(service: Service): Hono<AppEnv> {
     .get("/v1/libraries/:library/leader", async (c) => {
       await authenticate(c, service);
       const { state } = await openFor(c, service, { role: "reader" });
-      return answer(c.req.raw, describeLeader(state, clock));
+      const through = c.req.queries("through");
+      const chain =
+        through === undefined ? {} : { chain: await readChain(service, state, through) };
+      return answer(c.req.raw, { ...describeLeader(state, clock), ...chain });
     })
     .post("/v1/libraries/:library/leader/release", async (c) => {
       await authenticate(c, service);

@@ -21,7 +21,7 @@ import type { Service } from "../../service.ts";
 import { answer, readBody, readOptionalBody } from "../body.ts";
 import { assertActsAs, authenticate, bodyLimits, openFor, parse } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
-import { handLineOn, outOfReach, sendBacklog, toAnswers } from "../line.ts";
+import { assertMaySend, handLineOn, outOfReach, sendBacklog, toAnswers } from "../line.ts";
 import { requireTypes } from "../mutation.ts";
 import type { Writer } from "../mutation.ts";
 
@@ -85,6 +85,7 @@ async function streamThrough(
   c: AppContext,
   { follower, write, deviceId }: Forwarded,
 ): Promise<Response> {
+  assertMaySend(follower);
   const { search } = new URL(c.req.url);
   const headers = new Headers();
   for (const name of ["content-type", "content-encoding", "accept"]) {
@@ -104,6 +105,7 @@ function createBulkState(service: Service) {
     const { state } = await openFor(c, service, { role: "reader" });
     const follower = service.following.find(state.id);
     if (follower === undefined) return next();
+    assertMaySend(follower);
     const path = `/bulk/${encodeURIComponent(c.req.param("token") ?? "")}`;
     const headers = { accept: c.req.header("accept") ?? "application/json" };
     const { upstream } = follower;
