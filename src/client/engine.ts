@@ -1,6 +1,6 @@
 import { systemClock } from "../base/clock.ts";
 import type { Clock } from "../base/clock.ts";
-import { createEmitter } from "../base/emitter.ts";
+import { createEmitter, tellAll } from "../base/emitter.ts";
 import { createId } from "../base/id.ts";
 import type { SyncStatus } from "./api.ts";
 import { createCache } from "./cache.ts";
@@ -49,13 +49,13 @@ export interface ClientOptions {
 
 /** What the parts have in common. `onChange`: the status may be another. */
 function createGround(options: ClientOptions, onChange: () => void) {
-  const { rules, clock = systemClock, random = Math.random } = options;
+  const { rules, clock = systemClock, random = Math.random, onProblem } = options;
   const fetchIt = options.fetch ?? ((url: string, init: RequestInit) => fetch(url, init));
-  const transport = createTransport({ ...options, fetch: fetchIt });
+  const transport = createTransport({ ...options, clock, fetch: fetchIt });
   const life = { isClosed: false, isQueueRead: false, problem: null as ClientProblem | null };
   const report = (problem: ClientProblem): void => {
     life.problem = problem;
-    options.onProblem?.(problem);
+    tellAll(onProblem === undefined ? [] : [onProblem], problem);
     onChange();
   };
   return {

@@ -1,3 +1,4 @@
+import { tellAll } from "../base/emitter.ts";
 import { isEqual, keep } from "./equality.ts";
 import { evictQueries, evictRecords } from "./eviction.ts";
 import { markLists, markOwners } from "./lists.ts";
@@ -73,19 +74,6 @@ function collect(state: CacheState, step: Step, watched: readonly RecordNode[]):
   return listeners;
 }
 
-function notify(state: CacheState, listeners: ReadonlySet<Listener>): void {
-  const errors: unknown[] = [];
-  for (const listener of listeners) {
-    state.work.notified += 1;
-    try {
-      listener();
-    } catch (error) {
-      errors.push(error);
-    }
-  }
-  if (errors.length > 0) throw errors[0];
-}
-
 const refOf = ({ type, id }: RecordNode): RecordRef => ({ type: type.name, id });
 
 function tellDirty(state: CacheState, step: Step): void {
@@ -110,12 +98,10 @@ function end(state: CacheState): void {
   // What exists only here the service cannot know yet.
   const unknown = step.unknown.filter((node) => viewOf(node)?.version !== 0).map(refOf);
   state.step = newStep(state.cursor);
-  try {
-    notify(state, listeners);
-  } finally {
-    tellDirty(state, step);
-    if (keys.length + unknown.length > 0) state.hooks.onStale(keys, unknown);
-  }
+  state.work.notified += listeners.size;
+  tellAll(listeners, undefined);
+  tellDirty(state, step);
+  if (keys.length + unknown.length > 0) state.hooks.onStale(keys, unknown);
 }
 
 /** Runs one step: readers see all of it or nothing, and are told once. */

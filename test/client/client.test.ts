@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
 import { clientRules } from "../../plugins/rules/index.ts";
 import { eventsOf } from "../../src/client/event-feed.ts";
 import { createId } from "../../src/base/id.ts";
@@ -280,4 +280,34 @@ test("equal queries share one request", async () => {
   client.invalidate({ type: "album" });
   await until(handles[0]!, ({ isStale }) => !isStale);
   expect(asked).toBe(3);
+});
+
+test("a listener that throws harms neither the writes, nor the stream, nor the other listeners", async () => {
+  using reported = spyOn(globalThis, "reportError").mockImplementation(() => {});
+  await using world = await createClientWorld();
+  const error = new Error("a fault of the page");
+  const fail = () => {
+    throw error;
+  };
+  let streamCount = 0;
+  const client = world.open({
+    onProblem: fail,
+    fetch: (url, init) => {
+      if (url.includes("/events")) streamCount += 1;
+      return world.direct(url, init);
+    },
+  });
+  const albums = client.query("album.list", {});
+  for (const store of [albums, client.status]) store.subscribe(fail);
+  client.onEvent(fail);
+  await client.insert("album", { name: "Iceland" }).done;
+  const refused = client.insert("album", { name: "" });
+  refused.subscribe(fail);
+  await expect(refused.done).rejects.toMatchObject({ problem: { code: "invalid_record" } });
+  await world.insertAlbum("Oslo");
+  await client.insert("album", { name: "Paris" }).done;
+  await until(albums, ({ data }) => names(data).join() === "Iceland,Oslo,Paris");
+  await client.synced();
+  expect([streamCount, await world.sequences()]).toEqual([1, [1, 2, 3]]);
+  expect(new Set(reported.mock.calls.map(([one]) => one))).toEqual(new Set([error]));
 });
