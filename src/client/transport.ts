@@ -1,4 +1,5 @@
 import { renameKeys, toCamelCase } from "../base/case.ts";
+import type { Clock } from "../base/clock.ts";
 import type { ErrorCode, Retry } from "../protocol/errors.ts";
 import { isFields } from "./wire.ts";
 
@@ -53,6 +54,7 @@ export interface TransportOptions {
   readonly library: string;
   readonly token: TokenSource;
   readonly deviceId?: string | undefined;
+  readonly clock: Pick<Clock, "every">;
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
 }
 
@@ -86,6 +88,16 @@ async function toProblem(response: Response): Promise<ClientProblem> {
   };
 }
 
+/** Many requests wait for it, so that one that never comes would stop them all. */
+async function readToken(source: TokenSource, clock: Pick<Clock, "every">): Promise<string> {
+  const given = typeof source === "function" ? source() : source;
+  let stop = (): void => {};
+  const late = new Promise<never>((_, reject) => {
+    stop = clock.every(requestMs, () => reject(new Error("no token came")));
+  });
+  return Promise.race([given, late]).finally(stop);
+}
+
 export function createTransport(options: TransportOptions): Transport {
   const base = `${options.url.replace(/\/+$/, "")}/v1/libraries/${options.library}/`;
   const { deviceId } = options;
@@ -94,7 +106,7 @@ export function createTransport(options: TransportOptions): Transport {
   let known: Promise<string> | null = null;
 
   const attempt = async (path: string, request: TransportRequest): Promise<Response> => {
-    known ??= Promise.resolve(typeof token === "function" ? token() : token).catch((error) => {
+    known ??= readToken(token, options.clock).catch((error: unknown) => {
       // A source that failed is asked again.
       known = null;
       throw error;

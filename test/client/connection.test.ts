@@ -89,6 +89,18 @@ for (const status of [429, 500, 503]) {
   });
 }
 
+test("C8: a source of tokens that never answers is asked again, and blocks nothing", async () => {
+  await using world = await createClientWorld();
+  let count = 0;
+  const client = world.open({
+    silenceMs: 200,
+    token: () => ((count += 1) === 1 ? new Promise<never>(() => {}) : world.token),
+  });
+  const { done } = client.insert("album", { name: "Iceland" });
+  await until(client.status, live);
+  await done;
+});
+
 test.each([200, 400, 401, 403, 404, 426, 500])(
   "C4: what answers %i in the service's place, as a portal of a hotel does, refuses nothing",
   async (status) => {
