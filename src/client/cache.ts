@@ -10,7 +10,7 @@ import {
 import { newStep } from "./nodes.ts";
 import { addPending, reject } from "./overlay.ts";
 import { noteQuery } from "./queries.ts";
-import { noteRecord } from "./records.ts";
+import { askAll, noteRecord } from "./records.ts";
 import { readQuery, readRecord, subscribeQuery, subscribeRecord } from "./reads.ts";
 import { expire, invalidate } from "./selection.ts";
 import { run } from "./step.ts";
@@ -43,8 +43,10 @@ export interface Cache extends CacheHooks, CacheHandle {
   putMissing(ref: RecordRef, sequence: number): void;
   /** Why asking for it failed; null while it is under way, and `onStale` does not name it meanwhile. */
   noteQuery(key: QueryKey, problem: unknown): void;
-  /** The same. */
-  noteRecord(ref: RecordRef, problem: unknown): void;
+  /** The same; answers whether there is such a record, known or looked at. */
+  noteRecord(ref: RecordRef, problem: unknown): boolean;
+  /** Names all that is stale and looked at once more. */
+  readonly askAll: (_?: unknown) => void;
   readonly invalidate: (selector?: QuerySelector) => void;
   /** Marks what is past its time stale. */
   expire(now: number): void;
@@ -122,6 +124,7 @@ export function createCache(options: CacheOptions): Cache {
     putMissing: stepOf(putMissing),
     noteQuery: stepOf(noteQuery),
     noteRecord: stepOf(noteRecord),
+    askAll: stepOf(askAll),
     invalidate: stepOf(invalidate),
     expire: stepOf(expire),
     mutate: stepOf(addPending),

@@ -13,10 +13,10 @@ function forgetVersions(state: CacheState): void {
   for (const type of state.types.values()) {
     type.forgottenAt = type.changedAt = type.learnedAt = type.doubtedBefore = 0;
     for (const node of type.nodes.values()) {
-      askAgain(state, node);
       node.version = 0;
       node.sequence = -1;
       if (node.extra !== null) node.extra.doubtedBefore = 0;
+      askAgain(state, node);
       state.step.dirtyNodes.push(node);
     }
   }

@@ -5,12 +5,12 @@ const expiryMs = 5_000;
 
 /** Calls back when the browser says that the network is back, or gone. */
 function hearNetwork(onChange: (isThere: boolean) => void): () => void {
-  if (typeof globalThis.addEventListener !== "function") return () => {};
-  const tell = ({ type }: Event): void => onChange(type === "online");
-  for (const type of ["online", "offline"]) globalThis.addEventListener(type, tell);
-  return () => {
-    for (const type of ["online", "offline"]) globalThis.removeEventListener(type, tell);
-  };
+  const life = new AbortController();
+  // Not every runtime has events.
+  const { addEventListener } = globalThis as Partial<typeof globalThis>;
+  for (const type of ["online", "offline"])
+    addEventListener?.(type, () => onChange(type === "online"), life);
+  return () => life.abort();
 }
 
 /** Reads the disk, then connects. */

@@ -252,9 +252,9 @@ export function touch(state: CacheState, node: RecordNode): void {
   state.step.views.push(viewOf(node));
 }
 
-/** A record may be another than it was: it is asked for again where somebody watches it. */
+/** A record that is watched and not known, or no longer, is asked for. */
 export function askAgain(state: CacheState, node: RecordNode): void {
-  if (!isWatched(node)) return;
+  if (isKnown(node) || !isWatched(node)) return;
   touch(state, node);
   state.step.unknown.push(node);
 }

@@ -1,4 +1,4 @@
-import { askAgain, dropNode, extraOf, isHeld, isKnown, nodeOf, touch, typeOf } from "./nodes.ts";
+import { askAgain, dropNode, extraOf, isHeld, nodeOf, touch, typeOf } from "./nodes.ts";
 import type { CacheState, Layer, Pending, RecordNode } from "./nodes.ts";
 import type { ClientRecord } from "./record.ts";
 import type { Draft, Mutation } from "./rules.ts";
@@ -123,7 +123,7 @@ export function dropPending(state: CacheState, pending: Pending): void {
   state.pending = state.pending.filter((other) => other !== pending);
   for (const node of strip(state, pending)) {
     state.rebased.add(node);
-    if (!isKnown(node)) askAgain(state, node);
+    askAgain(state, node);
   }
   for (const node of pending.nodes) dropIfEmpty(state, node);
 }

@@ -245,6 +245,7 @@ export function noteQuery(state: CacheState, key: QueryKey, problem: unknown): v
   query.problem = problem;
   query.isFetching = problem === null;
   query.isOutrun &&= query.isFetching;
+  query.isStale ||= !query.isFetching;
   markDirty(state, query);
 }
 

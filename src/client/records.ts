@@ -134,11 +134,19 @@ export function touchBase(state: CacheState, { type, id }: RecordRef, sequence: 
 }
 
 /** How asking for a record stands. Nobody waits for one that is gone. */
-export function noteRecord(state: CacheState, { type, id }: RecordRef, problem: unknown): void {
+export function noteRecord(state: CacheState, { type, id }: RecordRef, problem: unknown): boolean {
   const node = typeOf(state, type).nodes.get(id);
-  if (node === undefined) return;
+  if (node === undefined) return false;
   touch(state, node);
   extraOf(node).problem = problem;
+  return true;
+}
+
+/** What failed is asked for again, if somebody still looks at it. */
+export function askAll(state: CacheState): void {
+  state.step.stale.push(...state.queries.values());
+  for (const { nodes } of state.types.values())
+    for (const node of nodes.values()) askAgain(state, node);
 }
 
 /** A bulk operation changed any number of records. */

@@ -35,16 +35,16 @@ export interface Requests {
 interface Ask {
   /** Equal names share one request. */
   readonly name: string;
-  readonly begin: () => void;
+  /** false: nobody waits for it any more. */
+  readonly begin: () => unknown;
   readonly send: () => ReturnType<Transport["json"]>;
   readonly apply: (body: Readonly<Record<string, unknown>>) => void;
   readonly fail: (problem: ClientProblem) => void;
 }
 
-/** Asks, again and again where that may help, and what failed anew whenever the service may be asked again. */
-function createAsker({ clock, random }: RequestsOptions) {
+/** Asks, again and again where that may help, and anew for what is looked at whenever the service may be asked again. */
+function createAsker({ cache, clock, random }: RequestsOptions) {
   const underWay = new Map<string, Promise<void>>();
-  const failed = new Map<string, Ask>();
   let era = 0;
   let isOpen = false;
   let [opened, open] = createSignal();
@@ -52,6 +52,7 @@ function createAsker({ clock, random }: RequestsOptions) {
   const attempt = async (one: Ask): Promise<void> => {
     for (let count = 1; ; count += 1) {
       await opened;
+      if (one.begin() === false) return void underWay.delete(one.name);
       const mine = era;
       try {
         const body = await one.send();
@@ -65,7 +66,6 @@ function createAsker({ clock, random }: RequestsOptions) {
         const problem = problemIn(error, problemOf("unreadable", reasonOf(error), "never"));
         if (problem.retry === "never" || count >= attemptsMax) {
           underWay.delete(one.name);
-          failed.set(one.name, one);
           return one.fail(problem);
         }
         await clock.sleep(Math.max(problem.retryAfterMs ?? 0, backoffMs(count - 1, random())));
@@ -74,7 +74,6 @@ function createAsker({ clock, random }: RequestsOptions) {
   };
   const ask = (one: Ask): Promise<void> => {
     one.begin();
-    failed.delete(one.name);
     const asked = underWay.get(one.name) ?? attempt(one);
     underWay.set(one.name, asked);
     return asked;
@@ -90,7 +89,7 @@ function createAsker({ clock, random }: RequestsOptions) {
         return;
       }
       open();
-      for (const one of failed.values()) void ask(one);
+      cache.askAll();
     },
     startAfresh: (): void => {
       era += 1;

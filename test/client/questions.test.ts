@@ -61,3 +61,36 @@ test("refetch resolves also when it is refused: the problem is in the snapshot",
     problem: { code: "invalid_record", status: 422 },
   });
 });
+
+test("when the service is back, what failed is asked again only where somebody still looks at it", async () => {
+  await using world = await createClientWorld();
+  const asked: string[] = [];
+  const client = world.open({
+    fetch: async (url, init) => {
+      if (!/\/(query|resources)\//.test(url)) return world.direct(url, init);
+      asked.push(new URL(url).pathname.replace(world.at, ""));
+      return Response.json({ code: "forbidden", retry: "never" }, { status: 403 });
+    },
+  });
+  const ids = Array.from({ length: 20 }, () => createId());
+  const ends = ids.map((id) => client.record("album", id).subscribe(() => {}));
+  const list = client.query("album.list", {});
+  const tags = client.query("tag.list", {});
+  tags.subscribe(() => {});
+  ends.push(list.subscribe(() => {}));
+  await until(list, ({ problem }) => problem !== null);
+  const last = client.record("album", ids[19] ?? "");
+  await until(last, ({ problem }) => problem !== null);
+  last.subscribe(() => {});
+  for (const end of ends) end();
+  await client.synced();
+  expect(asked.length).toBe(22);
+  asked.length = 0;
+  client.setOffline(true);
+  client.setOffline(false);
+  await until(tags, ({ isFetching }) => isFetching);
+  await until(tags, ({ isFetching }) => !isFetching);
+  await until(last, ({ problem }) => problem !== null);
+  await client.synced();
+  expect(asked.toSorted()).toEqual(["/query/tag.list", `/resources/album/${ids[19]}`]);
+});
