@@ -38,6 +38,10 @@ import { toQueryKey } from "./query-key.ts";
 import type { ClientRecord } from "./record.ts";
 import type { QueryPolicy, QuerySnapshot, RecordSnapshot } from "./snapshot.ts";
 
+// What the hooks are made of, so that a declaration file can name it.
+export type { StandardSchemaV1 } from "@standard-schema/spec";
+export type { Client, MutationHandle };
+
 type Fields = Readonly<Record<string, unknown>>;
 
 export interface QueryState<Item> {

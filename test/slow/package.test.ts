@@ -154,7 +154,10 @@ test.each(["bundler", "nodenext"])(
       outDir: "declared",
       skipLibCheck: false,
     };
-    const config = JSON.stringify({ compilerOptions, files: ["application.ts"] });
+    const config = JSON.stringify({
+      compilerOptions,
+      files: ["registry.ts", "client.ts", "hooks.ts", "collection.ts"],
+    });
     await Bun.write(join(stranger.folder, "tsconfig.json"), config);
     const { said } = await stranger.run([resolve("node_modules/.bin/tsc"), "--pretty", "false"]);
     const places = said.match(/^\S.*?(?=\(\d+,\d+\): error)/gm) ?? [];

@@ -23,11 +23,10 @@ export interface StrangerProcess {
   readonly exited: Promise<number>;
 }
 
-/** Beside the package: what npm brings along, and what an application has by itself. */
-const besides = [
-  ...Object.keys(dependencies),
-  ..."@tanstack/db @types/node @types/react react react-dom".split(" "),
-];
+/** What the application names itself; what else the package depends on is found by that alone, as under pnpm. */
+const own = "@tanstack/db @types/node @types/react drizzle-orm react react-dom valibot zod".split(
+  " ",
+);
 
 /** Builds, packs and unpacks it beside links to its dependencies: as npm does, without a network. */
 export async function packForStranger(): Promise<Stranger> {
@@ -39,11 +38,9 @@ export async function packForStranger(): Promise<Stranger> {
   const unpack = ["tar", "xzvf", `${folder}/syncline-${version}.tgz`, "-C", home];
   const { stdout } = Bun.spawnSync([...unpack, "--strip-components=1"]);
   const paths = stdout.toString().trim().split("\n");
-  for (const name of besides) {
-    const link = join(folder, "node_modules", name);
-    await mkdir(dirname(link), { recursive: true });
-    await symlink(resolve("node_modules", name), link);
-  }
+  await linkPackages(own, folder);
+  const others = Object.keys(dependencies).filter((name) => !own.includes(name));
+  await linkPackages(others, home);
   await cp("test/support/stranger", folder, { recursive: true });
   await Bun.write(join(folder, "package.json"), JSON.stringify({ type: "module" }));
   return {
@@ -60,6 +57,14 @@ export async function packForStranger(): Promise<Stranger> {
     start: (command, env) => startIn(folder, command, env),
     remove: () => rm(folder, { recursive: true }),
   };
+}
+
+async function linkPackages(names: readonly string[], folder: string): Promise<void> {
+  for (const name of names) {
+    const link = join(folder, "node_modules", name);
+    await mkdir(dirname(link), { recursive: true });
+    await symlink(resolve("node_modules", name), link);
+  }
 }
 
 function startIn(
