@@ -192,8 +192,8 @@ function firstAnswer(client: TypedClient, handle: QueryHandle): Promise<void> {
         if (handle.getSnapshot().status === "loading") return;
         known.delete(text);
         resolve();
-        // The component that waits subscribes when it appears; the answer stays until then.
-        queueMicrotask(() => end());
+        // The component that waits subscribes when it appears, which React may put off for a while.
+        setTimeout(() => end(), 1_000);
       });
     });
   known.set(text, answer);

@@ -120,6 +120,20 @@ test("a suspended list whose input changes in a transition keeps what it shows, 
   expect(seen.all.slice(1)).toEqual(["0:a,b,c", "b:c", "b:c,d"]);
 });
 
+test("more suspended lists than the cache holds appear together, and each is asked for once", async () => {
+  await using stage = await createStage();
+  const { world, page, show } = stage;
+  await world.insertAlbum("b");
+  const count = 150;
+  const List = ({ limit }: { limit: number }) => (
+    <p>{names(hooks.useSuspenseQuery("album.list", { limit }))}</p>
+  );
+  const lists = Array.from({ length: count }, (_, at) => <List key={at} limit={at + 1} />);
+  show(<Suspense fallback="waiting">{lists}</Suspense>);
+  await page.until(() => page.text() === "b".repeat(count));
+  expect(stage.queriesAsked().length).toBe(count);
+});
+
 /** Shows the problem instead of its children, until it is told to try again. */
 class Boundary extends Component<{ readonly children: ReactNode }> {
   override state = { code: null as string | null };
