@@ -60,8 +60,9 @@ export interface TransportOptions {
 
 const requestMs = 30_000;
 
+/** Its message; its name when it has none, as a full disk's. */
 export const reasonOf = (error: unknown): string =>
-  error instanceof Error ? error.message : String(error);
+  (error instanceof Error && error.message) || String(error);
 
 /** A problem that is not the service's own. */
 export function problemOf(

@@ -51,7 +51,8 @@ const room = { isFull: true };
 function openFull(disk: MemoryDisk = createMemoryDisk()): Persistence {
   const memory = openMemory(disk);
   const full = async (): Promise<void> => {
-    if (room.isFull) throw new DOMException("There is no room.", "QuotaExceededError");
+    // As Chromium words it.
+    if (room.isFull) throw new DOMException("", "QuotaExceededError");
   };
   return {
     ...memory,
@@ -94,14 +95,14 @@ test("a disk that has room again gets all that it missed", async () => {
   await using world = await createClientWorld();
   const disk = createMemoryDisk();
   room.isFull = true;
-  const codes = new Set<string>();
+  const details = new Set<string>();
   const client = world.open({
     persistence: openFull(disk),
-    onProblem: ({ code }) => codes.add(code),
+    onProblem: ({ detail }) => details.add(detail),
   });
   client.query("album.list", {}).subscribe(() => {});
   for (const name of ["a", "b"]) await client.insert("album", { name }).done;
-  await until(client.status, () => codes.has("storage_failed"));
+  await until(client.status, () => details.has("The disk failed: QuotaExceededError"));
   room.isFull = false;
   await client.insert("album", { name: "c" }).done;
   await client.close();
