@@ -6,6 +6,12 @@ import type { Author } from "./change.ts";
 /** A record of the stream, or what was wrong with its bytes. */
 export type BulkRecord = Readonly<Record<string, unknown>> | SyncError;
 
+/** Records that arrived together, and how many bytes of the body brought them. */
+export interface Arrival {
+  readonly records: readonly BulkRecord[];
+  readonly bytes: number;
+}
+
 export interface BulkRequest {
   readonly resource: CompiledResource;
   readonly mode: BulkMode;
@@ -16,5 +22,5 @@ export interface BulkRequest {
   /** `skip` counts a bad record and goes on; by default the first one ends the operation. */
   readonly onError: "stop" | "skip";
   /** The records, as many at a time as have arrived. */
-  readonly records: AsyncIterable<readonly BulkRecord[]>;
+  readonly arrivals: AsyncIterable<Arrival>;
 }

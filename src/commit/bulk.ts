@@ -52,32 +52,46 @@ function resume(request: BulkRequest, known: BulkOperation | null): BulkOperatio
   );
 }
 
+/** What goes into one transaction. */
+interface Chunk {
+  readonly records: readonly Numbered[];
+  /** More may come. */
+  readonly isFull: boolean;
+}
+
 /** The records that are not stored yet, chunk by chunk. */
 async function* toChunks(
-  { records }: BulkRequest,
+  { arrivals }: BulkRequest,
   { receivedCount, firstRecordId }: BulkOperation,
-  chunkSize: number,
-): AsyncGenerator<Numbered[]> {
+  { bulkChunk, bulkChunkBytes }: Limits,
+): AsyncGenerator<Chunk> {
   // The same body again: what is stored is passed over. A body that begins elsewhere continues.
   let toSkip = receivedCount;
   let index = 0;
-  let chunk: Numbered[] = [];
-  for await (const arrived of records) {
-    for (const record of arrived) {
+  let records: Numbered[] = [];
+  let chunkBytes = 0;
+  const take = (isFull: boolean): Chunk => {
+    const chunk = { records, isFull };
+    records = [];
+    chunkBytes = 0;
+    return chunk;
+  };
+  for await (const arrived of arrivals) {
+    for (const record of arrived.records) {
       if (index === 0 && toSkip > 0) {
         if (nameOf(record) !== firstRecordId) {
           index = toSkip;
           toSkip = 0;
         }
       }
-      if (index >= toSkip) chunk.push({ index, record });
+      if (index >= toSkip) records.push({ index, record });
       index += 1;
-      if (chunk.length < chunkSize) continue;
-      yield chunk;
-      chunk = [];
+      if (records.length === bulkChunk) yield take(true);
     }
+    chunkBytes += arrived.bytes;
+    if (chunkBytes >= bulkChunkBytes && records.length > 0) yield take(true);
   }
-  if (chunk.length > 0) yield chunk;
+  if (records.length > 0) yield take(false);
 }
 
 /** Writes the operation's entry, alone with the database; what it announces belongs to the span. */
@@ -104,7 +118,7 @@ async function write(
   const progress = createBulkProgress(options, operation);
   try {
     await committer.exclusive(() => database.write([saveOperation(operation, clock.now())]));
-    for await (const chunk of toChunks(request, operation, limits.bulkChunk)) {
+    for await (const { records: chunk, isFull } of toChunks(request, operation, limits)) {
       const work = { operation, chunk };
       const about = { size: chunk.length };
       const stopped = await during(
@@ -115,7 +129,7 @@ async function write(
         await finish(options, operation, { outcome: "interrupted", span });
         throw stopped;
       }
-      if (chunk.length === limits.bulkChunk) progress.moved();
+      if (isFull) progress.moved();
     }
     await finish(options, operation, { outcome: "complete", span });
     span.set({ affected_count: operation.affectedCount });

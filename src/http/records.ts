@@ -1,6 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { untilSilent } from "../base/until-silent.ts";
-import type { BulkRecord } from "../commit/bulk-request.ts";
+import type { Arrival, BulkRecord } from "../commit/bulk-request.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import { readValues } from "../stream/unpack.ts";
@@ -52,7 +52,7 @@ type RecordLimits = Pick<Limits, "recordBytes" | "nestingDepth">;
 async function* readLines(
   body: AsyncIterable<Uint8Array>,
   { recordBytes, nestingDepth }: RecordLimits,
-): AsyncGenerator<BulkRecord[]> {
+): AsyncGenerator<Arrival> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   const decode = (part?: Uint8Array): string => {
     try {
@@ -70,19 +70,19 @@ async function* readLines(
     rest = lines.pop() ?? "";
     if (rest.length > recordBytes * 2)
       throw tooLarge(recordBytes, "A record, one line of the body,");
-    yield parse(lines);
+    yield { records: parse(lines), bytes: part.length };
   }
-  yield parse([rest + decode()]);
+  yield { records: parse([rest + decode()]), bytes: 0 };
 }
 
 async function* readMaps(
   body: AsyncIterable<Uint8Array>,
   { recordBytes, nestingDepth }: RecordLimits,
-): AsyncGenerator<BulkRecord[]> {
+): AsyncGenerator<Arrival> {
   let waiting = 0;
   try {
-    for await (const { values, restBytes } of readValues(body)) {
-      yield values.map((value) => toRecord(value, nestingDepth));
+    for await (const { values, bytes, restBytes } of readValues(body)) {
+      yield { records: values.map((value) => toRecord(value, nestingDepth)), bytes };
       waiting = restBytes;
       if (waiting > recordBytes * 2) throw tooLarge(recordBytes, "A record");
     }
@@ -91,7 +91,8 @@ async function* readMaps(
       ? error
       : badRecord("The body is not a sequence of msgpack maps.", error);
   }
-  if (waiting > 0) yield [badRecord("The body ends in the middle of a record.")];
+  if (waiting > 0)
+    yield { records: [badRecord("The body ends in the middle of a record.")], bytes: 0 };
 }
 
 /** Reads the records of a bulk body as they arrive; never the body whole. @throws invalid_body, body_too_large */
@@ -99,7 +100,7 @@ export function readRecords(
   request: Request,
   limits: RecordLimits & Pick<Limits, "bulkBodyBytes" | "bulkStallMs">,
   clock: Clock,
-): AsyncIterable<readonly BulkRecord[]> {
+): AsyncIterable<Arrival> {
   const type = mediaTypeOf(request);
   if (type !== RECORDS_NDJSON && type !== RECORDS_MSGPACK) {
     throw badBody(`Send ${RECORDS_NDJSON} or ${RECORDS_MSGPACK}.`);

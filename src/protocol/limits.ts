@@ -25,6 +25,8 @@ export interface Limits {
   readonly resilientChunk: number;
   /** Records a bulk operation writes in one transaction. */
   readonly bulkChunk: number;
+  /** Bytes of the body after which a transaction is full too. */
+  readonly bulkChunkBytes: number;
   /** Failures a bulk answer lists. */
   readonly bulkFailures: number;
   /** Changes and bytes that one group may commit together. */
@@ -87,6 +89,7 @@ export const defaultLimits: Limits = {
   bulkStallMs: 30 * second,
   resilientChunk: 100,
   bulkChunk: 2_000,
+  bulkChunkBytes: 4_194_304,
   bulkFailures: 100,
   groupChanges: 1_000,
   groupBytes: 8_388_608,

@@ -17,12 +17,14 @@ function unpackAll(unpackr: Unpackr, bytes: Uint8Array): { values: unknown[]; en
 }
 
 /**
- * Reads a sequence of msgpack values as it arrives: each time, those that have become complete, and
- * how many bytes of the next one wait. @throws when the bytes are not msgpack
+ * Reads a sequence of msgpack values as it arrives: each time, those that have become complete, the
+ * bytes that came, and how many of the next one wait. @throws when the bytes are not msgpack
  */
-export async function* readValues(
-  body: AsyncIterable<Uint8Array>,
-): AsyncGenerator<{ readonly values: unknown[]; readonly restBytes: number }> {
+export async function* readValues(body: AsyncIterable<Uint8Array>): AsyncGenerator<{
+  readonly values: unknown[];
+  readonly bytes: number;
+  readonly restBytes: number;
+}> {
   const unpackr = new Unpackr({ useRecords: false, int64AsType: "number" });
   let rest = new Uint8Array(0);
   for await (const part of body) {
@@ -31,7 +33,7 @@ export async function* readValues(
     bytes.set(part, rest.length);
     const { values, end } = unpackAll(unpackr, bytes);
     rest = bytes.slice(end);
-    yield { values, restBytes: rest.length };
+    yield { values, bytes: part.length, restBytes: rest.length };
   }
 }
 

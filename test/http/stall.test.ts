@@ -34,6 +34,27 @@ test("BULK-01, I9: an upload that stalls is answered, announced as interrupted, 
   expect(whole.body).toMatchObject({ state: "complete", affected_count: 5, sequence: 2 });
 });
 
+test("I9: a chunk of large records is full before it has as many as small ones fill it with", async () => {
+  await using world = await createWorld({ limits: { bulkChunkBytes: 500, bulkStallMs: 50 } });
+  const token = createId();
+  const line = () => `${JSON.stringify({ id: createId(), name: "t".repeat(60) })}\n`;
+  const lines = (count: number) => encoder.encode(Array.from({ length: count }, line).join(""));
+  const body = new ReadableStream<Uint8Array>({
+    start: (controller) => [6, 6, 1].forEach((count) => controller.enqueue(lines(count))),
+  });
+  const stalled = await world.app.request(
+    `${world.at}/bulk?resource_type=tag&mode=insert&token=${token}`,
+    {
+      method: "POST",
+      headers: { authorization: `Bearer ${world.token}`, "content-type": "application/x-ndjson" },
+      body,
+    },
+  );
+  expect(stalled.status).toBe(400);
+  // Two chunks, each as much as came at once; the last record filled none.
+  expect(await world.count("SELECT count(*) FROM tags")).toBe(12);
+});
+
 test("I10: a small body that does not arrive is answered, and changes nothing", async () => {
   await using world = await createWorld({ limits: { bodyTimeoutMs: 50 } });
   const start = encoder.encode('{"resource_type":"tag","operation":"insert",');

@@ -163,7 +163,7 @@ function createBulkUpload(service: Service): Handler {
       hints: query.hints ?? {},
       author,
       onError: query.on_error,
-      records: whileTrusted(readRecords(c.req.raw, limits, service.clock), isRevoked),
+      arrivals: whileTrusted(readRecords(c.req.raw, limits, service.clock), isRevoked),
     });
     const receipt = await bulk.finally(() => {
       running -= 1;
