@@ -1,7 +1,8 @@
 import { HASH_MASK } from "../base/hash.ts";
 import { redactBefore } from "../log/sync-log.ts";
-import { decodeRow, encodeRow } from "../resource/compile.ts";
+import { encodeRow } from "../resource/compile.ts";
 import type { CompiledResource, Row } from "../resource/compile.ts";
+import { readPages } from "../store/pages.ts";
 import type { Database, Statement } from "../store/database.ts";
 import { isRefused } from "../store/failure.ts";
 import { recordHash } from "./write.ts";
@@ -85,14 +86,9 @@ export async function sumType(
 ): Promise<{ count: number; sum: number }> {
   let count = 0;
   let sum = 0;
-  for (let after = ""; ;) {
-    const [rows = []] = await database.read([{ sql: resource.sql.page, args: [after, 1_000] }]);
-    for (const [json] of rows) {
-      const row = decodeRow(resource, json as string);
-      sum = (sum + recordHash(resource, row)) % (HASH_MASK + 1);
-      count += 1;
-      after = row["id"] as string;
-    }
-    if (rows.length < 1_000) return { count, sum };
+  for await (const rows of readPages(database.read, resource)) {
+    count += rows.length;
+    for (const row of rows) sum = (sum + recordHash(resource, row)) % (HASH_MASK + 1);
   }
+  return { count, sum };
 }

@@ -1,8 +1,10 @@
-import { decodeRow, toFields } from "../resource/compile.ts";
+import { toFields } from "../resource/compile.ts";
 import type { CompiledResource, Row } from "../resource/compile.ts";
+import { readPages } from "../store/pages.ts";
 import { renderRows } from "../stream/render.ts";
 import type { Library } from "./library.ts";
 
+/** Tombstones that are read at once. */
 const PAGE = 500;
 
 /** A record as it is stored, for followers: its own fields, and where it came from. */
@@ -29,20 +31,13 @@ async function* readType(
   resource: CompiledResource,
   options: { readonly from: string; readonly isStored: boolean },
 ): AsyncGenerator<Record<string, unknown>> {
-  for (let after = options.from; ;) {
-    const [rows = []] = await library.database.readNear([
-      { sql: resource.sql.page, args: [after, PAGE] },
-    ]);
-    const decoded = rows.map(([json]) => decodeRow(resource, json as string));
-    if (options.isStored) yield* decoded.map((row) => toStored(resource, row));
+  for await (const rows of readPages(library.database.readNear, resource, options.from)) {
+    if (options.isStored) yield* rows.map((row) => toStored(resource, row));
     else {
-      for (const one of await renderRows(resource, decoded, library.reader)) {
+      for (const one of await renderRows(resource, rows, library.reader)) {
         yield { resource_type: resource.type, resource: one };
       }
     }
-    const last = decoded.at(-1)?.["id"];
-    if (typeof last !== "string" || decoded.length < PAGE) break;
-    after = last;
   }
   for (let after = ""; ;) {
     const sql = `SELECT record_id, version FROM tombstones WHERE model_type = ? AND record_id > ?

@@ -1,10 +1,11 @@
 import { decodeEntries, BULK_MODEL_TYPE, selectAfter } from "../log/sync-log.ts";
-import { decodeRow, toFields } from "../resource/compile.ts";
+import { toFields } from "../resource/compile.ts";
 import type { CompiledResource } from "../resource/compile.ts";
 import { isEqualJson } from "../resource/conflict.ts";
 import { recordHash } from "../commit/write.ts";
 import { HASH_MASK } from "../base/hash.ts";
 import type { Registry } from "../resource/registry.ts";
+import { readPages } from "../store/pages.ts";
 import type { Read } from "../store/database.ts";
 
 /** What the log says of one record: its last version and fields; null fields when it was deleted. */
@@ -87,10 +88,8 @@ async function compareType(
   const isBulk = bulkTypes.has(resource.type);
   let count = 0;
   let sum = 0;
-  for (let after = ""; ;) {
-    const [page = []] = await read([{ sql: resource.sql.page, args: [after, 1_000] }]);
-    for (const [json] of page) {
-      const row = decodeRow(resource, json as string);
+  for await (const rows of readPages(read, resource)) {
+    for (const row of rows) {
       const id = row["id"] as string;
       const logged = records.get(id);
       records.delete(id);
@@ -107,9 +106,7 @@ async function compareType(
       } else if (!isEqualJson(logged.fields, toFields(resource, row))) {
         findings.push(`I2: ${name} differs from its entry of version ${logged.version}.`);
       }
-      after = id;
     }
-    if (page.length < 1_000) break;
   }
   for (const [id, { fields }] of records) {
     if (fields !== null && !isBulk)

@@ -1,8 +1,8 @@
 import { Hono } from "hono";
 import { SyncError } from "../../protocol/errors.ts";
 import type { WireResource } from "../../protocol/errors.ts";
-import { decodeRow } from "../../resource/compile.ts";
 import type { Service } from "../../service.ts";
+import { readPage } from "../../store/pages.ts";
 import { fetchByIds, renderRows } from "../../stream/render.ts";
 import { answer } from "../body.ts";
 import { VARY } from "../gzip.ts";
@@ -43,11 +43,12 @@ async function listRecords(c: AppContext, service: Service): Promise<Response> {
   const library = await openFor(c, service, { role: "reader", type: resource.type });
   const limit = readLimit(c, service);
   const sequence = library.state.head;
-  const [rows = []] = await library.database.readNear([
-    { sql: resource.sql.page, args: [readAfter(c), limit + 1] },
-  ]);
-  const decoded = rows.map(([json]) => decodeRow(resource, json as string));
-  const { page, nextCursor } = toPage(decoded, limit);
+  const bytes = service.limits.pageBytes;
+  const asked = { after: readAfter(c), limit: limit + 1, bytes };
+  const { rows, isLast } = await readPage(library.database.readNear, resource, asked);
+  const { page, nextCursor: next } = toPage(rows, limit);
+  // A page that is full by its bytes is shorter than was asked for, and goes on.
+  const nextCursor = isLast ? next : (page.at(-1)?.["id"] ?? null);
   const resources: readonly WireResource[] = await renderRows(resource, page, library.reader);
   return answer(c.req.raw, { resources, next_cursor: nextCursor, sequence });
 }
