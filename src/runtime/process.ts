@@ -1,4 +1,4 @@
-import { access, rm } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
@@ -50,9 +50,12 @@ export function assertRuntime(name: "Bun" | "Deno"): void {
 export async function loadPlugins(
   path: string = resolve("syncline.config.ts"),
 ): Promise<readonly Plugin[]> {
-  const isThere = await access(path).then(
+  const isThere = await stat(path).then(
     () => true,
-    () => false,
+    (cause: NodeJS.ErrnoException) => {
+      if (cause.code === "ENOENT") return false;
+      throw new Error(`${path} cannot be read: ${reasonOf(cause)}`, { cause });
+    },
   );
   if (!isThere) return bundledPlugins;
   const loaded = await import(pathToFileURL(path).href).catch((cause: unknown) => {

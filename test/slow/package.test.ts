@@ -98,7 +98,7 @@ test("the command line finds its Bun from Node, and passes on how it ends", asyn
 });
 
 test("the command line says what to install where there is no Bun", async () => {
-  const { code, said } = await stranger.run([node, bin, "dev"], "/nowhere");
+  const { code, said } = await stranger.run([node, bin, "dev"], { PATH: "/nowhere" });
   expect(said).toBe("error: the command line runs on Bun, which is not here: npm install bun\n");
   expect(code).toBe(1);
 });
@@ -128,6 +128,14 @@ test("Deno serves the plugin of the folder, dies, and Node follows on when it is
   expect(await second.exited).toBe(0);
   await storage.remove();
 }, 30_000);
+
+test("Deno that may not look for the plugins of the folder says so, instead of serving others", async () => {
+  const flags = ["--no-prompt", "--allow-net", "--allow-env"];
+  const env = { SYNCLINE_SECRET: SECRET, DATABASE_URL: "http://127.0.0.1:1/{database}" };
+  const { code, said } = await stranger.run([denoPath(), "run", ...flags, "deno.ts"], env);
+  expect(said).toContain("syncline.config.ts cannot be read: Requires read access");
+  expect(code).toBe(1);
+});
 
 test("a Worker of one's own serves a plugin of one's own", async () => {
   const storage = await sqldStorage("byPath");

@@ -3,15 +3,17 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { dependencies, exports, version } from "../../package.json";
 
+type Env = Readonly<Record<string, string>>;
+
 /** A folder that depends on the package as it would be published. */
 export interface Stranger {
   readonly folder: string;
   /** What lies in the package. */
   readonly files: readonly string[];
   /** Runs a program in the folder, and answers what it said. */
-  run(command: readonly string[], path?: string): Promise<{ code: number; said: string }>;
+  run(command: readonly string[], env?: Env): Promise<{ code: number; said: string }>;
   /** Starts a program there that runs on. */
-  start(command: readonly string[], env: Readonly<Record<string, string>>): StrangerProcess;
+  start(command: readonly string[], env: Env): StrangerProcess;
   remove(): Promise<void>;
 }
 
@@ -46,8 +48,8 @@ export async function packForStranger(): Promise<Stranger> {
   return {
     folder,
     files: paths.map((path) => path.replace("package/", "")),
-    run: async (command, path = process.env["PATH"] ?? "") => {
-      const env = { ...process.env, PATH: path };
+    run: async (command, set = {}) => {
+      const env = { ...process.env, ...set };
       const ran = Bun.spawn([...command], { cwd: folder, env, stdout: "pipe", stderr: "pipe" });
       const said = await Promise.all(
         [ran.stdout, ran.stderr].map((stream) => new Response(stream).text()),
@@ -67,11 +69,7 @@ async function linkPackages(names: readonly string[], folder: string): Promise<v
   }
 }
 
-function startIn(
-  folder: string,
-  command: readonly string[],
-  env: Readonly<Record<string, string>>,
-): StrangerProcess {
+function startIn(folder: string, command: readonly string[], env: Env): StrangerProcess {
   const child = Bun.spawn([resolve("test/support/tethered.sh"), ...command], {
     cwd: folder,
     env: { ...process.env, ...env },
