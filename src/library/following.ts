@@ -164,7 +164,7 @@ function createWatch(options: Options, followers: ReturnType<typeof createFollow
   let isStopped = false;
   const look = async (): Promise<void> => {
     const { steps } = changes;
-    const { wanted, promoted } = await readFollowed(options);
+    const { wanted, promoted, leading } = await readFollowed(options);
     // What was read may be older than what was changed here meanwhile.
     if (isStopped || changes.open > 0 || changes.steps !== steps) return;
     const named = new Set(wanted.map(({ libraryId }) => libraryId));
@@ -179,6 +179,9 @@ function createWatch(options: Options, followers: ReturnType<typeof createFollow
       // Promoted or deleted at another node: whoever asks for it here finds what it is now.
       await catalog.release(id);
     }
+    // What another node brought to its end, and is still open here as the copy it was.
+    for (const { state } of catalog.libraries)
+      if (state.isReplica && leading.includes(state.id)) await catalog.release(state.id);
     // Whoever began one here meanwhile is at it.
     if (!isStopped && changes.steps === steps) await finishPromotions(options, promoted);
   };

@@ -1,14 +1,16 @@
 /** Nodes that share a catalog follow alike: whichever of them began it, each takes any request. */
 import { expect, test } from "bun:test";
 import { createId } from "../../src/base/id.ts";
+import { SyncError } from "../../src/protocol/errors.ts";
 import { createPair, setupRequest } from "../support/pair.ts";
 import type { Pair } from "../support/pair.ts";
 import { createWorld } from "../support/world.ts";
-import type { World } from "../support/world.ts";
+import type { World, WorldOptions } from "../support/world.ts";
 
 /** Another node over the phone's databases. */
-const secondNode = (pair: Pair): Promise<World> =>
+const secondNode = (pair: Pair, more: Partial<WorldOptions> = {}): Promise<World> =>
   createWorld({
+    ...more,
     deviceId: "second",
     directory: pair.phone.directory,
     fetch: async (url, init) => pair.wire.send(url, init),
@@ -112,4 +114,27 @@ test("a replica that one node promotes is led by whichever is asked; the others 
   expect(await insert(second, pair.at, "b")).toMatchObject({ status: 200 });
   expect(await names(second, pair.at)).toEqual(["a", "b"]);
   expect(await names(leader, pair.at)).toEqual(["a"]);
+});
+
+test("a node whose database was away while another promoted the copy finds what has become of it", async () => {
+  await using pair = await createPair();
+  await (await pair.follow()).settle();
+  let isAway = true;
+  await using second = await secondNode(pair, {
+    decorate: (_, database) => ({
+      ...database,
+      write: async (statements) => {
+        const isLeaving = JSON.stringify(statements).includes('DELETE FROM follower"');
+        if (isAway && isLeaving)
+          throw new SyncError("database_unavailable", { retryAfterSeconds: 1 });
+        return database.write(statements);
+      },
+    }),
+  });
+  const promote = (world: World) => world.send("POST", `${pair.at}/leader/promote`);
+  expect((await promote(second)).status).toBe(503);
+  expect((await promote(pair.phone)).status).toBe(200);
+  isAway = false;
+  await pair.phone.service.stop();
+  expect(await insert(second, pair.at, "b")).toMatchObject({ status: 200, body: { sequence: 1 } });
 });
