@@ -199,8 +199,10 @@ async function leave({ registry, telemetry }: Options, { state, database }: Libr
       ...reclaim,
       { sql: "DELETE FROM follower", args: [] },
     ])
-    .catch((error: unknown) => {
+    .catch(async (error: unknown) => {
       if (guardOf(error) !== "follow") throw error;
+      // Another node has just done the same.
+      if ((await readProgress(database)) === null) return;
       const detail =
         "Another node of this service still takes records from the old leader: it leaves it within " +
         "seconds, and the promotion goes on by itself.";

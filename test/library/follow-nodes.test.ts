@@ -138,3 +138,27 @@ test("a node whose database was away while another promoted the copy finds what 
   await pair.phone.service.stop();
   expect(await insert(second, pair.at, "b")).toMatchObject({ status: 200, body: { sequence: 1 } });
 });
+
+test("of two nodes that are asked for a promotion at once, the slower finds that it is done", async () => {
+  await using pair = await createPair();
+  await (await pair.follow()).settle();
+  const [leaving, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  await using second = await secondNode(pair, {
+    decorate: (_, database) => ({
+      ...database,
+      write: async (statements) => {
+        if (JSON.stringify(statements).includes('DELETE FROM follower"')) {
+          leaving.resolve();
+          await held.promise;
+        }
+        return database.write(statements);
+      },
+    }),
+  });
+  const promote = (world: World) => world.send("POST", `${pair.at}/leader/promote`);
+  const slower = promote(second);
+  await leaving.promise;
+  expect((await promote(pair.phone)).status).toBe(200);
+  held.resolve();
+  expect(await slower).toMatchObject({ status: 200, body: { leader_device_id: "phone" } });
+});
