@@ -2,10 +2,11 @@
 // that lies in IndexedDB.
 const shell = caches.open("shell");
 
-/** Keeps a page with all that it names, and lets go of what only an older one named. */
+/** Keeps a page with all that it names, and lets go of what only an older one named; one that names nothing is not ours. */
 async function keep(page) {
   const cache = await shell;
   const names = (await page.clone().text()).match(/\/assets\/[\w.-]+/g) ?? [];
+  if (names.length === 0) return;
   const kept = (await cache.keys()).map((request) => new URL(request.url).pathname);
   await cache.addAll(names.filter((name) => !kept.includes(name)));
   await cache.put("/", page);
