@@ -59,9 +59,11 @@ export async function followStream(
   const { clock, silenceMs, transport } = options;
   const request = new AbortController();
   signal.addEventListener("abort", () => request.abort(), { once: true });
-  let heardAt = clock.monotonic();
+  // While a machine sleeps often only one of them goes on.
+  const times = () => [clock.monotonic(), clock.now()];
+  let heard = times();
   const unwatch = clock.every(Math.min(1_000, silenceMs / 2), () => {
-    if (clock.monotonic() - heardAt > silenceMs)
+    if (times().some((time, at) => time - (heard[at] ?? time) > silenceMs))
       request.abort(new Error(`nothing was heard for ${silenceMs / 1_000} s`));
   });
   const { cutter, push } = createReader(options);
@@ -82,7 +84,7 @@ export async function followStream(
       const { value, done } = await reader.read();
       request.signal.throwIfAborted();
       if (done) throw new Error(cutter.isInside ? "cut in the middle of a frame" : "it ended");
-      heardAt = clock.monotonic();
+      heard = times();
       try {
         push(value);
       } catch (error) {

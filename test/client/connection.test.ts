@@ -89,6 +89,31 @@ for (const status of [429, 500, 503]) {
   });
 }
 
+test("C8: a stream that died while the machine slept is given up as soon as it wakes", async () => {
+  await using world = await createClientWorld();
+  // Asleep, a machine counts on in days, and often not in milliseconds.
+  let sleptMs = 0;
+  const clock = { ...briskClock, now: () => briskClock.now() + sleptMs };
+  let isDead = false;
+  let streamCount = 0;
+  const client = world.open({
+    clock,
+    fetch: async (url, init) => {
+      const real = await world.direct(url, init);
+      if (!url.includes("/events")) return real;
+      streamCount += 1;
+      const mayPass = streamCount > 1;
+      return edit(real, (chunk) => (isDead && !mayPass ? null : chunk));
+    },
+  });
+  await until(client.status, live);
+  isDead = true;
+  const sequence = await world.write(album("unheard"));
+  sleptMs = 3_600_000;
+  await client.waitFor(sequence);
+  expect(streamCount).toBe(2);
+});
+
 test("C8: a source of tokens that never answers is asked again, and blocks nothing", async () => {
   await using world = await createClientWorld();
   let count = 0;
