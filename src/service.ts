@@ -10,6 +10,8 @@ import { nodeSubject } from "./auth/capability.ts";
 import type { Grant } from "./auth/capability.ts";
 import { createTokenVerifier, mintToken } from "./auth/token.ts";
 import type { TokenVerifier } from "./auth/token.ts";
+import { createRoom } from "./base/room.ts";
+import type { Room } from "./base/room.ts";
 import type { Fetch } from "./follower/upstream.ts";
 import { openCatalog } from "./library/catalog.ts";
 import type { Catalog, CatalogOptions } from "./library/catalog.ts";
@@ -38,6 +40,8 @@ export interface Service extends CatalogOptions {
   readonly hasOpenMetrics: (request: Request) => boolean;
   /** How nodes that share a secret trust each other; null when they share none. */
   readonly credentials: NodeCredentials | null;
+  /** The memory that large bodies share while they arrive. */
+  readonly bodies: Room;
   readonly fetch: Fetch;
   /** Signs a token of this service; null when another issuer makes them. */
   readonly mint:
@@ -161,6 +165,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     catalog,
     following,
     credentials,
+    bodies: createRoom(limits.bodiesBytes),
     fetch: reach,
     mint,
     setup,

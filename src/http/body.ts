@@ -1,8 +1,11 @@
 import { Unpackr } from "msgpackr/unpack";
 import type { Clock } from "../base/clock.ts";
+import type { Room } from "../base/room.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { WireResource } from "../protocol/errors.ts";
 import { pack } from "../stream/codec.ts";
+import { joinBytes } from "../stream/frame.ts";
+import { readParts } from "../stream/unpack.ts";
 import { respond } from "./gzip.ts";
 import { accepts, encodingOf, mediaTypeOf } from "./media.ts";
 
@@ -32,45 +35,80 @@ export function brokenOff(cause: unknown): SyncError {
   return new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail, cause });
 }
 
-/** What a body may cost. */
-export interface BodyLimits {
+interface Size {
   readonly bytes: number;
+  /** What all large bodies that are in memory share. */
+  readonly room?: Room;
+}
+
+/** What a body may cost. */
+export interface BodyLimits extends Size {
   readonly depth: number;
   /** How long it may take to arrive; where nobody is told, the runtime's own limit ends it. */
   readonly timeout?: { readonly ms: number; readonly clock: Clock };
 }
 
-async function collect(request: Request, limitBytes: number): Promise<Uint8Array> {
-  const declared = Number(request.headers.get("content-length") ?? Number.NaN);
-  if (declared > limitBytes) throw tooLarge(limitBytes);
-  if (declared >= 0) return new Uint8Array(await request.arrayBuffer());
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  for await (const part of request.body ?? []) {
-    length += part.length;
-    if (length > limitBytes) throw tooLarge(limitBytes);
-    parts.push(part);
-  }
-  const bytes = new Uint8Array(length);
-  let offset = 0;
-  for (const part of parts) {
-    bytes.set(part, offset);
-    offset += part.length;
-  }
-  return bytes;
+/** Bodies up to this are not counted: connections bound them. */
+const SMALL_BYTES = 65_536;
+
+/** Notes how much of a body is in memory. @throws overloaded where all bodies together are too much */
+function hold(room: Room | undefined) {
+  let held = 0;
+  return {
+    upTo: (bytes: number): void => {
+      if (bytes <= SMALL_BYTES || bytes <= held) return;
+      if (room?.take(bytes - held) === false) {
+        const detail = "Too many large bodies arrive at once; send this one again.";
+        throw new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail });
+      }
+      held = bytes;
+    },
+    end: () => room?.give(held),
+  };
 }
 
-/** Reads a body into memory, as far and as long as it may go. @throws body_too_large, invalid_body */
+/** Reads a body until its end, or until `late` fails. */
+async function collect(
+  request: Request,
+  { bytes: limitBytes, room, late }: Size & { readonly late?: Promise<never> },
+): Promise<Uint8Array> {
+  const declared = Number(request.headers.get("content-length") ?? Number.NaN);
+  if (declared > limitBytes) throw tooLarge(limitBytes);
+  const held = hold(room);
+  try {
+    if (declared >= 0) {
+      held.upTo(declared);
+      return new Uint8Array(await request.arrayBuffer());
+    }
+    if (request.body === null) return new Uint8Array();
+    const parts: Uint8Array[] = [];
+    let length = 0;
+    const abort = new AbortController();
+    late?.catch(() => abort.abort());
+    for await (const part of readParts(request.body, abort.signal)) {
+      length += part.length;
+      if (length > limitBytes) throw tooLarge(limitBytes);
+      held.upTo(length);
+      parts.push(part);
+    }
+    return joinBytes(parts);
+  } finally {
+    held.end();
+  }
+}
+
+/** Reads a body into memory, as far and as long as it may go. @throws body_too_large, invalid_body, overloaded */
 export async function readBytes(
   request: Request,
-  { bytes, timeout }: Pick<BodyLimits, "bytes" | "timeout">,
+  { timeout, ...size }: Size & Pick<BodyLimits, "timeout">,
 ): Promise<Uint8Array> {
-  const whole = collect(request, bytes).catch((error: unknown) => {
+  const toError = (error: unknown): never => {
     throw error instanceof SyncError ? error : brokenOff(error);
-  });
-  if (timeout === undefined) return whole;
+  };
+  if (timeout === undefined) return collect(request, size).catch(toError);
   const { ms, clock } = timeout;
   const late = Promise.withResolvers<never>();
+  const whole = collect(request, { ...size, late: late.promise }).catch(toError);
   const stop = clock.every(ms, () =>
     late.reject(invalid(`The body did not arrive within ${ms} ms; send it again.`)),
   );

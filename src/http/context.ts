@@ -50,8 +50,10 @@ export function parse<Schema extends v.GenericSchema>(
 }
 
 /** What a body of this service may cost; a small one unless said otherwise. */
-export function bodyLimits({ limits, clock }: Service, bytes = limits.bodyBytes): BodyLimits {
-  return { bytes, depth: limits.nestingDepth, timeout: { ms: limits.bodyTimeoutMs, clock } };
+export function bodyLimits(service: Service, bytes = service.limits.bodyBytes): BodyLimits {
+  const { limits, clock, bodies: room } = service;
+  const timeout = { ms: limits.bodyTimeoutMs, clock };
+  return { bytes, depth: limits.nestingDepth, timeout, room };
 }
 
 /** What a request fails with, as its caller may know it. */

@@ -11,6 +11,8 @@ export interface Limits {
   readonly bodyBytes: number;
   /** Bytes of one batch body. */
   readonly batchBodyBytes: number;
+  /** Bytes of all bodies over 64 KiB that are in memory at once. */
+  readonly bodiesBytes: number;
   /** Bytes of one bulk body, after decompression. It streams, so this bounds disk, not memory. */
   readonly bulkBodyBytes: number;
   /** Bytes of one record as JSON; above it libSQL over Hrana becomes unreliable. */
@@ -82,6 +84,7 @@ const day = 24 * 60 * 60 * second;
 export const defaultLimits: Limits = {
   bodyBytes: 1_048_576,
   batchBodyBytes: 16_777_216,
+  bodiesBytes: 134_217_728,
   bulkBodyBytes: 4_294_967_296,
   recordBytes: 524_288,
   nestingDepth: 32,

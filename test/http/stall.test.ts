@@ -70,3 +70,31 @@ test("I10: a small body that does not arrive is answered, and changes nothing", 
   });
   expect(await world.sequences()).toEqual([]);
 });
+
+test("I9: large bodies that arrive at once share a bound; a small one always fits", async () => {
+  await using world = await createWorld({ limits: { bodiesBytes: 150_000, bodyTimeoutMs: 50 } });
+  const tag = () => ({ resource_type: "tag", operation: "insert", id: createId() });
+  const changes = Array.from({ length: 400 }, () => ({ ...tag(), data: { name: "t".repeat(90) } }));
+  const whole = encoder.encode(JSON.stringify({ changes: changes.slice(0, 399) }));
+  expect(whole.length).toBeGreaterThan(75_000);
+  const send = async (body: BodyInit) =>
+    world.app.request(`${world.at}/batch`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${world.token}`, "content-type": "application/json" },
+      body,
+    });
+  const begun = Promise.withResolvers<void>();
+  const held = send(
+    new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(whole.slice(0, -1)),
+      pull: () => begun.resolve(),
+    }),
+  );
+  await begun.promise;
+  const refused = await send(whole);
+  expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"]);
+  expect(await world.insertAlbum("small")).toMatchObject({ status: 200 });
+  // What does not arrive is given up, and makes room.
+  expect((await held).status).toBe(400);
+  expect((await send(whole)).status).toBe(200);
+});
