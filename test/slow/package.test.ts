@@ -3,7 +3,9 @@
  * used from there on each runtime by people who have never seen this repository.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdir, symlink } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { version } from "../../package.json";
 import { createId } from "../../src/base/id.ts";
 import { clientParts, sizeOf } from "../support/client-size.ts";
 import { entries, filesOfEntries, packForStranger } from "../support/package.ts";
@@ -97,10 +99,19 @@ test("the command line finds its Bun from Node, and passes on how it ends", asyn
   await storage.remove();
 });
 
-test("the command line says what to install where there is no Bun", async () => {
-  const { code, said } = await stranger.run([node, bin, "dev"], { PATH: "/nowhere" });
-  expect(said).toBe("error: the command line runs on Bun, which is not here: npm install bun\n");
-  expect(code).toBe(1);
+test("the command line says what to install where there is no Bun, and finds the one installed there", async () => {
+  const nowhere = { PATH: "/nowhere" };
+  expect(await stranger.run([node, bin, "dev"], nowhere)).toEqual({
+    code: 1,
+    said: "error: the command line runs on Bun, which is not here: npm install bun\n",
+  });
+  const programs = join(stranger.folder, "node_modules/.bin");
+  await mkdir(programs);
+  await symlink(process.execPath, join(programs, "bun"));
+  expect(await stranger.run([node, bin, "--version"], nowhere)).toEqual({
+    code: 0,
+    said: `syncline ${version}\n`,
+  });
 });
 
 test("Deno serves the plugin of the folder, dies, and Node follows on when it is back", async () => {
