@@ -1,6 +1,16 @@
 import { share } from "./equality.ts";
 import { listsFor } from "./lists.ts";
-import { askAgain, extraOf, isWatched, owns, ownersOf, touch, typeOf, weigh } from "./nodes.ts";
+import {
+  askAgain,
+  extraOf,
+  isWatched,
+  markDirty,
+  owns,
+  ownersOf,
+  touch,
+  typeOf,
+  weigh,
+} from "./nodes.ts";
 import { markStale, placeIn } from "./queries.ts";
 import type { BaseChange } from "./lists.ts";
 import type { CacheState, RecordNode, TypeStore } from "./nodes.ts";
@@ -142,9 +152,13 @@ export function noteRecord(state: CacheState, { type, id }: RecordRef, problem: 
   return true;
 }
 
-/** What failed is asked for again, if somebody still looks at it. */
+/** What failed is asked for again: now, if somebody still looks at it, else by whoever does next. */
 export function askAll(state: CacheState): void {
-  state.step.stale.push(...state.queries.values());
+  for (const query of state.queries.values()) {
+    query.problem = null;
+    markDirty(state, query);
+    state.step.stale.push(query);
+  }
   for (const { nodes } of state.types.values())
     for (const node of nodes.values()) askAgain(state, node);
 }

@@ -325,3 +325,15 @@ test("a bulk of a history that is gone casts no doubt on the next one (CACHE-17)
   cache.putRecords([{ type: "file", record: file("a") }], 1);
   expect(cache.record("file", "a")).toMatchObject({ isKnown: true, data: file("a") });
 });
+
+test("what failed and is looked at by nobody is asked for by whoever looks next, once the service is back", () => {
+  const { cache, asked } = createWorld();
+  const key = toQueryKey("search");
+  cache.noteQuery(key, "away");
+  expect(cache.query(key)).toMatchObject({ status: "error", problem: "away" });
+  cache.askAll();
+  expect(cache.query(key)).toMatchObject({ status: "loading", problem: null });
+  expect(asked()).toEqual([]);
+  watch(cache, key);
+  expect(asked()).toEqual([key.text]);
+});
