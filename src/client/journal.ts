@@ -10,6 +10,8 @@ import type { DirtySet, StoredQuery, StoredRecord } from "./snapshot.ts";
 
 /** How long changes gather before they are written: never on the path of an event. */
 const gatherMs = 50;
+/** The same after a failure, because all has to be written then. */
+const againMs = 30_000;
 
 export type Journal = Pick<Keeper, "startFresh" | "setWriting" | "flush"> & {
   readonly note: (dirty: DirtySet) => void;
@@ -65,6 +67,7 @@ export function createJournal(disk: Persistence, options: KeeperParts): Journal 
   let isFresh = false;
   let isDirty = false;
   let isDue = false;
+  let waitMs = gatherMs;
   let saving: Promise<void> = Promise.resolve();
 
   const save = async (): Promise<void> => {
@@ -84,7 +87,9 @@ export function createJournal(disk: Persistence, options: KeeperParts): Journal 
     isDirty = isFresh = false;
     try {
       await disk.save(step);
+      waitMs = gatherMs;
     } catch (error) {
+      waitMs = againMs;
       // What is stored is whole but old; the next step replaces it.
       isDirty = isFresh = true;
       options.onFailure(error);
@@ -98,7 +103,7 @@ export function createJournal(disk: Persistence, options: KeeperParts): Journal 
     isDirty = true;
     if (isDue || !isWriting) return;
     isDue = true;
-    void clock.sleep(gatherMs).then(() => {
+    void clock.sleep(waitMs).then(() => {
       isDue = false;
       return flush();
     });

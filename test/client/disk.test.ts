@@ -7,7 +7,7 @@ import { expect, test } from "bun:test";
 import { createId } from "../../src/base/id.ts";
 import { createMemoryDisk, openIndexedDb, openMemory } from "../../src/client/index.ts";
 import type { MemoryDisk, Persistence } from "../../src/client/index.ts";
-import { createClientWorld, until } from "../support/client-world.ts";
+import { briskClock, createClientWorld, until } from "../support/client-world.ts";
 
 const live = ({ connection }: { connection: string }) => connection === "live";
 
@@ -46,6 +46,12 @@ function openDeleted(): Persistence {
   };
 }
 
+const album = {
+  resource_type: "album",
+  operation: "insert",
+  id: createId(),
+  data: { name: "Iceland" },
+};
 const room = { isFull: true };
 /** One that has no room, until it has. */
 function openFull(disk: MemoryDisk = createMemoryDisk()): Persistence {
@@ -90,6 +96,25 @@ test.each([
     }
   },
 );
+
+test("what a full disk cannot hold is not written again with each event", async () => {
+  await using world = await createClientWorld();
+  room.isFull = true;
+  const waits: number[] = [];
+  const clock = {
+    ...briskClock,
+    sleep: (ms: number) => {
+      waits.push(ms);
+      return briskClock.sleep(ms);
+    },
+  };
+  const client = world.open({ clock, persistence: openFull() });
+  client.query("album.list", {}).subscribe(() => {});
+  await until(client.status, ({ problem }) => problem?.code === "storage_failed");
+  waits.length = 0;
+  await client.waitFor(await world.write(album));
+  expect(waits).toEqual([30_000]);
+});
 
 test("a disk that has room again gets all that it missed", async () => {
   await using world = await createClientWorld();
