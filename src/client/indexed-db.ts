@@ -38,6 +38,15 @@ async function openDatabase(name: string): Promise<IDBDatabase> {
   return db;
 }
 
+async function deleteDatabase(name: string): Promise<void> {
+  try {
+    await answerOf(indexedDB.deleteDatabase(name));
+  } catch (error) {
+    // Where there are no databases, or none for this page, there is nothing to delete.
+    if (!/^(Reference|Security)/.test((error as Error).name)) throw error;
+  }
+}
+
 /**
  * Persistence in IndexedDB. One database a person and library: `name` should hold both, so that who
  * signs in next never sees what was there.
@@ -107,11 +116,6 @@ export function openIndexedDb(options: { readonly name: string }): Persistence {
         },
       ),
     close,
-    destroy: async () => {
-      await close();
-      // Where there are no databases there is nothing to delete.
-      const { indexedDB } = globalThis as Partial<WindowOrWorkerGlobalScope>;
-      if (indexedDB !== undefined) await answerOf(indexedDB.deleteDatabase(name));
-    },
+    destroy: () => close().then(() => deleteDatabase(name)),
   };
 }

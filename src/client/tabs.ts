@@ -51,8 +51,11 @@ export function createTabs(name: string, { BroadcastChannel, locks }: TabsHost):
   channel.addEventListener("message", ({ data }) => hear(data as TabMessage));
   const { promise: left, resolve: leave } = Promise.withResolvers<void>();
   const hold = (lock: string, options: LockOptions, onHeld: () => Promise<void>): void => {
-    // It is taken away by who signs out.
-    locks.request(lock, options, onHeld).catch(() => {});
+    locks
+      .request(lock, options, onHeld)
+      // It is taken away by who signs out. A browser that denies locks lets no tab share anything.
+      .catch((error: Error) => (error.name === "AbortError" ? left : onHeld()))
+      .catch(() => {});
   };
   const post = (message: TabMessage): void => {
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- A channel has none.
