@@ -1,4 +1,5 @@
 import type { Cache } from "./cache.ts";
+import { inTime } from "./in-time.ts";
 import { createLedger } from "./ledger.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Keeper, KeeperParts, PersistedStep, Persistence } from "./persistence.ts";
@@ -86,7 +87,7 @@ export function createJournal(disk: Persistence, options: KeeperParts): Journal 
     changes = createChanges();
     isDirty = isFresh = false;
     try {
-      await disk.save(step);
+      await inTime(clock, disk.save(step));
       waitMs = gatherMs;
     } catch (error) {
       waitMs = againMs;

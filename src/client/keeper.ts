@@ -1,3 +1,4 @@
+import { inTime } from "./in-time.ts";
 import { createJournal } from "./journal.ts";
 import type { Keeper, KeeperParts, Persistence } from "./persistence.ts";
 import { load } from "./stored.ts";
@@ -5,13 +6,13 @@ import { toQueue, toRestored } from "./restore.ts";
 
 /** Keeps a client on a disk. */
 export function createKeeper(disk: Persistence, parts: KeeperParts): Keeper {
-  const { cache, rules, onComplaint } = parts;
+  const { cache, clock, rules, onComplaint } = parts;
   const journal = createJournal(disk, parts);
   cache.onDirty = journal.note;
   return {
     ...journal,
     load: async (life) => {
-      const restored = toRestored(await disk.load(), rules);
+      const restored = toRestored(await inTime(clock, disk.load()), rules);
       if (restored === null || life.isClosed) return null;
       load(cache.state, restored.cache);
       const { identity, damagedCount } = restored;
@@ -20,13 +21,14 @@ export function createKeeper(disk: Persistence, parts: KeeperParts): Keeper {
       return identity;
     },
     loadQueue: async () => {
-      const { mutations, damagedCount } = toQueue(await disk.loadQueue());
+      const { mutations, damagedCount } = toQueue(await inTime(clock, disk.loadQueue()));
       if (damagedCount > 0) onComplaint(`${damagedCount} waiting mutations cannot be read.`);
       return mutations;
     },
-    putMutations: (mutations) => disk.putMutations(mutations),
-    dropMutations: (ids) => disk.dropMutations(ids),
-    close: () => disk.close(),
-    destroy: () => disk.destroy(),
+    putMutations: (mutations) => inTime(clock, disk.putMutations(mutations)),
+    dropMutations: (ids) => inTime(clock, disk.dropMutations(ids)),
+    // What it could not do was told already.
+    close: () => inTime(clock, disk.close()).catch(() => {}),
+    destroy: () => inTime(clock, disk.destroy()),
   };
 }

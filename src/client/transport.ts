@@ -1,6 +1,7 @@
 import { renameKeys, toCamelCase } from "../base/case.ts";
 import type { Clock } from "../base/clock.ts";
 import type { ErrorCode, Retry } from "../protocol/errors.ts";
+import { inTime, patienceMs } from "./in-time.ts";
 import { isFields } from "./wire.ts";
 
 /** Why something did not happen: the service's problem, or that it could not be asked. */
@@ -58,8 +59,6 @@ export interface TransportOptions {
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
 }
 
-const requestMs = 30_000;
-
 /** Its message; its name when it has none, as a full disk's. */
 export const reasonOf = (error: unknown): string =>
   (error instanceof Error && error.message) || String(error);
@@ -91,12 +90,7 @@ async function toProblem(response: Response): Promise<ClientProblem> {
 
 /** Many requests wait for it, so that one that never comes would stop them all. */
 async function readToken(source: TokenSource, clock: Pick<Clock, "every">): Promise<string> {
-  const given = typeof source === "function" ? source() : source;
-  let stop = (): void => {};
-  const late = new Promise<never>((_, reject) => {
-    stop = clock.every(requestMs, () => reject(new Error("no token came")));
-  });
-  return Promise.race([given, late]).finally(stop);
+  return inTime(clock, typeof source === "function" ? source() : source);
 }
 
 export function createTransport(options: TransportOptions): Transport {
@@ -133,7 +127,7 @@ export function createTransport(options: TransportOptions): Transport {
       },
       // Of undefined this is undefined: no body.
       body: JSON.stringify(body),
-      signal: signal ?? AbortSignal.timeout(requestMs),
+      signal: signal ?? AbortSignal.timeout(patienceMs),
     });
   };
 

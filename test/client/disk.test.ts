@@ -97,6 +97,26 @@ test.each([
   },
 );
 
+test("a database that another window holds up is given up, and the client works without it", async () => {
+  await using world = await createClientWorld();
+  const name = createId();
+  const opening = indexedDB.open(`syncline:${name}`);
+  await new Promise((resolve) => opening.addEventListener("success", resolve));
+  // Nobody closes the connection that this waits for, and whoever opens it waits for this.
+  indexedDB.deleteDatabase(`syncline:${name}`);
+  const details = new Set<string>();
+  const client = world.open({
+    persistence: openIndexedDb({ name }),
+    onProblem: ({ detail }) => details.add(detail),
+  });
+  await client.insert("album", { name: "Iceland" }).done;
+  await client.synced();
+  expect([...details]).toEqual(["The disk failed: Nothing came within 30 s."]);
+  await client.close();
+  expect(client.status.getSnapshot().connection).toBe("closed");
+  opening.result.close();
+});
+
 test("what a full disk cannot hold is not written again with each event", async () => {
   await using world = await createClientWorld();
   room.isFull = true;
