@@ -1,4 +1,5 @@
 import type { OpenBody } from "../stream/body.ts";
+import { createSlices } from "../stream/slices.ts";
 import type { Subscriber } from "../stream/subscription.ts";
 
 /** Bun's own kind of stream; its declarations have it only for the global type. */
@@ -27,20 +28,27 @@ export const openDirectBody: OpenBody = ({ subscribe }) => {
       let isOpen = true;
       let isFull = false;
       const leave = (): void => subscriber?.leave();
-      const drained = (): void => {
-        isFull = false;
-        subscriber?.pump();
-      };
-      subscriber = subscribe({
-        room: () => (isFull || !isOpen ? 0 : 1),
-        write: (bytes) => {
-          if (!isOpen) return;
+      const slices = createSlices({
+        isFree: () => !isFull && isOpen,
+        put: (bytes) => {
           const written = controller.write(bytes);
           const flushed = controller.flush();
           const pending = typeof written === "number" ? flushed : written;
           if (typeof pending === "number") return;
           isFull = true;
           pending.then(drained, leave);
+        },
+      });
+      const drained = (): void => {
+        isFull = false;
+        slices.more();
+        // Also in the middle of a frame: whoever takes it slowly takes it.
+        subscriber?.pump();
+      };
+      subscriber = subscribe({
+        room: () => (isFull || !isOpen || !slices.isEmpty ? 0 : 1),
+        write: (bytes) => {
+          if (isOpen) slices.write(bytes);
         },
         close: () => {
           isOpen = false;

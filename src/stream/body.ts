@@ -1,3 +1,5 @@
+import { createSlices } from "./slices.ts";
+import type { Slices } from "./slices.ts";
 import type { Sink, Subscriber } from "./subscription.ts";
 
 export interface BodyOptions {
@@ -15,21 +17,30 @@ export type OpenBody = (options: BodyOptions) => ReadableStream<Uint8Array>;
 /** The body as the web's standard has it, for every runtime. */
 export const openStandardBody: OpenBody = ({ highWaterBytes, signal, subscribe }) => {
   let subscriber: Subscriber | null = null;
+  let slices: Slices | null = null;
   const leave = (): void => subscriber?.leave();
   signal().addEventListener("abort", leave);
   return new ReadableStream<Uint8Array>(
     {
       start: (controller) => {
+        const room = (): number => controller.desiredSize ?? 0;
+        slices = createSlices({
+          isFree: () => room() > 0,
+          put: (bytes) => controller.enqueue(bytes),
+        });
         subscriber = subscribe({
-          room: () => controller.desiredSize ?? 0,
-          write: (bytes) => controller.enqueue(bytes),
+          room: () => (slices?.isEmpty === true ? room() : 0),
+          write: slices.write,
           close: () => {
             signal().removeEventListener("abort", leave);
             controller.close();
           },
         });
       },
-      pull: () => subscriber?.pump(),
+      pull: () => {
+        slices?.more();
+        subscriber?.pump();
+      },
       cancel: leave,
     },
     { highWaterMark: highWaterBytes, size: (chunk) => chunk?.byteLength ?? 0 },

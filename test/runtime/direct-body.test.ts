@@ -67,6 +67,43 @@ test("I9: a socket that is not read has no room, and has room again once it is",
   expect(received).toBeGreaterThan(0);
 });
 
+test("I9: a large frame waits for each reader once, not once a reader, and nothing comes into its middle", async () => {
+  const count = 40;
+  const frame = new Uint8Array(16_000_000).fill(120);
+  const beat = new TextEncoder().encode("beat");
+  const servers = Array.from({ length: count }, () => createServer());
+  try {
+    const hear = async (server: ReturnType<typeof createServer>) => {
+      let [bytes, others] = [0, ""];
+      const socket = await connect(server.port, (part) => {
+        bytes += part.length;
+        others += part.toString("latin1").replaceAll("x", "");
+      });
+      socket.pause();
+      return { socket, sink: await server.opened, heard: () => ({ bytes, others }), server };
+    };
+    const readers = await Promise.all(servers.map(hear));
+    Bun.gc(true);
+    const before = process.memoryUsage.rss();
+    for (const { sink } of readers) {
+      sink.write(frame);
+      sink.write(beat);
+    }
+    await Bun.sleep(50);
+    expect((process.memoryUsage.rss() - before) / frame.length).toBeLessThan(count / 4);
+    const [reader] = readers;
+    expect(reader?.sink.room()).toBe(0);
+    reader?.socket.resume();
+    while (!(reader?.heard().others.includes("beat") ?? true)) await Bun.sleep(5);
+    // The frame and nothing else before the beat: hello, then only lengths of chunks.
+    expect(reader?.heard().others.split("hello")[1]).toMatch(/^[\s\da-f]*beat\s*$/);
+    expect(reader?.heard().bytes).toBeGreaterThan(frame.length);
+    for (const { socket } of readers) socket.terminate();
+  } finally {
+    for (const server of servers) await server[Symbol.asyncDispose]();
+  }
+});
+
 test("what is written before the end arrives, then the body ends", async () => {
   await using server = createServer();
   const response = await fetch(`http://127.0.0.1:${server.port}/`);
