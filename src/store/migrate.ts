@@ -1,4 +1,5 @@
 import { reasonOf } from "../base/reason.ts";
+import { isSyncError } from "../protocol/errors.ts";
 import type { Database, Statement } from "./database.ts";
 import { splitStatements } from "./statements.ts";
 
@@ -8,7 +9,7 @@ const MIGRATIONS_TABLE =
 export interface Schema {
   /** SQL by tag; the tags in their order are the order of the migrations. */
   readonly migrations: Readonly<Record<string, string>>;
-  /** What must run once all of them have: the last one fails with what fails of these. */
+  /** What must run once all of them have: the last one fails with what fails of these, or the opening. */
   readonly checks: readonly Statement[];
 }
 
@@ -31,6 +32,7 @@ export async function migrate(
   const missing = Object.keys(migrations)
     .filter((tag) => !done.has(tag))
     .toSorted();
+  if (missing.length === 0) await check(database, checks);
   for (const tag of missing) {
     if (done.has(tag)) continue;
     const parts = (migrations[tag] ?? "").split("--> statement-breakpoint");
@@ -45,8 +47,23 @@ export async function migrate(
     } catch (error) {
       done = await applied();
       if (done.has(tag)) continue;
-      throw new Error(`Migration ${tag} failed: ${reasonOf(error)}`, { cause: error });
+      const demand =
+        tag === missing.at(-1)
+          ? "; after it every table and column that a plugin declares must be there"
+          : "";
+      throw new Error(`Migration ${tag} failed: ${reasonOf(error)}${demand}`, { cause: error });
     }
   }
   return own;
+}
+
+/** A tag that has run never runs again, whatever was added to its SQL since. */
+async function check(database: Database, checks: readonly Statement[]): Promise<void> {
+  await database.read(checks).catch((cause: unknown) => {
+    if (isSyncError(cause)) throw cause;
+    const advice = "bring the SQL that makes it under a new tag of the plugin's `migrations`";
+    throw new Error(`A plugin declares what the database has not: ${reasonOf(cause)}; ${advice}.`, {
+      cause,
+    });
+  });
 }

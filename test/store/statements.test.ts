@@ -12,7 +12,7 @@ import { createId } from "../../src/base/id.ts";
 import { definePlugin, defineResource, resourceTable } from "../../src/index.ts";
 import { coreMigrations } from "../../src/store/migrations.ts";
 import { splitStatements } from "../../src/store/statements.ts";
-import { createWorld } from "../support/world.ts";
+import { createWorld, startService } from "../support/world.ts";
 
 const trigger = `CREATE TRIGGER guard BEFORE DELETE ON lanes WHEN OLD.name = ';' BEGIN
   SELECT CASE WHEN 1 THEN 2 END;
@@ -101,6 +101,29 @@ test("a column that no migration made is told when the last has run, and mending
     expect(status).toBe(200);
   }
   await rm(directory, { recursive: true });
+});
+
+test("what a plugin declares later, and no migration made, ends the opening of a database that has run them all", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "syncline-later-"));
+  const board = (...resources: ReturnType<typeof lane>[]) =>
+    definePlugin({
+      name: "board",
+      resources,
+      migrations: { "0001_lanes": `CREATE TABLE lanes (${columns})` },
+    });
+  await using world = await createWorld({ directory, plugins: [board(lane("lane", "lanes"))] });
+  const plugins = [board(lane("lane", "lanes"), lane("card", "cards"))];
+  await expect(startService({ directory: world.directory, plugins })).rejects.toThrow(
+    /^A plugin declares what the database has not: .*no such table: cards; bring the SQL that makes it under a new tag/,
+  );
+  await rm(directory, { recursive: true });
+});
+
+test("a plugin that brings no migration is told of the table that it declares", async () => {
+  const plugin = definePlugin({ name: "board", resources: [lane("lane", "lanes")] });
+  await expect(createWorld({ plugins: [plugin] })).rejects.toThrow(
+    /no such table: lanes; after it every table and column that a plugin declares must be there$/,
+  );
 });
 
 test("a column that the database needs and the table has not is named", async () => {
