@@ -2,7 +2,7 @@ import { readAnswer } from "../base/answer.ts";
 import { createId } from "../base/id.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { Problem } from "../protocol/errors.ts";
-import { fromProblem, problemOf, sendWrite, toDelay } from "./upstream.ts";
+import { fromProblem, leaveUnread, problemOf, sendWrite, toDelay } from "./upstream.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** What the leader said of the first of a line, and why it says nothing of the rest; null when there is none. */
@@ -71,5 +71,7 @@ export async function sendLine(
   if (response.ok)
     return read(response).catch((error: unknown) => ({ answers: [], error: unreadable(error) }));
   const error = toDelay(response.status, await problemOf(response));
-  return error === null ? response : { answers: [], error };
+  if (error === null) return response;
+  await leaveUnread(response);
+  return { answers: [], error };
 }

@@ -7,7 +7,7 @@ import { guardOf } from "../store/failure.ts";
 import { readEntry, sendLine, unreadable } from "./line.ts";
 import type { LineEntry } from "./line.ts";
 import { whileFollowing } from "./progress.ts";
-import { problemOf, sendWrite, toDelay } from "./upstream.ts";
+import { leaveUnread, problemOf, sendWrite, toDelay } from "./upstream.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** A write that waits for the leader, as it will be sent. */
@@ -163,6 +163,7 @@ async function sendOne(upstream: Upstream, entry: OutboxEntry): Promise<LineEntr
   });
   if (response.ok) return readEntry(response);
   const problem = await problemOf(response);
+  await leaveUnread(response);
   const error = toDelay(response.status, problem);
   if (error === null) return { problem: problem as Problem };
   throw error;
@@ -208,7 +209,10 @@ function createSender(upstream: Upstream, clock: Clock) {
     if (line.length === 1) return alone(first);
     const sent = await sendLine(upstream, { deviceId, mutations: line.map(toMutation) });
     // Nobody knows which of them is at fault.
-    if (sent instanceof Response) return alone(first);
+    if (sent instanceof Response) {
+      await leaveUnread(sent);
+      return alone(first);
+    }
     if (sent.answers.length > 0) return sent.answers.slice(0, line.length);
     const error = sent.error ?? unreadable();
     if (patience.isOver(first, error)) return alone(first);

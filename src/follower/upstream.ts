@@ -102,6 +102,10 @@ export async function problemOf(response: Response): Promise<Partial<Problem>> {
   return typeof said === "object" && said !== null ? said : {};
 }
 
+/** Lets go of the rest of an answer: workerd holds six connections, and an unread body keeps its own. */
+export const leaveUnread = async (response: Response): Promise<void> =>
+  response.body?.cancel().catch(() => {});
+
 /** The answer's problem as the error it was. */
 export async function toError(response: Response): Promise<SyncError> {
   return fromProblem(response.status, await problemOf(response));
@@ -254,6 +258,7 @@ function createLine({ url: urls, libraryId, token, fetch }: UpstreamOptions): Li
       const response = await send(path, init);
       if (response.ok) return response;
       const error = await toError(response);
+      await leaveUnread(response);
       // What this node cannot do now, another may.
       if (/later|leader/.test(errorTable[error.code].retry)) leaveFrom(asked);
       throw error;
@@ -276,7 +281,8 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   };
   const post = async (path: string, body: object): Promise<void> => {
     const headers = { "content-type": "application/json" };
-    await get(path, { method: "POST", headers, body: JSON.stringify(body), signal: replySoon() });
+    const init = { method: "POST", headers, body: JSON.stringify(body), signal: replySoon() };
+    await leaveUnread(await get(path, init));
   };
   return {
     describe: async () => {

@@ -54,8 +54,8 @@ export interface FollowingOptions extends CatalogOptions {
   readonly random?: (() => number) | undefined;
   readonly deviceName?: string | undefined;
   readonly followerTimes?: Partial<FollowerTimes> | undefined;
-  /** False: followers are driven by hand, for tests. */
-  readonly autoRun?: boolean | undefined;
+  /** Whether this node goes on by itself to follow the leader of a library; it does when left out. */
+  readonly runs?: ((libraryId: string) => boolean) | undefined;
 }
 
 /** How long a step of a follower that is to end may last. */
@@ -121,7 +121,7 @@ function createFollowers(options: Options) {
       });
       followers.set(libraryId, follower);
       requests.set(libraryId, request);
-      if (options.autoRun !== false) {
+      if (options.runs?.(libraryId) !== false) {
         follower
           .run()
           .catch((error: unknown) =>

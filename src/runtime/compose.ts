@@ -28,8 +28,8 @@ export interface Composition {
   /** Where the request's door is: the address this process listens at, or the one it was asked by. */
   readonly doorOf: (request: Request) => string;
   readonly openBody?: ServiceOptions["openBody"] | undefined;
-  /** False where no process lives on to follow leaders elsewhere. */
-  readonly autoRun?: boolean;
+  /** Which libraries this node follows by itself; all when left out. */
+  readonly runs?: ServiceOptions["runs"];
   readonly createClient: DatabaseOptions["createClient"];
   /** Deletes a `file:` database, where there are files. */
   readonly removeFile?: (path: string) => Promise<void>;
@@ -70,7 +70,7 @@ export async function composeService(composition: Composition): Promise<Service>
     corsOrigins: config.CORS_ORIGINS.split(",")
       .map((origin) => origin.trim())
       .filter((origin) => origin !== ""),
-    autoRun: composition.autoRun,
+    runs: composition.runs,
     createDatabase: async (name) => namespaces?.create(name),
     openDatabase: (name) =>
       openDatabase({

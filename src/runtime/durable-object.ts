@@ -55,6 +55,12 @@ async function endUnread({ method, url }: Request, response: Response): Promise<
   return new Response(null, response);
 }
 
+/** Whether nothing is open but copies to which nobody listens. */
+function isAtRest({ catalog: { libraries, openCount } }: Service): boolean {
+  const copies = libraries.filter(({ state, hub }) => state.isReplica && hub.size === 0);
+  return copies.length === openCount;
+}
+
 /** One library, one object: the node that leads it. Its own storage keeps nothing but its name. */
 export class LibraryObject extends DurableObject<WorkerEnv> {
   /** A class of yours that extends this one names its own. */
@@ -151,14 +157,15 @@ export class LibraryObject extends DurableObject<WorkerEnv> {
       // Cloudflare finds the Worker by this name, so that nobody can make one up.
       doorOf: ({ url }) => new URL(url).hostname,
       limits: this.limits,
-      autoRun: false,
+      // Each library is followed by its own object, while that is awake.
+      runs: (library) => String(this.env.LIBRARIES.idFromName(library)) === String(this.ctx.id),
       createClient: (client) => createClient(client),
     });
-    // An object that nobody asks anything gives its lease back and stops its timers: while one is
-    // set, Cloudflare does not let it sleep.
+    // An object that nobody asks anything gives its lease back, follows no more and stops its timers: while
+    // one is set, Cloudflare does not let it sleep.
     const stopChecking = systemClock.every(IDLE_CHECK_MS, () => {
       const isIdle = systemClock.monotonic() - this.usedAt > service.limits.libraryIdleMs;
-      if (this.asked > 0 || service.catalog.openCount > 0 || !isIdle) return;
+      if (this.asked > 0 || !isIdle || !isAtRest(service)) return;
       stopChecking();
       this.awake = null;
       service

@@ -26,6 +26,15 @@ async function readCreation(request: Request): Promise<{ id: string; request: Re
   }
 }
 
+/** To follow a library is its own object's work too. Null for a body that names none. */
+async function readFollowed(request: Request): Promise<string | null> {
+  const { bodyBytes, nestingDepth } = defaultLimits;
+  const limits = { bytes: bodyBytes, depth: nestingDepth };
+  const body = await readBody(request.clone(), limits).catch(() => null);
+  const { library_id: id = null } = (body ?? {}) as { library_id?: unknown };
+  return isId(id) ? id.toLowerCase() : null;
+}
+
 /** The Worker: finds the object of the library that a request names. */
 export default {
   async fetch(request: Request, env: WorkerEnv): Promise<Response> {
@@ -38,6 +47,8 @@ export default {
       const creation = await readCreation(request);
       if (creation !== null) return objectOf(creation.id.toLowerCase()).fetch(creation.request);
     }
+    if (request.method === "POST" && pathname === "/v1/following")
+      return objectOf((await readFollowed(request)) ?? CATALOG).fetch(request);
     return objectOf(CATALOG).fetch(request);
   },
 };

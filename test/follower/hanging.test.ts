@@ -125,3 +125,38 @@ test("a leader whose answers always break off holds up one write for a while, an
     rejected: [{ problem: { code: "internal" } }, { problem: { code: "internal" } }],
   });
 });
+
+test("no answer of the leader is left half-read, which would keep its connection", async () => {
+  await using pair = await createPair();
+  const { wire, leader } = pair;
+  const { send } = wire;
+  const open = new Set<string>();
+  wire.send = async (url, init) => {
+    const answer = await send(url, init);
+    if (answer.body === null) return answer;
+    const name = `${init?.method ?? "GET"} ${url} ${answer.status}`;
+    open.add(name);
+    const reader = answer.body.getReader();
+    const body = new ReadableStream<Uint8Array>({
+      pull: async (controller) => {
+        const { done, value } = await reader.read();
+        if (!done) return controller.enqueue(value);
+        open.delete(name);
+        controller.close();
+      },
+      cancel: async () => {
+        open.delete(name);
+        await reader.cancel();
+      },
+    });
+    return new Response(body, answer);
+  };
+  await leader.insertAlbum("a");
+  const follower = await pair.follow();
+  expect(await follower.settle()).toBe("live");
+  pair.cut(true);
+  for (const name of ["", "good"]) expect((await insert(pair, name, "?queue=1")).status).toBe(202);
+  pair.cut(false);
+  expect(await follower.settle()).toBe("live");
+  expect([...open]).toEqual([]);
+});

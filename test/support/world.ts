@@ -67,7 +67,8 @@ export function startService(options: WorldOptions & { readonly directory: strin
     secret: SECRET,
     corsOrigins: [],
     fetch: options.fetch,
-    autoRun: false,
+    // Followers are driven by hand.
+    runs: () => false,
     openDatabase: (name) => {
       const database = openDatabase({
         url: options.databaseUrl ?? `file:${join(directory, name)}.db`,
