@@ -45,8 +45,8 @@ export interface Cache extends CacheHooks, CacheHandle {
   noteQuery(key: QueryKey, problem: unknown): void;
   /** The same; answers whether there is such a record, known or looked at. */
   noteRecord(ref: RecordRef, problem: unknown): boolean;
-  /** Names all that is stale and looked at once more. */
-  readonly askAll: (_?: unknown) => void;
+  /** Names all that is stale and looked at once more, or what failed for this problem. */
+  readonly askAll: (problem?: unknown) => void;
   readonly invalidate: (selector?: QuerySelector) => void;
   /** Marks what is past its time stale. */
   expire(now: number): void;

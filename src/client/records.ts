@@ -152,15 +152,21 @@ export function noteRecord(state: CacheState, { type, id }: RecordRef, problem: 
   return true;
 }
 
-/** What failed is asked for again: now, if somebody still looks at it, else by whoever does next. */
-export function askAll(state: CacheState): void {
+/**
+ * What failed, or failed for this `problem`, is asked for again: now, if somebody still looks at it,
+ * else by whoever does next.
+ */
+export function askAll(state: CacheState, problem?: unknown): void {
+  const isMeant = (one: { readonly problem: unknown } | null): boolean =>
+    problem === undefined || one?.problem === problem;
   for (const query of state.queries.values()) {
+    if (!isMeant(query)) continue;
     query.problem = null;
     markDirty(state, query);
     state.step.stale.push(query);
   }
   for (const { nodes } of state.types.values())
-    for (const node of nodes.values()) askAgain(state, node);
+    for (const node of nodes.values()) if (isMeant(node.extra)) askAgain(state, node);
 }
 
 /** A bulk operation changed any number of records. */

@@ -35,11 +35,10 @@ export interface Requests {
 interface Ask {
   /** Equal names share one request. */
   readonly name: string;
-  /** false: nobody waits for it any more. */
-  readonly begin: () => unknown;
+  /** Why it failed, or null: it is under way. Answers false when nobody waits for it any more. */
+  readonly note: (problem: ClientProblem | null) => unknown;
   readonly send: () => ReturnType<Transport["json"]>;
   readonly apply: (body: Readonly<Record<string, unknown>>) => void;
-  readonly fail: (problem: ClientProblem) => void;
 }
 
 /** Asks, again and again where that may help, and anew for what is looked at whenever the service may be asked again. */
@@ -52,7 +51,7 @@ function createAsker({ cache, clock, random }: RequestsOptions) {
   const attempt = async (one: Ask): Promise<void> => {
     for (let count = 1; ; count += 1) {
       await opened;
-      if (one.begin() === false) return void underWay.delete(one.name);
+      if (one.note(null) === false) return void underWay.delete(one.name);
       const mine = era;
       try {
         const body = await one.send();
@@ -64,16 +63,21 @@ function createAsker({ cache, clock, random }: RequestsOptions) {
       } catch (error) {
         if (mine !== era) continue;
         const problem = problemIn(error, problemOf("unreadable", reasonOf(error), "never"));
-        if (problem.retry === "never" || count >= attemptsMax) {
+        const wait = (attempt: number): Promise<void> =>
+          clock.sleep(Math.max(problem.retryAfterMs ?? 0, backoffMs(attempt, random())));
+        const mayPass = problem.retry !== "never";
+        if (!mayPass || count >= attemptsMax) {
           underWay.delete(one.name);
-          return one.fail(problem);
+          one.note(problem);
+          if (mayPass) void wait(9).then(() => cache.askAll(problem));
+          return;
         }
-        await clock.sleep(Math.max(problem.retryAfterMs ?? 0, backoffMs(count - 1, random())));
+        await wait(count - 1);
       }
     }
   };
   const ask = (one: Ask): Promise<void> => {
-    one.begin();
+    one.note(null);
     const asked = underWay.get(one.name) ?? attempt(one);
     underWay.set(one.name, asked);
     return asked;
@@ -84,12 +88,10 @@ function createAsker({ cache, clock, random }: RequestsOptions) {
     setOpen: (next: boolean): void => {
       if (next === isOpen) return;
       isOpen = next;
-      if (!isOpen) {
-        [opened, open] = createSignal();
-        return;
-      }
-      open();
-      cache.askAll();
+      if (isOpen) {
+        open();
+        cache.askAll();
+      } else [opened, open] = createSignal();
     },
     startAfresh: (): void => {
       era += 1;
@@ -105,20 +107,22 @@ export function createRequests(options: RequestsOptions): Requests {
     fetchQuery: (key) =>
       ask({
         name: `query ${key.text}`,
-        begin: () => cache.noteQuery(key, null),
+        note: (problem) => cache.noteQuery(key, problem),
         send: () =>
           transport.json(`query/${key.name}`, {
             body: { input: toWireNames(key.input) },
             query: since(),
           }),
         apply: (body) => cache.putAnswer(key, toAnswer(body), clock.now()),
-        fail: (problem) => cache.noteQuery(key, problem),
       }),
     fetchRecord: (ref) => {
       let asked = 0;
       return ask({
         name: `record ${ref.type}:${ref.id}`,
-        begin: () => cache.noteRecord(ref, null),
+        note: (problem) =>
+          problem?.code === "not_found"
+            ? cache.putMissing(ref, asked)
+            : cache.noteRecord(ref, problem),
         send: () => {
           asked = cache.cursor;
           return transport.json(`resources/${ref.type}/${ref.id}`, { query: since() });
@@ -127,10 +131,6 @@ export function createRequests(options: RequestsOptions): Requests {
           const record = toRecord(body);
           if (record === null) throw new Error("The answer is no record.");
           cache.putRecords([{ type: ref.type, record }], asked);
-        },
-        fail: (problem) => {
-          if (problem.code === "not_found") cache.putMissing(ref, asked);
-          else cache.noteRecord(ref, problem);
         },
       });
     },

@@ -94,3 +94,26 @@ test("when the service is back, what failed is asked again only where somebody s
   await client.synced();
   expect(asked.toSorted()).toEqual(["/query/tag.list", `/resources/album/${ids[19]}`]);
 });
+
+test("what an overloaded service could not answer is asked again while the stream stands, until it is there", async () => {
+  await using world = await createClientWorld();
+  const id = createId();
+  await world.insertAlbum("Iceland", id);
+  const service = { isOverloaded: true, streamCount: 0 };
+  const client = world.open({
+    fetch: async (url, init) => {
+      if (url.includes("/events")) service.streamCount += 1;
+      return service.isOverloaded && /\/(query|resources)\//.test(url)
+        ? Response.json({ code: "overloaded", retry: "later" }, { status: 503 })
+        : world.direct(url, init);
+    },
+  });
+  const [album, albums] = [client.record("album", id), client.query("album.list", {})];
+  for (const store of [album, albums]) store.subscribe(() => {});
+  await until(album, ({ problem }) => problem !== null);
+  await until(albums, ({ problem }) => problem !== null);
+  service.isOverloaded = false;
+  expect((await until(album, ({ isKnown }) => isKnown)).data?.name).toBe("Iceland");
+  expect((await until(albums, ({ status }) => status === "ready")).data.length).toBe(1);
+  expect(service.streamCount).toBe(1);
+});
