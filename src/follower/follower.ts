@@ -161,7 +161,8 @@ function createMachine(telemetry: Telemetry, labels: { readonly library: string 
 function createParts(options: FollowerOptions) {
   const { libraryId, leaderUrl, clock, telemetry } = options;
   const times = { ...defaultTimes, ...options.times };
-  const upstream = createUpstream({ ...options, url: leaderUrl });
+  const historyId = () => steps.seen.historyId;
+  const upstream = createUpstream({ ...options, url: leaderUrl, historyId });
   const database = async () => (await options.open()).database;
   const outbox = createOutbox({ database, upstream, clock });
   const labels = { library: libraryId };

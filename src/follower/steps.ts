@@ -42,6 +42,8 @@ export interface Seen {
   attempts: number;
   /** Entries that came and writes that the leader took. */
   gains: number;
+  /** Of which history the copy is; null until a whole snapshot has brought it. */
+  historyId: string | null;
   /** The leader follows this copy, so that what is sent there would come back. */
   isCircle: boolean;
 }
@@ -155,6 +157,7 @@ const nothingSeen: Seen = {
   repairs: 0,
   attempts: 0,
   gains: 0,
+  historyId: null,
   isCircle: false,
 };
 
@@ -167,15 +170,14 @@ export function createSteps(options: StepOptions): Steps {
   const acknowledge = createAcknowledgement(options);
   const doubts = createDoubts(options);
 
-  const contextOf = () => openContext(options, seen);
-
   const connect = async (): Promise<FollowerEvent> => {
-    const { replica } = await contextOf();
+    const { replica } = await openContext(options, seen);
     const progress = await readProgress(replica.database);
     if (progress === null) return "promote";
+    const isBackfilled = progress.isBackfilled || progress.snapshot?.isFull === false;
+    seen.historyId = isBackfilled ? replica.state.historyId : null;
     const leader = await greet(options, seen);
-    const isPartial = progress.snapshot?.isFull === false;
-    if (!progress.isBackfilled && !isPartial) return "needsSnapshot";
+    if (!isBackfilled) return "needsSnapshot";
     assertAhead(leader, replica.state);
     if (progress.snapshot === null) return "behind";
     doubts.repair(progress.snapshot.types.map((type) => type.replace("*", "")));
@@ -183,8 +185,9 @@ export function createSteps(options: StepOptions): Steps {
   };
 
   const tail = async (): Promise<FollowerEvent> => {
-    const context = await contextOf();
+    const context = await openContext(options, seen);
     const { replica } = context;
+    seen.historyId = replica.state.historyId;
     const page = await pullPage(context, fetched, limits.pageMax);
     if (page.entries.length > 0) seen.attempts = 0;
     seen.gains += page.entries.length;
@@ -201,7 +204,7 @@ export function createSteps(options: StepOptions): Steps {
   };
 
   const repair = async (): Promise<FollowerEvent> => {
-    const context = await contextOf();
+    const context = await openContext(options, seen);
     if (context.isAnew) return "repaired";
     const { types } = doubts;
     const what = { ...labels, types: types.join() };
@@ -215,7 +218,8 @@ export function createSteps(options: StepOptions): Steps {
   };
 
   const backfill = async (): Promise<FollowerEvent> => {
-    const context = await contextOf();
+    const context = await openContext(options, seen);
+    seen.historyId = null;
     if (!context.isAnew) await takeSnapshot(context, null);
     seen.attempts = 0;
     fetched.clear();

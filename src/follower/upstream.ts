@@ -53,6 +53,8 @@ export interface UpstreamOptions {
   readonly token: string;
   readonly fetch: Fetch;
   readonly clock: Clock;
+  /** Of which history the copy is that writes there, or null: a leader of another one refuses what it sends. */
+  readonly historyId?: () => string | null;
   /** A leader that answers nothing for so long is one that cannot be reached: 30 s when left out. */
   readonly replyMs?: number;
 }
@@ -112,9 +114,10 @@ export async function toError(response: Response): Promise<SyncError> {
 }
 
 /** Said against this device, not against what it sent: a better token, or a newer version, may send it. */
-export const isOwn = (status: number, { reason }: Partial<Problem>): boolean =>
+export const isOwn = (status: number, { reason, code }: Partial<Problem>): boolean =>
   status === 401 ||
   status === 426 ||
+  code === "history_changed" ||
   (status === 403 && (reason === "role_too_low" || reason === "no_grant"));
 
 /**
@@ -227,7 +230,11 @@ interface Line {
   readonly close: () => void;
 }
 
-function createLine({ url: urls, libraryId, token, fetch }: UpstreamOptions): Line {
+/** What a copy sends is meant for the history that it follows. */
+export const HISTORY_HEADER = "x-syncline-history";
+
+function createLine(options: UpstreamOptions): Line {
+  const { url: urls, libraryId, token, fetch, historyId = () => null } = options;
   const addresses = urls.split(",");
   const closing = new AbortController();
   let turn = 0;
@@ -238,6 +245,8 @@ function createLine({ url: urls, libraryId, token, fetch }: UpstreamOptions): Li
   const send = async (path: string, init: RequestInit = {}): Promise<Response> => {
     const headers = new Headers(init.headers);
     headers.set("authorization", `Bearer ${token}`);
+    const history = historyId();
+    if (init.method === "POST" && history !== null) headers.set(HISTORY_HEADER, history);
     const asked = turn;
     const url = addresses[asked % addresses.length] ?? "";
     const signals = [closing.signal, ...(init.signal ? [init.signal] : [])];

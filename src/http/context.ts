@@ -4,6 +4,7 @@ import type { Capability, Role } from "../auth/capability.ts";
 import { MUTATION_HEADER, NODE_HEADER } from "../auth/node-credential.ts";
 import { isId } from "../base/id.ts";
 import type { Author } from "../commit/change.ts";
+import { HISTORY_HEADER } from "../follower/upstream.ts";
 import type { Catalog } from "../library/catalog.ts";
 import type { Library } from "../library/library.ts";
 import { SyncError, toKnown } from "../protocol/errors.ts";
@@ -191,6 +192,12 @@ export function readAfter(c: AppContext): string {
 export function historyChanged({ state: { historyId, head } }: Pick<Library, "state">): SyncError {
   const detail = `The cursor is of another history than ${historyId}, which ends at ${head}; take a snapshot and go on from its sequence.`;
   return new SyncError("history_changed", { historyId, head }, { detail });
+}
+
+/** Refuses what a copy sends that follows another history, as before a restore. @throws history_changed */
+export function assertHistory(c: AppContext, library: Library): void {
+  const meant = c.req.header(HISTORY_HEADER);
+  if (meant !== undefined && meant !== library.state.historyId) throw historyChanged(library);
 }
 
 /** True when the caller names another history than the library's. */

@@ -8,7 +8,7 @@ import { mayWrite } from "../lease/lease.ts";
 import { SyncError, isSyncError } from "../protocol/errors.ts";
 import type { Service } from "../service.ts";
 import { bytesOf, readBytes } from "./body.ts";
-import { authenticate, bodyLimits, openFor } from "./context.ts";
+import { assertHistory, authenticate, bodyLimits, openFor } from "./context.ts";
 import type { AppContext, AppEnv } from "./context.ts";
 
 /**
@@ -31,6 +31,7 @@ export function toLeader(service: Service, app: Hono<AppEnv>): MiddlewareHandler
     if (!isWrite(c.req.method, c.req.path)) return next();
     await authenticate(c, service);
     const library = await openFor(c, service, { role: "reader" });
+    assertHistory(c, library);
     const { state } = library;
     // What a replica may not write itself, its follower has already taken care of.
     if (state.isReplica && (await isAnother(service, library))) return app.fetch(c.req.raw);

@@ -325,6 +325,31 @@ test("a leader of another history gets no writes before a person accepts it", as
   expect(await namesAt(pair)).toEqual(["b"]);
 });
 
+test("nor does one that was restored a moment ago, before the follower has looked", async () => {
+  await using pair = await createPair();
+  const { leader, phone } = pair;
+  const follower = await followed(pair);
+  pair.cut(true);
+  const waiting = await phone.send("POST", `${pair.at}/mutations?queue=1`, named("waiting"));
+  expect(waiting.body.answers).toMatchObject([{ queued: true }]);
+  await leader.library.database.write([
+    { sql: "UPDATE library SET history_id = 'other'", args: [] },
+  ]);
+  await leader.service.catalog.release(pair.libraryId);
+  pair.cut(false);
+  for (const path of ["commit", "commit?queue=1", "mutations", "bulk?resource_type=album"]) {
+    const body = path.startsWith("mutations") ? named("b") : album("a");
+    const { status } = await phone.send("POST", `${pair.at}/${path}`, body);
+    expect([path, status]).toEqual([path, path.includes("queue") ? 202 : 503]);
+  }
+  expect(await follower.settle()).toBe("foreign");
+  expect(await follower.outbox.list()).toMatchObject({ waitingCount: 2, rejectedCount: 0 });
+  const { database } = await leader.service.catalog.open(pair.libraryId);
+  const counts = "SELECT (SELECT count(*) FROM albums), (SELECT count(*) FROM sync_log)";
+  const [rows = []] = await database.read([{ sql: counts, args: [] }]);
+  expect([...(rows[0] ?? [])]).toEqual([0, 0]);
+});
+
 test("I5: what waited when a follower was promoted is the same mutation when it is sent again", async () => {
   await using pair = await createPair();
   await followed(pair);

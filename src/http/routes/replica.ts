@@ -19,7 +19,14 @@ import { SyncError, isSyncError } from "../../protocol/errors.ts";
 import { followSchema, resumeSchema } from "../../protocol/setup.ts";
 import type { Service } from "../../service.ts";
 import { answer, readBody, readOptionalBody } from "../body.ts";
-import { assertActsAs, authenticate, bodyLimits, openFor, parse } from "../context.ts";
+import {
+  assertActsAs,
+  assertHistory,
+  authenticate,
+  bodyLimits,
+  openFor,
+  parse,
+} from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 import { assertMaySend, handLineOn, outOfReach, sendBacklog, toAnswers } from "../line.ts";
 import { requireTypes } from "../mutation.ts";
@@ -200,9 +207,10 @@ function createGate(service: Service) {
     requireGrant(capability, type === undefined ? need : { ...need, type });
     // The leader sees this device's token: what it alone could hold to types asks for all of them.
     if (/^(actions|conflicts)\//.test(write.kind)) requireAllTypes(capability, need);
+    const library = await openFor(c, service, { role: "writer" });
+    assertHistory(c, library);
     const author = c.req.header("x-device-id");
-    if (author !== undefined)
-      await assertActsAs(c, await openFor(c, service, { role: "writer" }), author);
+    if (author !== undefined) await assertActsAs(c, library, author);
     const deviceId = author ?? follower.deviceId;
     const writer = { registry: service.registry, libraryId, capability };
     const forwarded = { follower, write, writer, deviceId };
