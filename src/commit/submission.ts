@@ -1,4 +1,5 @@
 import { hash48 } from "../base/hash.ts";
+import { sizeOf } from "../base/size.ts";
 import { SyncError, isSyncError, withIndex } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Registry } from "../resource/registry.ts";
@@ -15,15 +16,6 @@ export interface CommitContext {
 /** Who asks for a batch, and what kind of batch it is. */
 export interface BatchContext extends CommitContext {
   readonly operation?: BatchOperation;
-}
-
-/** The characters of a value as JSON, each escape counted as one. */
-function sizeOf(value: unknown): number {
-  if (typeof value === "string") return value.length + 2;
-  if (typeof value !== "object" || value === null) return 24;
-  let size = 2;
-  for (const key in value) size += key.length + 4 + sizeOf((value as Record<string, unknown>)[key]);
-  return size;
 }
 
 /** An escape has at most this many characters. */

@@ -1,3 +1,4 @@
+import { sizeOf } from "../base/size.ts";
 import { assignFields } from "../commit/remote.ts";
 import { sumType } from "../commit/remote-snapshot.ts";
 import type { TransactionManager } from "../commit/manager.ts";
@@ -39,8 +40,9 @@ export interface BackfillContext {
   readonly reopen: () => Promise<void>;
 }
 
-/** Records brought in one transaction. */
+/** Records brought in one transaction, and how much they may be. */
 const PAGE = 500;
+const PAGE_BYTES = 4_194_304;
 /** The last id there can be: behind it a type has only tombstones. */
 const LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 
@@ -96,6 +98,7 @@ function createStore(context: BackfillContext, head: number, start: Snapshot) {
   const save = (next: Snapshot) => saveSnapshot(next, { head, snapshot: progress });
   let rows: Row[] = [];
   let tombstones: { id: string; version: number }[] = [];
+  let bytes = 0;
 
   const flush = async (isEnd: boolean): Promise<void> => {
     const [current = ""] = progress.types;
@@ -115,6 +118,7 @@ function createStore(context: BackfillContext, head: number, start: Snapshot) {
     progress = next;
     rows = [];
     tombstones = [];
+    bytes = 0;
   };
   const finishType = async (): Promise<void> => {
     await flush(true);
@@ -142,7 +146,9 @@ function createStore(context: BackfillContext, head: number, start: Snapshot) {
       if (progress.key !== LAST_ID) await flush(true);
       tombstones.push({ id: line.deleted, version: line.version ?? 0 });
     }
-    if (rows.length + tombstones.length >= PAGE) await flush(progress.key === LAST_ID);
+    bytes += sizeOf(line.resource);
+    if (rows.length + tombstones.length >= PAGE || bytes >= PAGE_BYTES)
+      await flush(progress.key === LAST_ID);
   };
   return {
     add,

@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { sizeOf } from "../base/size.ts";
 import type { SnapshotLine } from "../follower/upstream.ts";
 import { BULK_MODEL_TYPE } from "../log/sync-log.ts";
 import type { LogEntry } from "../log/sync-log.ts";
@@ -63,6 +64,7 @@ export interface CopyContext {
 }
 
 const CHUNK = 200;
+const CHUNK_BYTES = 4_194_304;
 const REFUSED_MAX = 20;
 
 function add(state: CopyState, { mergedCount, refused }: MergeReceipt): CopyState {
@@ -91,6 +93,7 @@ function toLines(entries: readonly LogEntry[]): SnapshotLine[] | null {
 async function scan({ sides, copy, save }: CopyContext, start: CopyState): Promise<CopyState> {
   let state = start;
   let pending: SnapshotLine[] = [];
+  let bytes = 0;
   const flush = async (): Promise<void> => {
     const last = pending.findLast((line) => line.resource !== undefined);
     state = add(state, await sides[copy.to].merge(copy.target, pending));
@@ -99,6 +102,7 @@ async function scan({ sides, copy, save }: CopyContext, start: CopyState): Promi
       state = { ...state, afterKey };
     }
     pending = [];
+    bytes = 0;
     await save(state);
   };
   for await (const line of sides[copy.from].snapshot(copy.source, state.afterKey)) {
@@ -109,7 +113,8 @@ async function scan({ sides, copy, save }: CopyContext, start: CopyState): Promi
       state = { ...state, sequence, historyId };
     }
     if (line.resource_type !== undefined) pending.push(line);
-    if (pending.length >= CHUNK || line.end !== undefined) await flush();
+    bytes += sizeOf(line.resource);
+    if (pending.length >= CHUNK || bytes >= CHUNK_BYTES || line.end !== undefined) await flush();
     if (line.end !== undefined) return { ...state, isScanned: true };
   }
   throw new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail: "A snapshot broke off." });

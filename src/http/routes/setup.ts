@@ -28,7 +28,7 @@ import type { AppContext, AppEnv } from "../context.ts";
 
 const TOKEN_SECONDS = 90 * 86_400;
 /** A page of a merge: 200 records as large as they may be. */
-const MERGE_BYTES = 134_217_728;
+const MERGE_BYTES = 67_108_864;
 
 function invalid(path: string, message: string): SyncError {
   return new SyncError("invalid_body", { issues: [{ path, message }] });
