@@ -96,7 +96,9 @@ async function runStaged(
 ): Promise<Receipt> {
   const { committer, database, limits } = options;
   const { mutationId } = submission;
-  const known = await loadSlots(database.readPrimary, [], mutationId === null ? [] : [mutationId]);
+  const known = await loadSlots(database.readPrimary, [], {
+    mutationIds: mutationId === null ? [] : [mutationId],
+  });
   // What has its answer does not run again: it would find its own work done (I5).
   if (known.mutations.size > 0) return committer.commitNow(submission);
   const { tx, changes } = createStage(options, context);

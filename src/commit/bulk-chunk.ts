@@ -80,18 +80,24 @@ function applyRecord(
   return effect !== null;
 }
 
-/** The records that a chunk names, as they stand; the ids that `before` lacks are free. */
+/** The records that a chunk names, as they stand; the ids that `before` lacks are free. Null: too much at once. */
 async function loadChunk(
-  { database }: ChunkOptions,
+  { database, limits }: ChunkOptions,
   { resource }: BulkRequest,
   chunk: readonly Numbered[],
-): Promise<ReadonlyMap<string, Slot>> {
+): Promise<ReadonlyMap<string, Slot> | null> {
   const ids = chunk.flatMap(({ record }) =>
     record instanceof SyncError || typeof record["id"] !== "string"
       ? []
       : [{ resource, id: record["id"].toLowerCase() }],
   );
-  return (await loadSlots(database.readPrimary, ids)).slots;
+  const limitBytes = limits.transactionBytes;
+  try {
+    return (await loadSlots(database.readPrimary, ids, { limitBytes })).slots;
+  } catch (error) {
+    if (isSyncError(error, "body_too_large") && chunk.length > 1) return null;
+    throw error;
+  }
 }
 
 function draftChunk(
@@ -154,6 +160,7 @@ export async function writeChunk(
   // Inserts are written as if every id were free; the database says when one is not.
   const areNew = !isCareful && request.mode === "insert" && (await isFresh(options, request));
   const before = areNew ? new Map<string, Slot>() : await loadChunk(options, request, chunk);
+  if (before === null) return splitChunk(options, request, work);
   timing?.mark("read");
   const { next, transitions, stopped } = draftChunk(options, request, { ...work, before });
   timing?.mark("plan");
@@ -184,7 +191,7 @@ export async function writeChunk(
   return stopped;
 }
 
-/** The database refused the chunk for one record's sake: halve until it stands alone. */
+/** The chunk is too much at once, or refused for one record's sake: halve until that stands alone. */
 async function splitChunk(
   options: ChunkOptions,
   request: BulkRequest,

@@ -1,4 +1,3 @@
-import type { Limits } from "../protocol/limits.ts";
 import { guardOf } from "../store/failure.ts";
 import type { Receipt, Submission } from "./change.ts";
 import { assertLeading, createGroupRunner } from "./group-runner.ts";
@@ -17,10 +16,6 @@ export interface Committer {
   /** Resolves when everything that waits has been answered. */
   drained(): Promise<void>;
   readonly length: number;
-}
-
-export interface CommitterOptions extends GroupOptions {
-  readonly limits: Limits;
 }
 
 /** Calls back with how to resolve and to reject, which its line hears too. */
@@ -42,7 +37,7 @@ function inLine<Result>(
   });
 }
 
-export function createCommitter(options: CommitterOptions): Committer {
+export function createCommitter(options: GroupOptions): Committer {
   const { state, clock, telemetry } = options;
   const queue = createQueue(options.limits);
   const groups = createGroupRunner(options);

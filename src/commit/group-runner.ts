@@ -1,7 +1,8 @@
 import type { Clock } from "../base/clock.ts";
 import { mayWrite } from "../lease/lease.ts";
 import type { LibraryState } from "../lease/lease.ts";
-import { SyncError } from "../protocol/errors.ts";
+import { SyncError, isSyncError } from "../protocol/errors.ts";
+import type { Limits } from "../protocol/limits.ts";
 import type { CompiledResource } from "../resource/compile.ts";
 import { guardOf, isRefused } from "../store/failure.ts";
 import type { Database } from "../store/database.ts";
@@ -23,6 +24,7 @@ export interface GroupOptions {
   readonly ordered: readonly CompiledResource[];
   readonly clock: Clock;
   readonly telemetry: Telemetry;
+  readonly limits: Limits;
   /** Called after the transaction is durable, in commit order, with the span of its group. */
   readonly onCommitted: (plan: GroupPlan, span: Span) => void;
   /** Called when the fence says that another epoch leads. */
@@ -76,7 +78,8 @@ async function commitPlan(options: GroupOptions, waiting: readonly Waiting[]): P
   let plan: GroupPlan | null = null;
   try {
     const changes = submissions.flatMap((submission) => submission.changes);
-    const known = await loadSlots(database.readPrimary, changes, mutationIds);
+    const { transactionBytes: limitBytes } = options.limits;
+    const known = await loadSlots(database.readPrimary, changes, { mutationIds, limitBytes });
     timing?.mark("read");
     plan = planGroup(submissions, known, { state, ordered, now: clock.now() });
     timing?.mark("plan");
@@ -150,7 +153,9 @@ export function createGroupRunner(options: GroupOptions): GroupRunner {
       for (const { reject } of waiting) reject(refusal);
       return;
     }
-    if (!isRefused(error)) {
+    // Too much for one transaction, which may be the others' doing.
+    const isTooMuch = isSyncError(error, "body_too_large") && waiting.length > 1;
+    if (!isRefused(error) && !isTooMuch) {
       for (const { reject } of waiting) reject(error);
       return;
     }
@@ -160,7 +165,7 @@ export function createGroupRunner(options: GroupOptions): GroupRunner {
       else await refuse(only, await toRefusal(error, only.submission, database));
       return;
     }
-    // One member's constraint must not fail the others: halve until it stands alone.
+    // What one member meets must not fail the others: halve until it stands alone.
     telemetry.count("group_splits");
     const middle = waiting.length >> 1;
     await run(waiting.slice(0, middle));

@@ -1,3 +1,4 @@
+import { SyncError } from "../protocol/errors.ts";
 import { decodeRow } from "../resource/compile.ts";
 import type { CompiledResource } from "../resource/compile.ts";
 import type { Read, Statement } from "../store/database.ts";
@@ -54,14 +55,15 @@ function selectMutations(ids: readonly string[]): Statement[] {
       ];
 }
 
-/** Reads the named records, their tombstones and the mutations: one statement, one round trip. */
-export async function loadSlots(
+type Wanted = readonly { readonly resource: CompiledResource; readonly id: string }[];
+
+/** Adds the named records, their tombstones and the mutations: one statement, one round trip. Answers its bytes. */
+async function load(
   read: Read,
-  wanted: readonly { readonly resource: CompiledResource; readonly id: string }[],
-  mutationIds: readonly string[] = [],
-): Promise<Known> {
+  { wanted, mutationIds }: { readonly wanted: Wanted; readonly mutationIds: readonly string[] },
+  { slots, mutations }: Known,
+): Promise<number> {
   const byType = new Map<string, { resource: CompiledResource; ids: Set<string> }>();
-  const slots = new Map<string, Slot>();
   for (const { resource, id } of wanted) {
     const group = byType.get(resource.type) ?? { resource, ids: new Set() };
     group.ids.add(id);
@@ -76,8 +78,9 @@ export async function loadSlots(
   const sql = parts.map((part) => part.sql).join(" UNION ALL ");
   const [rows = []] =
     parts.length === 0 ? [] : await read([{ sql, args: parts.flatMap((part) => part.args) }]);
-  const mutations = new Map<string, KnownMutation>();
+  let bytes = 0;
   for (const [kind, json] of rows as [number, string][]) {
+    bytes += json.length;
     const resource = groups[kind]?.resource;
     if (resource !== undefined) {
       const row = decodeRow(resource, json);
@@ -98,5 +101,33 @@ export async function loadSlots(
       mutations.set(id, { fingerprint, firstSequence, lastSequence, answer });
     }
   }
-  return { slots, mutations };
+  return bytes;
+}
+
+/** Records that are read at once where their bytes are counted. */
+const COUNTED = 256;
+
+/**
+ * Reads the named records, their tombstones and the mutations.
+ *
+ * @throws body_too_large where the records have more than `limitBytes` together
+ */
+export async function loadSlots(
+  read: Read,
+  wanted: Wanted,
+  { mutationIds = [], limitBytes = Infinity }: LoadOptions = {},
+): Promise<Known> {
+  const known: Known = { slots: new Map(), mutations: new Map() };
+  const step = limitBytes === Infinity ? wanted.length : COUNTED;
+  let bytes = await load(read, { wanted: wanted.slice(0, step), mutationIds }, known);
+  for (let at = step; at < wanted.length && bytes <= limitBytes; at += step)
+    bytes += await load(read, { wanted: wanted.slice(at, at + step), mutationIds: [] }, known);
+  if (bytes <= limitBytes) return known;
+  const detail = `The records that these changes concern have more than ${limitBytes} bytes together; send fewer at once.`;
+  throw new SyncError("body_too_large", { limitBytes }, { detail });
+}
+
+interface LoadOptions {
+  readonly mutationIds?: readonly string[];
+  readonly limitBytes?: number;
 }

@@ -20,7 +20,9 @@ async function answer(
     return { ...twin.receipt, replayed: true };
   }
   if (member.kind !== "replay") return member.receipt;
-  const known = await loadSlots(database.readPrimary, [], [submission.mutationId ?? ""]);
+  const known = await loadSlots(database.readPrimary, [], {
+    mutationIds: [submission.mutationId ?? ""],
+  });
   const [mutation] = known.mutations.values();
   if (mutation === undefined) throw new Error("Bug: a replayed mutation is not on record");
   return replayedReceipt(database, submission, mutation);

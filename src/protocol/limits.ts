@@ -25,6 +25,8 @@ export interface Limits {
   readonly bulkStallMs: number;
   /** Changes a resilient batch writes in one transaction (TM-29). */
   readonly resilientChunk: number;
+  /** Bytes of stored records that one transaction may concern. */
+  readonly transactionBytes: number;
   /** Records a bulk operation writes in one transaction. */
   readonly bulkChunk: number;
   /** Bytes of the body after which a transaction is full too. */
@@ -91,6 +93,7 @@ export const defaultLimits: Limits = {
   bodyTimeoutMs: 30 * second,
   bulkStallMs: 30 * second,
   resilientChunk: 100,
+  transactionBytes: 67_108_864,
   bulkChunk: 2_000,
   bulkChunkBytes: 4_194_304,
   bulkFailures: 100,
