@@ -94,7 +94,11 @@ export function createTabs(name: string, { BroadcastChannel, locks }: TabsHost):
 
 /** Tabs where the browser has what they need, else none. */
 export function openTabs(name: string): Tabs {
-  // Where there are locks there are channels.
-  const { locks } = (globalThis as { navigator?: { locks?: LockManager } }).navigator ?? {};
-  return locks === undefined ? createSoleTab() : createTabs(name, { locks, BroadcastChannel });
+  try {
+    const { locks } = navigator as Partial<Navigator>;
+    if (locks !== undefined) return createTabs(name, { locks, BroadcastChannel });
+  } catch {
+    // One of them is denied to this page, or unknown to this runtime.
+  }
+  return createSoleTab();
 }

@@ -5,7 +5,6 @@ import { eventsOf } from "../../src/client/event-feed.ts";
 import { createId } from "../../src/base/id.ts";
 import { createMemoryDisk, openIndexedDb, openMemory } from "../../src/client/index.ts";
 import type { ClientOptions, Persistence, Tabs } from "../../src/client/index.ts";
-import { createTabs } from "../../src/client/tabs.ts";
 import { createBrowser } from "../support/browser.ts";
 import { createClientWorld, until } from "../support/client-world.ts";
 import type { BundledClient } from "../support/client-world.ts";
@@ -185,17 +184,6 @@ test("C14: who takes over writes a base that is whole", async () => {
   expect(new Set(Array.from(disk.records.values(), ({ record }) => record?.["name"]))).toEqual(
     new Set(["a", "b", "c"]),
   );
-});
-
-test("where a browser denies locks, as in a sandboxed frame, a tab is alone, and can be signed out of", async () => {
-  await using world = await createClientWorld();
-  const denied = new DOMException("The request was denied.", "SecurityError");
-  const locks = { request: () => Promise.reject(denied) };
-  const client = world.open({ tabs: createTabs(createId(), { locks, BroadcastChannel }) });
-  await client.insert("album", { name: "Iceland" }).done;
-  await until(client.status, live);
-  await client.signOut();
-  expect(client.status.getSnapshot().connection).toBe("closed");
 });
 
 test("C15: a tab that missed frames has the stream opened again from its cursor, and the others pass over what they have", async () => {
