@@ -178,25 +178,38 @@ function useQuery(name: string, input: Fields, options?: QueryOptions): QuerySta
   }, [handle, snapshot, isEnabled]);
 }
 
-/** The first answers that suspended components wait for, so that asking twice waits once. */
-const waiting = new WeakMap<TypedClient, Map<string, Promise<void>>>();
+/** The first answers that suspended components of a client wait for, so that asking twice waits once. */
+interface Waiting {
+  readonly answers: Map<string, Promise<void>>;
+  /** Subscriptions that keep what came until its components appear. */
+  readonly held: Set<() => void>;
+  timer?: ReturnType<typeof setTimeout>;
+}
+const waiting = new WeakMap<TypedClient, Waiting>();
 
 function firstAnswer(client: TypedClient, handle: QueryHandle): Promise<void> {
-  const known = waiting.get(client) ?? new Map<string, Promise<void>>();
+  const known: Waiting = waiting.get(client) ?? { answers: new Map(), held: new Set() };
   waiting.set(client, known);
+  const { answers, held } = known;
   const { text } = handle.key;
   const answer =
-    known.get(text) ??
+    answers.get(text) ??
     new Promise<void>((resolve) => {
       const end = handle.subscribe(() => {
-        if (handle.getSnapshot().status === "loading") return;
-        known.delete(text);
+        if (handle.getSnapshot().status === "loading" || held.has(end)) return;
+        answers.delete(text);
         resolve();
-        // The component that waits subscribes when it appears, which React may put off for a while.
-        setTimeout(() => end(), 1_000);
+        held.add(end);
+        // They appear together, some time after the last of them can.
+        clearTimeout(known.timer);
+        known.timer = setTimeout(() => {
+          if (answers.size > 0) return;
+          for (const one of held) one();
+          held.clear();
+        }, 1_000);
       });
     });
-  known.set(text, answer);
+  answers.set(text, answer);
   return answer;
 }
 

@@ -7,6 +7,7 @@ import { Component, StrictMode, Suspense, startTransition, useEffect, useState }
 import type { ReactNode } from "react";
 import { renderToString } from "react-dom/server";
 import { createId } from "../../src/base/id.ts";
+import { until } from "../support/client-world.ts";
 import { createHistory, createStage, hooks, notRendered } from "../support/react-stage.tsx";
 
 const complaints = spyOn(console, "error").mockImplementation(() => {});
@@ -120,16 +121,28 @@ test("a suspended list whose input changes in a transition keeps what it shows, 
   expect(seen.all.slice(1)).toEqual(["0:a,b,c", "b:c", "b:c,d"]);
 });
 
-test("more suspended lists than the cache holds appear together, and each is asked for once", async () => {
+test("more suspended lists than the cache holds appear together, and each is asked for once, however slow one is", async () => {
   await using stage = await createStage();
-  const { world, page, show } = stage;
+  const { world, page, direct, show } = stage;
   await world.insertAlbum("b");
-  const count = 150;
+  const count = 110;
+  const { promise: othersCame, resolve: come } = Promise.withResolvers<void>();
+  let answerCount = 0;
+  const client = stage.open(async (url, init) => {
+    if (!url.includes("/query/")) return direct(url, init);
+    if (JSON.stringify(init.body).includes(`limit\\":${count}}`)) {
+      await othersCame;
+      // Later than any timer of a second that the others' answers began.
+      await new Promise((resolve) => setTimeout(resolve, 1_001));
+    } else if ((answerCount += 1) === count - 1) setTimeout(come);
+    return direct(url, init);
+  });
   const List = ({ limit }: { limit: number }) => (
     <p>{names(hooks.useSuspenseQuery("album.list", { limit }))}</p>
   );
   const lists = Array.from({ length: count }, (_, at) => <List key={at} limit={at + 1} />);
-  show(<Suspense fallback="waiting">{lists}</Suspense>);
+  show(<Suspense fallback="waiting">{lists}</Suspense>, client);
+  await until(client.query("album.list", { limit: count }), ({ status }) => status === "ready");
   await page.until(() => page.text() === "b".repeat(count));
   expect(stage.queriesAsked().length).toBe(count);
 });
