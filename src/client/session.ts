@@ -1,15 +1,17 @@
 import type { Clock } from "../base/clock.ts";
 import { createConnection } from "./connection.ts";
 import type { OutboxMessage } from "./outbox.ts";
+import { mayRead } from "./state.ts";
 import type { ConnectionState } from "./state.ts";
 import type { Tabs } from "./tabs.ts";
 import type { Standing, TabMessage, TalkParts } from "./talk.ts";
-import type { ClientProblem, TokenSource } from "./transport.ts";
+import type { ClientProblem, TokenSource, Transport } from "./transport.ts";
 
 export interface SessionOptions extends Pick<
   TalkParts,
-  "cache" | "feed" | "transport" | "onApplied" | "onOutbox" | "onSignedOut"
+  "cache" | "feed" | "onApplied" | "onOutbox" | "onSignedOut"
 > {
+  readonly transport: Transport;
   readonly tabs: Tabs;
   readonly clock: Clock;
   readonly random: () => number;
@@ -88,9 +90,14 @@ export function createSession(options: SessionOptions): Session {
     if (standing.isPaused) dispatch("pause");
   };
 
+  const renew = (token: TokenSource): void => {
+    // Some pages set the same one whenever they render: that is no reason for another stream.
+    if (transport.setToken(token) || !mayRead(standing.state)) dispatch("tokenSet");
+  };
+
   return {
     start: () => {
-      tabs.onMessage(tabs.talk({ ...options, standing, post, tell, setState, dispatch }));
+      tabs.onMessage(tabs.talk({ ...options, standing, post, tell, setState, dispatch, renew }));
       post({ kind: "joined" });
       tabs.lead(onLead);
     },
@@ -101,9 +108,8 @@ export function createSession(options: SessionOptions): Session {
       dispatch(isPaused ? "pause" : "resume");
     },
     setToken: (token) => {
-      transport.setToken(token);
+      renew(token);
       if (typeof token === "string") post({ kind: "token", token });
-      dispatch("tokenSet");
     },
     hearNetwork: (isThere) => dispatch(isThere ? "due" : "lost"),
     close: () => {

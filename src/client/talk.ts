@@ -2,7 +2,7 @@ import type { Cache } from "./cache.ts";
 import type { Feed, Identity } from "./feed.ts";
 import type { OutboxMessage } from "./outbox.ts";
 import type { ConnectionEvent, ConnectionState } from "./state.ts";
-import type { ClientProblem, Transport } from "./transport.ts";
+import type { ClientProblem, TokenSource } from "./transport.ts";
 import type { StreamFrame } from "./wire.ts";
 
 /** What tabs tell each other. */
@@ -45,13 +45,13 @@ export interface Standing {
 export interface TalkParts {
   readonly cache: Cache;
   readonly feed: Feed;
-  readonly transport: Transport;
   readonly standing: Standing;
   readonly post: (message: TabMessage) => void;
   /** Tells the others how the connection stands. */
   readonly tell: () => void;
   readonly setState: (state: ConnectionState, problem: ClientProblem | null) => void;
   readonly dispatch: (event: ConnectionEvent) => void;
+  readonly renew: (token: TokenSource) => void;
   /** Frames were applied. */
   readonly onApplied: () => void;
   readonly onOutbox: (message: OutboxMessage) => void;
@@ -90,7 +90,7 @@ function hearLeader(
  * does not load it.
  */
 export function createTalk(parts: TalkParts): (message: TabMessage) => void {
-  const { feed, transport, standing, dispatch } = parts;
+  const { feed, standing, dispatch } = parts;
   return (message) => {
     switch (message.kind) {
       case "frames":
@@ -110,8 +110,7 @@ export function createTalk(parts: TalkParts): (message: TabMessage) => void {
         standing.isPaused = message.isPaused;
         return dispatch(message.isPaused ? "pause" : "resume");
       case "token":
-        transport.setToken(message.token);
-        return dispatch("tokenSet");
+        return parts.renew(message.token);
       case "signedOut":
         return parts.onSignedOut();
       case "queued":

@@ -40,7 +40,8 @@ export interface Transport {
     path: string,
     request?: TransportRequest,
   ) => Promise<Readonly<Record<string, unknown>>>;
-  setToken(token: TokenSource): void;
+  /** Answers whether it is known to be another one. */
+  setToken(token: TokenSource): boolean;
 }
 
 export interface TransportRequest {
@@ -159,8 +160,10 @@ export function createTransport(options: TransportOptions): Transport {
       throw toError(problemOf("unreadable", detail));
     },
     setToken: (next) => {
+      const isOther = typeof next === "string" && next !== token;
       token = next;
       known = null;
+      return isOther;
     },
   };
 }

@@ -89,6 +89,22 @@ for (const status of [429, 500, 503]) {
   });
 }
 
+test("C3: a token that is set again and again as it is opens no other stream", async () => {
+  await using world = await createClientWorld();
+  let streamCount = 0;
+  const client = world.open({
+    fetch: (url, init) => {
+      if (url.includes("/events")) streamCount += 1;
+      return world.direct(url, init);
+    },
+  });
+  await until(client.status, live);
+  client.status.subscribe(() => client.setToken(world.token));
+  client.setToken(world.token);
+  await client.waitFor(await world.write(album("Iceland")));
+  expect([streamCount, client.status.getSnapshot().connection]).toEqual([1, "live"]);
+});
+
 test("C8: a stream that died while the machine slept is given up as soon as it wakes", async () => {
   await using world = await createClientWorld();
   // Asleep, a machine counts on in days, and often not in milliseconds.
