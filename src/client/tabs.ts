@@ -1,3 +1,4 @@
+import { createSignal } from "./signal.ts";
 import { createTalk } from "./talk.ts";
 import type { TabMessage, TalkParts } from "./talk.ts";
 
@@ -49,7 +50,7 @@ export function createTabs(name: string, { BroadcastChannel, locks }: TabsHost):
   let hear = ({ kind }: TabMessage): void => void (isOut ||= kind === "signedOut");
   // Only clients of this origin speak on this channel.
   channel.addEventListener("message", ({ data }) => hear(data as TabMessage));
-  const { promise: left, resolve: leave } = Promise.withResolvers<void>();
+  const [left, leave] = createSignal();
   const hold = (lock: string, options: LockOptions, onHeld: () => Promise<void>): void => {
     locks
       .request(lock, options, onHeld)

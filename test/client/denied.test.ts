@@ -43,3 +43,14 @@ test.each([
   await world.open({ tabs: open() }).insert("album", { name: "Iceland" }).done;
   expect(await world.sequences()).toEqual([1]);
 });
+
+test("tabs are shared also by browsers that have locks and no Promise.withResolvers", () => {
+  const kept = Object.getOwnPropertyDescriptor(Promise, "withResolvers") ?? {};
+  const locks = { request: () => new Promise<never>(() => {}) };
+  Reflect.deleteProperty(Promise, "withResolvers");
+  try {
+    expect(() => createTabs(createId(), { locks, BroadcastChannel }).close()).not.toThrow();
+  } finally {
+    Object.defineProperty(Promise, "withResolvers", kept);
+  }
+});
