@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { renameKeys, toCamelCase, toSnakeCase } from "../base/case.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { Issue } from "../protocol/errors.ts";
+import { issueCharacters, issuesTold } from "../protocol/limits.ts";
 import { isStorable, UNSTORABLE } from "../protocol/text.ts";
 import type { CompiledResource, Row } from "../resource/compile.ts";
 
@@ -16,7 +17,7 @@ interface Unknown {
 }
 
 const toPath = ([head, ...rest]: readonly string[]): string =>
-  head === undefined ? "" : [toSnakeCase(head), ...rest].join(".");
+  head === undefined ? "" : [toSnakeCase(head), ...rest].join(".").slice(0, issueCharacters);
 
 /** The complaints of a validator, in the names of the wire; a field that is not there is one of its own. */
 function toIssues(issue: StandardSchemaV1.Issue & Unknown): Issue[] {
@@ -34,7 +35,7 @@ function toIssues(issue: StandardSchemaV1.Issue & Unknown): Issue[] {
   const [head = ""] = parts;
   // A validator knows the field by its name in TypeScript, its reader by that of the wire.
   const message = issue.message.replaceAll(`"${head}"`, `"${toSnakeCase(head)}"`);
-  return [{ path: toPath(parts), message }];
+  return [{ path: toPath(parts), message: message.slice(0, issueCharacters) }];
 }
 
 /** Runs a Standard Schema over wire names and answers TypeScript names. @throws invalid_record */
@@ -49,7 +50,8 @@ export function validateInput<Schema extends StandardSchemaV1>(
     throw new Error("Bug: an input schema must validate synchronously.");
   }
   if (result.issues !== undefined) {
-    throw new SyncError("invalid_record", { issues: result.issues.flatMap(toIssues) });
+    const issues = result.issues.slice(0, issuesTold).flatMap(toIssues).slice(0, issuesTold);
+    throw new SyncError("invalid_record", { issues });
   }
   return result.value as StandardSchemaV1.InferOutput<Schema>;
 }

@@ -3,6 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Room } from "../base/room.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { WireResource } from "../protocol/errors.ts";
+import { batchChanges } from "../protocol/limits.ts";
 import { pack } from "../stream/codec.ts";
 import { joinBytes } from "../stream/frame.ts";
 import { readParts } from "../stream/unpack.ts";
@@ -124,6 +125,18 @@ export function assertShape(value: unknown, depth: number): void {
   for (const inner of Object.values(value)) assertShape(inner, depth - 1);
 }
 
+/**
+ * Refuses a list longer than any that a body may have, before anything looks at what is in it: what is
+ * wrong with millions of changes fills the memory a thousand times over.
+ */
+function assertLists(value: object): void {
+  for (const [path, list] of Object.entries(value)) {
+    if (!Array.isArray(list) || list.length <= batchChanges) continue;
+    const message = `At most ${batchChanges} at once, not ${list.length}.`;
+    throw new SyncError("invalid_body", { issues: [{ path, message }] });
+  }
+}
+
 const kept = new WeakMap<Request, Uint8Array>();
 
 /** The bytes of a small body that a route has read, should the request have to be sent again. */
@@ -147,6 +160,7 @@ function decode(request: Request, bytes: Uint8Array, depth: number): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw invalid("The body must be one object.");
   }
+  assertLists(value);
   assertShape(value, depth);
   return value;
 }

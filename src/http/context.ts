@@ -8,6 +8,7 @@ import { HISTORY_HEADER } from "../follower/upstream.ts";
 import type { Catalog } from "../library/catalog.ts";
 import type { Library } from "../library/library.ts";
 import { SyncError, toKnown } from "../protocol/errors.ts";
+import { issueCharacters, issuesTold } from "../protocol/limits.ts";
 import type { Service } from "../service.ts";
 import type { BodyLimits } from "./body.ts";
 import type { Span } from "../telemetry/telemetry.ts";
@@ -25,7 +26,6 @@ export interface AppEnv extends Env {
 }
 export type AppContext = Context<AppEnv>;
 
-const MESSAGE_CHARACTERS = 300;
 const DEVICE_CHARACTERS = 200;
 
 /** Checks a body or a query string against its schema. @throws invalid_body with the issues */
@@ -35,13 +35,16 @@ export function parse<Schema extends v.GenericSchema>(
 ): v.InferOutput<Schema> {
   const result = safeParse(schema, value);
   if (result.success) return result.output;
-  const issues = result.issues.map((issue) => ({
-    path: (issue.path ?? []).map((part) => String(part.key)).join("."),
+  const issues = result.issues.slice(0, issuesTold).map((issue) => ({
+    path: (issue.path ?? [])
+      .map((part) => String(part.key))
+      .join(".")
+      .slice(0, issueCharacters),
     // It quotes what was received, however long that is.
     message:
       issue.expected === "never"
         ? "There is no such member."
-        : issue.message.slice(0, MESSAGE_CHARACTERS),
+        : issue.message.slice(0, issueCharacters),
   }));
   const [first] = issues;
   // A batch is told which of its changes cannot be read, as it is told which one is refused.

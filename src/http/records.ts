@@ -63,17 +63,27 @@ async function* readLines(
   };
   const parse = (lines: readonly string[]): BulkRecord[] =>
     lines.filter((line) => line.trim() !== "").map((line) => parseLine(line, nestingDepth));
-  let rest = "";
+  // The beginning of a line; looked through once, however small the parts are that it comes in.
+  let begun: string[] = [];
+  let length = 0;
   for await (const part of body) {
-    rest += decode(part);
-    const lines = rest.split("\n");
-    rest = lines.pop() ?? "";
-    if (rest.length > recordBytes * 2)
-      throw tooLarge(recordBytes, "A record, one line of the body,");
+    const text = decode(part);
+    length += text.length;
+    begun.push(text);
+    let lines: string[] = [];
+    if (text.includes("\n")) {
+      lines = begun.join("").split("\n");
+      begun = [lines.pop() ?? ""];
+      length = begun[0]?.length ?? 0;
+    }
+    if (length > recordBytes * 2) throw tooLarge(recordBytes, "A record, one line of the body,");
     yield { records: parse(lines), bytes: part.length };
   }
-  yield { records: parse([rest + decode()]), bytes: 0 };
+  yield { records: parse([begun.join("") + decode()]), bytes: 0 };
 }
+
+/** Of a record of this size not every part is a reason to look whether it is whole. */
+const LARGE_BYTES = 65_536;
 
 async function* readMaps(
   body: AsyncIterable<Uint8Array>,
@@ -81,7 +91,7 @@ async function* readMaps(
 ): AsyncGenerator<Arrival> {
   let waiting = 0;
   try {
-    for await (const { values, bytes, restBytes } of readValues(body)) {
+    for await (const { values, bytes, restBytes } of readValues(body, LARGE_BYTES)) {
       yield { records: values.map((value) => toRecord(value, nestingDepth)), bytes };
       waiting = restBytes;
       if (waiting > recordBytes * 2) throw tooLarge(recordBytes, "A record");

@@ -1,5 +1,8 @@
 /** Changes of one batch, and mutations of one line: constants of the protocol, for callers make theirs by them. */
 export const batchChanges = 1_000;
+/** What is told of a body or a record that is not as it should be: so many issues, of so many characters. */
+export const issuesTold = 100;
+export const issueCharacters = 300;
 export const lineMutations = 100;
 
 /**

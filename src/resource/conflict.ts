@@ -17,11 +17,24 @@ export function isEqualJson(left: unknown, right: unknown): boolean {
   );
 }
 
+/** One text for all that are equal: a set may have as many items as fit into a record. */
+const nameOf = (item: unknown): string =>
+  JSON.stringify(item ?? null, (_, inner: unknown) =>
+    typeof inner === "object" && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(
+          Object.entries(inner).toSorted(([one], [other]) => (one < other ? -1 : 1)),
+        )
+      : inner,
+  );
+
 function mergeSet(base: readonly unknown[], theirs: readonly unknown[], mine: readonly unknown[]) {
-  const has = (list: readonly unknown[], item: unknown) =>
-    list.some((other) => isEqualJson(other, item));
-  const kept = theirs.filter((item) => has(mine, item) || !has(base, item));
-  return [...kept, ...mine.filter((item) => !has(kept, item) && !has(base, item))];
+  const [inBase, inMine] = [new Set(base.map(nameOf)), new Set(mine.map(nameOf))];
+  const kept = theirs.filter((item) => {
+    const name = nameOf(item);
+    return inMine.has(name) || !inBase.has(name);
+  });
+  const inEither = new Set([...inBase, ...kept.map(nameOf)]);
+  return [...kept, ...mine.filter((item) => !inEither.has(nameOf(item)))];
 }
 
 /** One field that both sides changed since `base`. */

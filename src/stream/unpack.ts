@@ -1,4 +1,5 @@
 import { Unpackr } from "msgpackr/unpack";
+import { joinBytes } from "./frame.ts";
 
 /** All complete values of a buffer, and where the first incomplete one begins. */
 function unpackAll(unpackr: Unpackr, bytes: Uint8Array): { values: unknown[]; end: number } {
@@ -18,23 +19,39 @@ function unpackAll(unpackr: Unpackr, bytes: Uint8Array): { values: unknown[]; en
 
 /**
  * Reads a sequence of msgpack values as it arrives: each time, those that have become complete, the
- * bytes that came, and how many of the next one wait. @throws when the bytes are not msgpack
+ * bytes that came, and how many of the next one wait. A value of more than `largeBytes` may be noticed
+ * when a fifth more has come, or at the end. @throws when the bytes are not msgpack
  */
-export async function* readValues(body: AsyncIterable<Uint8Array>): AsyncGenerator<{
+export async function* readValues(
+  body: AsyncIterable<Uint8Array>,
+  largeBytes = Infinity,
+): AsyncGenerator<{
   readonly values: unknown[];
   readonly bytes: number;
   readonly restBytes: number;
 }> {
   const unpackr = new Unpackr({ useRecords: false, int64AsType: "number" });
-  let rest = new Uint8Array(0);
+  let parts: Uint8Array[] = [];
+  let length = 0;
+  let looked = 0;
+  let bytes = 0;
+  const look = () => {
+    const joined = joinBytes(parts);
+    const { values, end } = unpackAll(unpackr, joined);
+    const rest = joined.slice(end);
+    parts = [rest];
+    looked = length = rest.length;
+    const found = { values, bytes, restBytes: length };
+    bytes = 0;
+    return found;
+  };
   for await (const part of body) {
-    const bytes = new Uint8Array(rest.length + part.length);
-    bytes.set(rest);
-    bytes.set(part, rest.length);
-    const { values, end } = unpackAll(unpackr, bytes);
-    rest = bytes.slice(end);
-    yield { values, bytes: part.length, restBytes: rest.length };
+    parts.push(part);
+    length += part.length;
+    bytes += part.length;
+    if (looked < largeBytes || length > looked * 1.2) yield look();
   }
+  if (length > looked) yield look();
 }
 
 /** The parts of a body until it ends or the signal says so; a fetch that ignores the signal is left too. */

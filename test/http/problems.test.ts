@@ -201,3 +201,29 @@ test("a device that names itself by nothing is the token's; hints are a map", as
   const hints = await world.send("POST", `${world.at}/bulk?resource_type=tag&hints=[1]`);
   expect([hints.status, hints.body.issues[0].path]).toEqual([400, "hints"]);
 });
+
+test.each([
+  ["batch", "changes"],
+  ["mutations", "mutations"],
+])(
+  "I9: %s with more than it may have is refused before anything looks at what is in it",
+  async (path, list) => {
+    await using world = await createWorld();
+    const { status, body } = await world.send("POST", `${world.at}/${path}`, {
+      [list]: Array.from({ length: 50_000 }, () => 0),
+    });
+    expect([status, body.code, body.issues.length]).toEqual([400, "invalid_body", 1]);
+    expect(body.detail).toBe(`${list}: At most 1000 at once, not 50000.`);
+  },
+);
+
+test("I9: of many things that are wrong the first hundred are told, each in short", async () => {
+  await using world = await createWorld();
+  const changes = Array.from({ length: 1_000 }, () => ({}));
+  const batch = await world.send("POST", `${world.at}/batch`, { changes });
+  expect([batch.status, batch.body.issues.length]).toEqual([400, 100]);
+  const data = Object.fromEntries(Array.from({ length: 500 }, (_, at) => [`k${at}`, at]));
+  const change = { resource_type: "tag", operation: "insert", id: createId(), data };
+  const commit = await world.send("POST", `${world.at}/commit`, change);
+  expect([commit.status, commit.body.issues.length <= 100]).toEqual([422, true]);
+});

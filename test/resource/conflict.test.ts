@@ -41,3 +41,21 @@ test("counters add both sides, sets keep what either added and drop what either 
     }),
   );
 });
+
+test("items of a set are the same whatever the order of their keys, and may be as many as fit", () => {
+  const [base, theirs, mine] = [
+    [{ a: 1, b: { c: 2, d: null } }],
+    [{ b: { d: null, c: 2 }, a: 1 }, "theirs"],
+    [{ b: { c: 2, d: null }, a: 1 }, "mine"],
+  ];
+  const merged = (sides: { base: unknown; theirs: unknown; mine: unknown }) =>
+    mergeFields(
+      { tags: sides.theirs },
+      { base: { tags: sides.base }, fields: { tags: sides.mine } },
+      rules,
+    )["tags"];
+  expect(merged({ base, theirs, mine })).toEqual([theirs?.[0], "theirs", "mine"]);
+  const many = (name: string) => Array.from({ length: 60_000 }, (_, at) => `${name}${at}`);
+  const both = merged({ base: [], theirs: many("t"), mine: many("m") }) as string[];
+  expect(new Set(both).size).toBe(120_000);
+});
