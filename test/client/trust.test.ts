@@ -92,6 +92,11 @@ async function runSeed(seed: number): Promise<ReadonlySet<Fault>> {
     client.setToken(world.token);
   }
   for (const client of clients) await converged(world, client);
+  // Nobody but the service refuses a write.
+  const codes = clients.flatMap(({ status }) =>
+    status.getSnapshot().rejected.map(({ problem }) => problem.code),
+  );
+  expect(codes.filter((code) => !/^(not_found|already_exists)$/.test(code))).toEqual([]);
   const sequences = await world.sequences();
   expect(sequences).toEqual(sequences.map((_, index) => index + 1));
   // I5: a mutation that was sent often took effect once: in one transaction.

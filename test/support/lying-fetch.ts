@@ -59,6 +59,8 @@ const shares = {
   overloaded: 0.03,
   rateLimited: 0.03,
   unauthorized: 0.03,
+  /** Somebody else answers, as the portal of a hotel does. */
+  portal: 0.03,
   replyLost: 0.1,
   /** Of streams alone, from here on. */
   expired: 0.03,
@@ -84,7 +86,9 @@ export function createLyingFetch(direct: Fetch, random: () => number, due: Set<F
   const refusal = (): Response | null => {
     if (strikes("overloaded")) return problem(503, "overloaded", { "retry-after": "0" });
     if (strikes("rateLimited")) return problem(429, "rate_limited", { "retry-after": "0" });
-    return strikes("unauthorized") ? problem(401, "unauthorized") : null;
+    if (strikes("unauthorized")) return problem(401, "unauthorized");
+    const status = [200, 403, 404, 500][Math.floor(random() * 4)] ?? 200;
+    return strikes("portal") ? new Response("<p>Welcome to the hotel</p>", { status }) : null;
   };
   const stream = async (asked: URL, init: RequestInit): Promise<Response> => {
     if (strikes("expired")) return problem(410, "cursor_expired");
