@@ -168,9 +168,14 @@ export class LibraryObject extends DurableObject<WorkerEnv> {
       if (this.asked > 0 || !isIdle || !isAtRest(service)) return;
       stopChecking();
       this.awake = null;
-      service
-        .stop()
-        .catch((error: unknown) => telemetry.log("error", "The object did not rest.", { error }));
+      const rest = async (): Promise<void> => {
+        await service.stop();
+        const library = await this.ctx.storage.get("library");
+        telemetry.log("debug", "The object rests.", { library_id: library });
+      };
+      rest().catch((error: unknown) =>
+        telemetry.log("error", "The object did not rest.", { error }),
+      );
     });
     return { service, app: createApp(service) };
   }

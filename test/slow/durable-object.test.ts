@@ -20,6 +20,8 @@ const LEASE_MS = 2_000;
 
 let storage: Storage;
 let workerd: RunningWorkerd;
+/** What it logs. */
+const said: string[] = [];
 
 /** Another deployment of the Worker over the same databases. */
 const deploy = ({ settings, ...options }: WorkerdOptions = {}) =>
@@ -34,7 +36,7 @@ const deploy = ({ settings, ...options }: WorkerdOptions = {}) =>
 
 beforeAll(async () => {
   storage = await sqldStorage("byPath");
-  workerd = await deploy();
+  workerd = await deploy({ settings: { LOG_LEVEL: "debug" }, onLog: (line) => said.push(line) });
 }, 60_000);
 afterAll(async () => {
   await workerd.stop();
@@ -158,6 +160,10 @@ test("an object that nobody asks gives its lease back; evicted, it wakes under t
     await stream.until(({ id }) => id === 1);
   }
   await until(async () => (await leaseOf(library.id)).leftMs < -LEASE_MS);
+  // An object that is evicted while it comes to rest never does, and workerd waits for it in vain.
+  await until(async () =>
+    said.some((line) => line.includes("The object rests.") && line.includes(library.id)),
+  );
   // Refused by workerd as long as a timer or a stream of the object lives.
   await workerd.evict(library.id);
   expect((await leaseOf(library.id)).epoch).toBe(1);

@@ -162,7 +162,11 @@ export async function startWorkerd(
     ...(persistIn === undefined ? {} : { durableObjectsPersist: persistIn }),
     ...(onLog === undefined
       ? {}
-      : { handleStructuredLogs: ({ message }: { message: string }) => onLog(message) }),
+      : {
+          handleStructuredLogs: ({ message }: { message: string }) => {
+            onLog(message);
+          },
+        }),
   });
   const url = await miniflare.ready;
   const running = await toRunning(url.origin, async () => {
