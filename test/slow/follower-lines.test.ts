@@ -85,7 +85,8 @@ async function writeLines(url: string, device: string, quiet: AbortSignal): Prom
       return { mutation_id, isBad: false, batch: { changes: [commit] } };
     });
     while (left.length > 0) {
-      const body = JSON.stringify({ mutations: left });
+      const mutations = left.map(({ isBad: _isBad, ...mutation }) => mutation);
+      const body = JSON.stringify({ mutations });
       const answered = await fetch(url, { method: "POST", headers, body }).catch(() => null);
       const { answers = [] } = ((await answered?.json().catch(() => null)) ?? {}) as {
         answers?: Sent["answer"][];
