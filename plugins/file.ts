@@ -84,26 +84,25 @@ export const userMetadatum = defineResource({
   sync: { domain: "metadata", after: ["file"], conflict: { merge: mergeUserMetadata } },
 });
 
-async function childIds({ db }: Reader, parentId: string, after: string): Promise<string[]> {
+/** The ids of files and of all below them, children first, so that no record points at nothing. */
+async function treeIds({ db }: Reader, roots: readonly string[]): Promise<string[]> {
+  const below = sql`WITH RECURSIVE tree (id) AS (
+    SELECT value FROM json_each(${JSON.stringify(roots)})
+    UNION SELECT child.id FROM tree JOIN files AS child ON child.parent_id = tree.id)
+    SELECT id FROM tree`;
   const rows = await db
-    .select({ id: files.id })
+    .select({ id: files.id, parentId: files.parentId })
     .from(files)
-    .where(and(eq(files.parentId, parentId), gt(files.id, after)))
-    .orderBy(asc(files.id))
-    .limit(1_000);
-  return rows.map((row) => row.id);
-}
-
-/** The ids of a file and all below it, children first, so that no record points at nothing. */
-async function treeIds(reader: Reader, id: string): Promise<string[]> {
-  const ids: string[] = [];
-  for (let after = ""; ;) {
-    const page = await childIds(reader, id, after);
-    for (const child of page) ids.push(...(await treeIds(reader, child)));
-    const last = page.at(-1);
-    if (last === undefined) return [...ids, id];
-    after = last;
-  }
+    .where(sql`${files.id} IN (${below})`);
+  const known = new Set(rows.map(({ id }) => id));
+  const children = Map.groupBy(rows, ({ parentId }) => parentId);
+  const isTop = ({ parentId }: (typeof rows)[number]) => parentId === null || !known.has(parentId);
+  const order = new Set(rows.filter(isTop).map(({ id }) => id));
+  // What is added has its turn too: level by level.
+  for (const id of order) for (const child of children.get(id) ?? []) order.add(child.id);
+  // A circle has no top.
+  for (const { id } of rows) order.add(id);
+  return [...order].toReversed();
 }
 
 /** What says something about a file, by resource type: it goes with the file. Plugins know each other by name only. */
@@ -120,21 +119,20 @@ async function deleteAttachments(tx: ActionTx, ids: readonly string[]): Promise<
     const rows = await tx.reader.db.all<{ id: string } | [string]>(
       sql`SELECT id FROM ${sql.identifier(table)} WHERE file_id IN ${list}`,
     );
-    for (const row of rows) await tx.delete(type, Array.isArray(row) ? row[0] : row.id);
+    const attached = await tx.getMany(
+      type,
+      rows.map((row) => (Array.isArray(row) ? row[0] : row.id)),
+    );
+    for (const { id } of attached) await tx.delete(type, id);
   }
 }
 
 async function deleteTrees(tx: ActionTx, roots: readonly string[]): Promise<number> {
-  const ids = new Set<string>();
-  for (const root of roots) for (const id of await treeIds(tx.reader, root)) ids.add(id);
-  await deleteAttachments(tx, [...ids]);
-  let deleted = 0;
-  for (const id of ids) {
-    if ((await tx.get("file", id)) === null) continue;
-    await tx.delete("file", id);
-    deleted += 1;
-  }
-  return deleted;
+  const ids = await treeIds(tx.reader, roots);
+  await deleteAttachments(tx, ids);
+  const found = await tx.getMany("file", ids);
+  for (const { id } of found) await tx.delete("file", id);
+  return found.length;
 }
 
 /** Refuses a move that would put a directory below itself. */

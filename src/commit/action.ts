@@ -1,4 +1,5 @@
 import { SyncError, isSyncError } from "../protocol/errors.ts";
+import type { WireResource } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import { toWireResource } from "../resource/compile.ts";
 import type { CompiledResource } from "../resource/compile.ts";
@@ -42,30 +43,32 @@ function createStage(options: ActionOptions, { author, assertMayWrite }: ActionC
   const { database, registry, limits, reader } = options;
   const changes: Change[] = [];
   const slots = new Map<string, Slot>();
-  const slotOf = async (resource: CompiledResource, id: string): Promise<Slot> => {
-    const key = slotKey(resource.type, id);
-    const known = slots.get(key);
-    if (known !== undefined) return known;
-    const loaded = await loadSlots(database.readPrimary, [{ resource, id }]);
-    const slot = loaded.slots.get(key) ?? absent(resource, id);
-    slots.set(key, slot);
-    return slot;
+  const slotsOf = async (resource: CompiledResource, ids: readonly string[]): Promise<Slot[]> => {
+    const keyOf = (id: string): string => slotKey(resource.type, id);
+    const wanted = ids.filter((id) => !slots.has(keyOf(id))).map((id) => ({ resource, id }));
+    if (wanted.length > 0) {
+      const loaded = await loadSlots(database.readPrimary, wanted);
+      for (const [key, slot] of loaded.slots) slots.set(key, slot);
+    }
+    return ids.map((id) => slots.get(keyOf(id)) ?? absent(resource, id));
   };
+  const toRecords = (found: readonly Slot[]): WireResource[] =>
+    found.flatMap(({ resource, row }) => (row === null ? [] : [toWireResource(resource, row)]));
   const stage = async (request: ChangeRequest): Promise<void> => {
     const change = toChange(request, registry, limits);
     assertMayWrite?.(change.resource.type);
-    const slot = await slotOf(change.resource, change.id);
+    const [slot = absent(change.resource, change.id)] = await slotsOf(change.resource, [change.id]);
     const effect = applyChange(change, () => slot, { author, now: options.now() });
     if (effect === null) return;
     slots.set(slotKey(change.resource.type, change.id), effect.slot);
     changes.push(change);
+    // Where nothing has to be waited for, timers would not have their turn until the last of them.
+    if (changes.length % 1_000 === 0) await new Promise((resolve) => setTimeout(resolve));
   };
   const tx: ActionTx = {
     reader,
-    get: async (type, id) => {
-      const { resource, row } = await slotOf(registry.resource(type), id);
-      return row === null ? null : toWireResource(resource, row);
-    },
+    get: async (type, id) => toRecords(await slotsOf(registry.resource(type), [id]))[0] ?? null,
+    getMany: async (type, ids) => toRecords(await slotsOf(registry.resource(type), ids)),
     insert: (type, { id, ...data }) =>
       stage({ resource_type: type, operation: "insert", id, data }),
     update: (type, id, data) => stage({ resource_type: type, operation: "update", id, data }),

@@ -84,8 +84,11 @@ export function writeRows(
       upserts.set(resource.type, rows);
       if (before.tombstone > 0) revived.push([resource.type, id]);
     } else if (tombstone > before.tombstone) {
-      if (before.row !== null)
-        deletes.set(resource.type, [...(deletes.get(resource.type) ?? []), id]);
+      if (before.row !== null) {
+        const ids = deletes.get(resource.type) ?? [];
+        ids.push(id);
+        deletes.set(resource.type, ids);
+      }
       buried.push([resource.type, id, tombstone, context.sequence, context.now]);
     }
   }

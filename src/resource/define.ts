@@ -218,6 +218,8 @@ export interface ActionTx {
   readonly reader: Reader;
   /** The record as this transaction sees it, or null. */
   get(type: string, id: string): Promise<WireResource | null>;
+  /** Those of the records that are there: one read for many. */
+  getMany(type: string, ids: readonly string[]): Promise<WireResource[]>;
   insert(type: string, record: { id: string } & Readonly<Record<string, unknown>>): Promise<void>;
   update(type: string, id: string, fields: Readonly<Record<string, unknown>>): Promise<void>;
   upsert(type: string, record: { id: string } & Readonly<Record<string, unknown>>): Promise<void>;
