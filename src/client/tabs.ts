@@ -45,9 +45,9 @@ export function createTabs(name: string, { BroadcastChannel, locks }: TabsHost):
   const open = `${lead}:open`;
   const channel = new BroadcastChannel(lead);
   let isClosed = false;
-  let isOut = false;
-  // While this tab reads the disk somebody may sign out: what it has read is then not its to send.
-  let hear = ({ kind }: TabMessage): void => void (isOut ||= kind === "signedOut");
+  // While this tab reads the disk the others go on: what it has read may be settled by then, or not its to send.
+  const early: TabMessage[] = [];
+  let hear = (message: TabMessage): void => void early.push(message);
   // Only clients of this origin speak on this channel.
   channel.addEventListener("message", ({ data }) => hear(data as TabMessage));
   const [left, leave] = createSignal();
@@ -78,7 +78,7 @@ export function createTabs(name: string, { BroadcastChannel, locks }: TabsHost):
     post,
     onMessage: (listener) => {
       hear = listener;
-      if (isOut) listener({ kind: "signedOut" });
+      for (const message of early.splice(0)) listener(message);
     },
     talk: createTalk,
     signOut: () => {

@@ -186,6 +186,41 @@ test("C14: who takes over writes a base that is whole", async () => {
   );
 });
 
+test("C13: a tab that reads the queue while another settles it does not wait for what is done", async () => {
+  await using world = await createClientWorld();
+  const browser = createBrowser(createId());
+  const disk = openMemory();
+  const { promise: maySend, resolve: send } = Promise.withResolvers<void>();
+  const open = (persistence: Persistence) =>
+    world.open({
+      persistence,
+      tabs: browser.openTab().tabs,
+      fetch: async (url, init) => {
+        if (url.endsWith("/mutations")) await maySend;
+        return world.direct(url, init);
+      },
+    });
+  const leader = open(disk);
+  const edit = leader.insert("album", { name: "Iceland" });
+  await until(edit, ({ state }) => state === "sent");
+  // Who hears last tells when the others can have heard.
+  const heard = Promise.withResolvers<void>();
+  const late = open({
+    ...disk,
+    loadQueue: async () => {
+      const queue = await disk.loadQueue();
+      send();
+      await heard.promise;
+      return queue;
+    },
+  });
+  const { tabs: last } = browser.openTab();
+  last.onMessage(({ kind }) => void (kind === "settled" && heard.resolve()));
+  await late.synced();
+  expect([late.status.getSnapshot().pendingCount, await world.sequences()]).toEqual([0, [1]]);
+  last.close();
+});
+
 test("C15: a tab that missed frames has the stream opened again from its cursor, and the others pass over what they have", async () => {
   await using world = await createClientWorld();
   const { openTab, streams } = openBrowser(world);
