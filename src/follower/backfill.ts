@@ -181,15 +181,31 @@ interface Asked {
   readonly before: Place;
 }
 
+interface Reading {
+  readonly snapshot: Snapshot;
+  readonly newest: number;
+}
+
 /** Reads one stream. Resolves to what is left, and how new its records may be. */
-async function readStream(
-  context: BackfillContext,
-  { types, snapshot, before }: Asked,
-): Promise<{ readonly snapshot: Snapshot; readonly newest: number }> {
-  const { replica, upstream, registry } = context;
+async function readStream(context: BackfillContext, asked: Asked): Promise<Reading> {
+  const { types, snapshot } = asked;
   const wanted = snapshot === null ? types : passOf(snapshot).types;
   const afterKey = snapshot === null ? null : `${wanted?.[0] ?? ""}:${snapshot.key}`;
-  const lines = upstream.snapshot(wanted, afterKey);
+  const lines = context.upstream.snapshot(wanted, afterKey);
+  try {
+    return await storeStream(context, asked, lines);
+  } finally {
+    // Left in the middle it would keep its connection.
+    await lines.return(undefined);
+  }
+}
+
+async function storeStream(
+  context: BackfillContext,
+  { types, snapshot, before }: Asked,
+  lines: AsyncGenerator<SnapshotLine>,
+): Promise<Reading> {
+  const { replica, registry } = context;
   const first = await lines.next();
   const header = first.done === true ? undefined : first.value.snapshot;
   if (header === undefined) throw brokenOff("The snapshot has no first line.");

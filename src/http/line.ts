@@ -90,10 +90,13 @@ export interface HandedOn {
  * Refuses to send to a leader of another history, before a person has decided whether these writes are
  * its, and to one that would send them back. @throws overloaded
  */
-export function assertMaySend({ status }: Follower): void {
+export function assertMaySend(follower: Follower): void {
+  const { status } = follower;
   if (status.maySend) return;
+  // A circle may have been undone at its other end meanwhile.
+  follower.wake();
   const detail = `Nothing is sent to the leader now. ${status.reason ?? ""}`;
-  throw new SyncError("overloaded", { retryAfterSeconds: 60 }, { detail });
+  throw new SyncError("overloaded", { retryAfterSeconds: 5 }, { detail });
 }
 
 /** Sends what waits first, so that writes reach the leader in the order they were made. @throws overloaded */
