@@ -58,14 +58,19 @@ const count = v.pipe(v.number(), v.integer());
 const { queries: listRules, actions: twins } = albumRules;
 
 /** All items of an album; an album has as many as one answer holds. */
-async function itemsOf({ db }: Reader, albumId: string): Promise<ItemFields[]> {
+/** All of them, unless fewer are asked for. */
+async function itemsOf(
+  { db }: Reader,
+  albumId: string,
+  most = Number.MAX_SAFE_INTEGER,
+): Promise<ItemFields[]> {
   const { id, position } = albumItems;
   return db
     .select({ id, albumId: albumItems.albumId, position })
     .from(albumItems)
     .where(eq(albumItems.albumId, albumId))
     .orderBy(asc(position), asc(id))
-    .limit(10_000);
+    .limit(most);
 }
 
 export const albumPlugin = definePlugin({
@@ -105,7 +110,7 @@ export const albumPlugin = definePlugin({
       scopes: ({ albumId }) => [albumId],
       related: { file: (item: { readonly fileId: string }) => item.fileId },
       resolve: async (reader, { albumId }) =>
-        (await itemsOf(reader, albumId)).map((item) => item.id),
+        (await itemsOf(reader, albumId, 10_000)).map((item) => item.id),
     }),
   },
   actions: {
@@ -118,10 +123,10 @@ export const albumPlugin = definePlugin({
       }),
       run: async (tx, { albumId, fileIds }) => {
         const first = nextPosition(await itemsOf(tx.reader, albumId));
+        const asked = new Map(fileIds.map((fileId) => [itemIdOf(albumId, fileId), fileId]));
+        for (const { id } of await tx.getMany("album_item", [...asked.keys()])) asked.delete(id);
         let added = 0;
-        for (const fileId of fileIds) {
-          const id = itemIdOf(albumId, fileId);
-          if ((await tx.get("album_item", id)) !== null) continue;
+        for (const [id, fileId] of asked) {
           const position = first + added * 1_024;
           await tx.insert("album_item", { id, album_id: albumId, file_id: fileId, position });
           added += 1;
@@ -139,6 +144,11 @@ export const albumPlugin = definePlugin({
         if (item === null) return { changed: 0 };
         const items = await itemsOf(tx.reader, item["album_id"] as string);
         const changes = planMove(items, id, afterId ?? null);
+        // All of an album may move: they are read at once.
+        await tx.getMany(
+          "album_item",
+          changes.map(({ id: changed }) => changed),
+        );
         for (const { id: changed, position } of changes) {
           await tx.update("album_item", changed, { position });
         }
@@ -150,7 +160,8 @@ export const albumPlugin = definePlugin({
       output: v.object({ deleted: count }),
       input: v.strictObject({ id: uuid }),
       run: async (tx, { id }) => {
-        const items = await itemsOf(tx.reader, id);
+        const ids = (await itemsOf(tx.reader, id)).map((item) => item.id);
+        const items = await tx.getMany("album_item", ids);
         for (const item of items) await tx.delete("album_item", item.id);
         if ((await tx.get("album", id)) !== null) await tx.delete("album", id);
         return { deleted: items.length + 1 };

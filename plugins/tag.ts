@@ -106,14 +106,10 @@ export const tagPlugin = definePlugin({
       output: z.object({ removed: z.int() }),
       input: links,
       run: async (tx, { tagId, fileIds }) => {
-        let removed = 0;
-        for (const fileId of fileIds) {
-          const id = linkIdOf(tagId, fileId);
-          if ((await tx.get("file_tag", id)) === null) continue;
-          await tx.delete("file_tag", id);
-          removed += 1;
-        }
-        return { removed };
+        const ids = fileIds.map((fileId) => linkIdOf(tagId, fileId));
+        const found = await tx.getMany("file_tag", [...new Set(ids)]);
+        for (const { id } of found) await tx.delete("file_tag", id);
+        return { removed: found.length };
       },
     }),
     delete: defineAction({
@@ -125,9 +121,13 @@ export const tagPlugin = definePlugin({
           .select({ id: fileTags.id })
           .from(fileTags)
           .where(eq(fileTags.tagId, id));
-        for (const row of rows) await tx.delete("file_tag", row.id);
+        const found = await tx.getMany(
+          "file_tag",
+          rows.map((row) => row.id),
+        );
+        for (const link of found) await tx.delete("file_tag", link.id);
         if ((await tx.get("tag", id)) !== null) await tx.delete("tag", id);
-        return { deleted: rows.length + 1 };
+        return { deleted: found.length + 1 };
       },
     }),
   },
