@@ -116,7 +116,9 @@ async function commitTogether(
       const at = "index" in error.facts ? error.facts.index : undefined;
       const culprit = pending.length === 1 ? pending[0] : pending[at ?? -1];
       if (culprit === undefined)
-        return error.code === "invalid_record" ? { failed, pending } : late;
+        return ["invalid_record", "body_too_large"].includes(error.code)
+          ? { failed, pending }
+          : late;
       failed.push(fail(error, culprit));
       pending = pending.filter((one) => one !== culprit);
     }

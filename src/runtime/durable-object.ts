@@ -61,6 +61,9 @@ function isAtRest({ catalog: { libraries, openCount } }: Service): boolean {
   return copies.length === openCount;
 }
 
+/** An isolate has 128 MB for all that it does. */
+const isolate: Partial<Limits> = { bodiesBytes: 33_554_432, transactionBytes: 33_554_432 };
+
 /** One library, one object: the node that leads it. Its own storage keeps nothing but its name. */
 export class LibraryObject extends DurableObject<WorkerEnv> {
   /** A class of yours that extends this one names its own. */
@@ -156,7 +159,7 @@ export class LibraryObject extends DurableObject<WorkerEnv> {
       metrics,
       // Cloudflare finds the Worker by this name, so that nobody can make one up.
       doorOf: ({ url }) => new URL(url).hostname,
-      limits: this.limits,
+      limits: { ...isolate, ...this.limits },
       // Each library is followed by its own object, while that is awake.
       runs: (library) => String(this.env.LIBRARIES.idFromName(library)) === String(this.ctx.id),
       createClient: (client) => createClient(client),

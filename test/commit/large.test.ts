@@ -65,3 +65,14 @@ test("so are the records of a bulk", async () => {
   });
   expect(await scene.count("SELECT count(*) FROM albums")).toBe(0);
 });
+
+test("a batch that may be written in parts is, where its chunks are too much", async () => {
+  await using scene = await createScene();
+  const { status, body } = await scene.send("POST", `${scene.at}/batch`, {
+    changes: scene.ids.map(scene.update),
+    atomic: false,
+    mutation_id: createId(),
+  });
+  expect([status, body.failed]).toEqual([200, []]);
+  expect(await scene.count("SELECT count(*) FROM albums WHERE name = 'b'")).toBe(COUNT);
+});
