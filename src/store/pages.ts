@@ -3,7 +3,7 @@ import type { CompiledResource, Row } from "../resource/compile.ts";
 import type { Read } from "./database.ts";
 
 /** Rows that are read before anything is known of their size, and at once when they were small. */
-const FIRST = 64;
+const FIRST = 16;
 const MOST = 256;
 
 const PAGE = { limit: 500, bytes: 4_194_304 };
