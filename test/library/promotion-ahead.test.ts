@@ -3,9 +3,12 @@
  * log of the leader, which would explain them, does not come any more.
  */
 import { expect, test } from "bun:test";
+import { clientRules } from "../../plugins/rules/index.ts";
 import { createId } from "../../src/base/id.ts";
 import type { Library } from "../../src/library/library.ts";
+import { createClient } from "../../src/client/index.ts";
 import { examineLibrary } from "../../src/tools/doctor.ts";
+import { briskClock, until } from "../support/client-world.ts";
 import { createPair, logOf, recordsOf } from "../support/pair.ts";
 import type { Pair } from "../support/pair.ts";
 import { createWorld } from "../support/world.ts";
@@ -63,10 +66,8 @@ async function expectAnew(pair: Pair, phone: World = pair.phone): Promise<void> 
   expect(await findings()).toEqual([]);
 }
 
-test("I1, I2: a copy that is promoted in the middle of a repair begins a history of its own", async () => {
-  await using pair = await createPair();
-  await write(pair, "insert", "old");
-  await (await pair.follow()).settle();
+/** A copy has all that the log says, and some records that are newer. */
+async function repairInTheMiddle(pair: Pair): Promise<void> {
   await write(pair, "update", "known");
   // Begun anew it compares at once; a difference is believed when it is seen twice.
   const follower = await pair.follow();
@@ -89,7 +90,40 @@ test("I1, I2: a copy that is promoted in the middle of a repair begins a history
   };
   expect(await again.settle()).toBe("waiting");
   expect(await namesIn(replica)).toEqual(new Set(["known", "newer"]));
+}
+
+test("I1, I2: a copy that is promoted in the middle of a repair begins a history of its own", async () => {
+  await using pair = await createPair();
+  await write(pair, "insert", "old");
+  await (await pair.follow()).settle();
+  await repairInTheMiddle(pair);
   await expectAnew(pair);
+});
+
+test("I7: a client of a copy that is promoted so shows what the copy has", async () => {
+  await using pair = await createPair();
+  const { phone, libraryId } = pair;
+  const open = () =>
+    createClient({
+      url: "http://phone",
+      library: libraryId,
+      token: phone.token,
+      rules: clientRules,
+      fetch: async (url, init) => phone.app.fetch(new Request(url, init)),
+      clock: briskClock,
+    });
+  await write(pair, "insert", "old");
+  await (await pair.follow()).settle();
+  const client = open();
+  const records = ids.map((id) => client.record("album", id));
+  for (const record of records) await until(record, ({ data }) => data?.["name"] === "old");
+  await repairInTheMiddle(pair);
+  await expectAnew(pair);
+  const albums = (await recordsOf(await pair.replica()))["albums"] as unknown[][];
+  const names = new Map(albums.map(([id, , name]) => [id, name]));
+  for (const [at, record] of records.entries())
+    await until(record, ({ data }) => data?.["name"] === names.get(ids[at]));
+  await client.close();
 });
 
 test("I1, I2: so does one that is promoted in the middle of a later whole snapshot", async () => {
