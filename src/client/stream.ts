@@ -1,5 +1,5 @@
 import type { Clock } from "../base/clock.ts";
-import { createFrameReader } from "./frames.ts";
+import { createFrameReader } from "../base/frames.ts";
 import { problemIn, problemOf, reasonOf } from "./transport.ts";
 import type { ClientProblem, Transport } from "./transport.ts";
 import { createDecoder } from "./wire.ts";
@@ -83,7 +83,7 @@ export async function followStream(
     for (;;) {
       const { value, done } = await reader.read();
       request.signal.throwIfAborted();
-      if (done) throw new Error(cutter.isInside ? "cut in the middle of a frame" : "it ended");
+      if (done) throw new Error(cutter.restBytes > 0 ? "cut in the middle of a frame" : "it ended");
       heard = times();
       try {
         push(value);

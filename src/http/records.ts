@@ -82,16 +82,13 @@ async function* readLines(
   yield { records: parse([begun.join("") + decode()]), bytes: 0 };
 }
 
-/** Of a record of this size not every part is a reason to look whether it is whole. */
-const LARGE_BYTES = 65_536;
-
 async function* readMaps(
   body: AsyncIterable<Uint8Array>,
   { recordBytes, nestingDepth }: RecordLimits,
 ): AsyncGenerator<Arrival> {
   let waiting = 0;
   try {
-    for await (const { values, bytes, restBytes } of readValues(body, LARGE_BYTES)) {
+    for await (const { values, bytes, restBytes } of readValues(body)) {
       yield { records: values.map((value) => toRecord(value, nestingDepth)), bytes };
       waiting = restBytes;
       if (waiting > recordBytes * 2) throw tooLarge(recordBytes, "A record");

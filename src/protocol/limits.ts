@@ -96,7 +96,7 @@ export const defaultLimits: Limits = {
   bodyTimeoutMs: 30 * second,
   bulkStallMs: 30 * second,
   resilientChunk: 100,
-  transactionBytes: 67_108_864,
+  transactionBytes: 33_554_432,
   bulkChunk: 2_000,
   bulkChunkBytes: 4_194_304,
   bulkFailures: 100,

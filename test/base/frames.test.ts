@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { Packr } from "msgpackr/pack";
 import { bundledPlugins } from "../../plugins/index.ts";
-import { createFrameReader } from "../../src/client/frames.ts";
+import { createFrameReader } from "../../src/base/frames.ts";
 import { createDecoder } from "../../src/client/wire.ts";
 import { createRegistry } from "../../src/resource/registry.ts";
 import { createCodec } from "../../src/stream/codec.ts";
@@ -26,7 +26,7 @@ test("frames come out whole and in order, however the bytes were cut", () => {
           at = end;
         }
         expect(frames.map((frame) => [...frame])).toEqual(parts.map((part) => [...part]));
-        expect(reader.isInside).toBe(false);
+        expect(reader.restBytes).toBe(0);
       },
     ),
   );
@@ -52,7 +52,7 @@ test("fields may be called what objects call their own, and change nothing but t
       const reader = createFrameReader();
       for (const format of ["msgpack", "records"] as const)
         reader.push(codec.encodeEvent({ envelope, kind }, format), (frame) => frames.push(frame));
-      expect([frames.length, reader.isInside]).toEqual([2, false]);
+      expect([frames.length, reader.restBytes]).toEqual([2, 0]);
       for (const frame of frames.map(createDecoder())) {
         const record = frame.kind === "event" ? frame.change?.changed[0]?.record : undefined;
         expect([record?.id, record?.version]).toEqual(["a", 1]);
@@ -103,9 +103,9 @@ test("every kind of msgpack value is stepped over exactly", () => {
     const reader = createFrameReader();
     let count = 0;
     reader.push(bytes.subarray(0, -1), () => (count += 1));
-    expect([reader.isInside, count]).toEqual([true, 0]);
+    expect([reader.restBytes > 0, count]).toEqual([true, 0]);
     reader.push(bytes.subarray(-1), () => (count += 1));
-    expect([reader.isInside, count]).toEqual([false, 1]);
+    expect([reader.restBytes, count]).toEqual([0, 1]);
   }
 });
 

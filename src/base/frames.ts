@@ -17,7 +17,7 @@ const sizes = [
 ];
 
 /** More than any frame the service sends; past it the stream is not ours. */
-const frameBytesMax = 64 * 1024 * 1024;
+const frameBytesMax = 128 * 1024 * 1024;
 
 export interface FrameReader {
   /**
@@ -27,12 +27,14 @@ export interface FrameReader {
   push(chunk: Uint8Array, onFrame: (frame: Uint8Array) => void): void;
   /** How many values a record of this structure has, once `hello` told of structures. */
   setStructures(structures: readonly (readonly string[])[]): void;
-  /** Whether a frame has begun and not ended: a stream that ends here was truncated. */
-  readonly isInside: boolean;
+  /** Bytes of a frame that has begun and not ended: a stream that ends here was truncated. */
+  readonly restBytes: number;
 }
 
 export function createFrameReader(): FrameReader {
+  /** What has arrived of a frame, and room for more of it. */
   let bytes = new Uint8Array(0);
+  let filled = 0;
   let position = 0;
   let missing = 1;
   let structures: readonly (readonly string[])[] = [];
@@ -45,12 +47,12 @@ export function createFrameReader(): FrameReader {
 
   /** Steps over one value's own bytes. False when they have not all arrived. */
   const step = (): boolean => {
-    const first = bytes[position];
-    if (first === undefined) return false;
+    if (position === filled) return false;
+    const first = bytes[position] ?? 0;
     if (first === 0xc1) throw new Error("The stream is not msgpack.");
     const width = widths[first - 0xc0] ?? 0;
     let end = position + 1 + width;
-    if (end > bytes.length) return false;
+    if (end > filled) return false;
     const length = readLength(position + 1, width);
     let inner = 0;
     if (first < 0x80) inner = structures[first - 0x40]?.length ?? 0;
@@ -60,7 +62,7 @@ export function createFrameReader(): FrameReader {
     else if (first >= 0xdc && first <= 0xdf) inner = first < 0xde ? length : length * 2;
     else end += length + (sizes[first - 0xc0] ?? 0);
     if (end > frameBytesMax) throw new Error("A frame of the stream is too large.");
-    if (end > bytes.length) return false;
+    if (end > filled) return false;
     position = end;
     missing += inner - 1;
     return true;
@@ -68,10 +70,15 @@ export function createFrameReader(): FrameReader {
 
   return {
     push: (chunk, onFrame) => {
-      const joined = new Uint8Array(bytes.length + chunk.length);
-      joined.set(bytes);
-      joined.set(chunk, bytes.length);
-      bytes = joined;
+      const length = filled + chunk.length;
+      if (length > bytes.length) {
+        // Twice as much, so that a large frame is not copied with each of its pieces.
+        const grown = new Uint8Array(2 * length);
+        grown.set(bytes.subarray(0, filled));
+        bytes = grown;
+      }
+      bytes.set(chunk, filled);
+      filled = length;
       let start = 0;
       while (step()) {
         if (missing > 0) continue;
@@ -79,14 +86,16 @@ export function createFrameReader(): FrameReader {
         start = position;
         missing = 1;
       }
+      // What was handed over stays as it is.
       bytes = bytes.subarray(start);
+      filled -= start;
       position -= start;
     },
     setStructures: (given) => {
       structures = given;
     },
-    get isInside() {
-      return bytes.length > 0;
+    get restBytes() {
+      return filled;
     },
   };
 }
