@@ -81,12 +81,12 @@ export async function applySnapshotPage(
 
 /** Counts the checksum of a type from its rows. Nothing else may write meanwhile. */
 export async function sumType(
-  database: Database,
+  { read, turn }: Database,
   resource: CompiledResource,
 ): Promise<{ count: number; sum: number }> {
   let count = 0;
   let sum = 0;
-  for await (const rows of readPages(database.read, resource)) {
+  for await (const rows of readPages(read, resource, { turn })) {
     count += rows.length;
     for (const row of rows) sum = (sum + recordHash(resource, row)) % (HASH_MASK + 1);
   }

@@ -31,7 +31,8 @@ async function* readType(
   resource: CompiledResource,
   options: { readonly from: string; readonly isStored: boolean },
 ): AsyncGenerator<Record<string, unknown>> {
-  for await (const rows of readPages(library.database.readNear, resource, options.from)) {
+  const { readNear, turn } = library.database;
+  for await (const rows of readPages(readNear, resource, { from: options.from, turn })) {
     if (options.isStored) yield* rows.map((row) => toStored(resource, row));
     else {
       for (const one of await renderRows(resource, rows, library.reader)) {
@@ -42,9 +43,8 @@ async function* readType(
   for (let after = ""; ;) {
     const sql = `SELECT record_id, version FROM tombstones WHERE model_type = ? AND record_id > ?
       ORDER BY record_id LIMIT ?`;
-    const [rows = []] = await library.database.readNear([
-      { sql, args: [resource.type, after, PAGE] },
-    ]);
+    await turn();
+    const [rows = []] = await readNear([{ sql, args: [resource.type, after, PAGE] }]);
     for (const [deleted, version] of rows) yield { resource_type: resource.type, deleted, version };
     if (rows.length < PAGE) break;
     after = rows.at(-1)?.[0] as string;

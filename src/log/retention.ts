@@ -59,6 +59,7 @@ export async function trimLog(
 ): Promise<number> {
   const { alone = (run) => run() } = trim;
   for (let total = 0; ;) {
+    await database.turn();
     const count = await alone(() => trimChunk(database, state, trim));
     total += count;
     if (count < CHUNK) return total;

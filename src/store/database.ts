@@ -5,6 +5,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { codeOf, isLost, isUnsent, troubleOf, unavailable } from "./failure.ts";
+import { createTurns } from "./turns.ts";
 
 export interface Statement {
   readonly sql: string;
@@ -49,6 +50,8 @@ export interface Database {
   write(statements: readonly (Statement | RowsStatement)[]): Promise<Rows[]>;
   /** An interactive transaction, for raw SQL; nothing else may write meanwhile. */
   transaction<Result>(run: (tx: Transaction) => Promise<Result>): Promise<Result>;
+  /** Lets everything else have a turn, for whoever goes on and on where nothing has to be waited for. */
+  readonly turn: () => Promise<void>;
   /** Drizzle over `readNear`. */
   readonly drizzle: SqliteRemoteDatabase;
   close(): void;
@@ -268,6 +271,7 @@ export function openDatabase(options: DatabaseOptions): Database {
           tx.close();
         }
       }),
+    turn: options.url.startsWith("file:") ? createTurns(options.clock) : async () => {},
     drizzle: drizzle(async (sql, args: InValue[], method) => {
       const [rows = []] = await near.readNear([{ sql, args }]);
       return { rows: method === "get" ? ((rows[0] ?? []) as unknown[]) : (rows as unknown[]) } as {

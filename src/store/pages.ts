@@ -1,6 +1,6 @@
 import { decodeRow } from "../resource/compile.ts";
 import type { CompiledResource, Row } from "../resource/compile.ts";
-import type { Read } from "./database.ts";
+import type { Database, Read } from "./database.ts";
 
 /** Rows that are read before anything is known of their size, and at once when they were small. */
 const FIRST = 16;
@@ -43,13 +43,14 @@ export async function readPage(
   }
 }
 
-/** All rows behind `after`, a page at a time. */
+/** All rows behind `from`, a page at a time; `turn` lets everything else have a turn in between. */
 export async function* readPages(
   read: Read,
   resource: CompiledResource,
-  from = "",
+  { from = "", turn }: { readonly from?: string; readonly turn?: Database["turn"] } = {},
 ): AsyncGenerator<readonly Row[]> {
   for (let after = from; ;) {
+    await turn?.();
     const { rows, isLast } = await readPage(read, resource, { ...PAGE, after });
     yield rows;
     if (isLast) return;

@@ -1,0 +1,56 @@
+/**
+ * The client of files answers before its caller goes on: without turns, whoever reads page after page
+ * holds up every request, timer and heartbeat of the process for as long as that takes.
+ */
+import { expect, test } from "bun:test";
+import { createId } from "../../src/base/id.ts";
+import { sumType } from "../../src/commit/remote-snapshot.ts";
+import { readSnapshot } from "../../src/library/snapshot.ts";
+import { trimLog } from "../../src/log/retention.ts";
+import { createWorld } from "../support/world.ts";
+import type { World } from "../support/world.ts";
+
+const COUNT = 20_000;
+
+async function fill(world: World): Promise<void> {
+  const lines = Array.from({ length: COUNT }, () =>
+    JSON.stringify({ id: createId(), name: "a tag", color: "x".repeat(30) }),
+  );
+  const path = `${world.at}/bulk?resource_type=tag&mode=insert`;
+  const headers = {
+    authorization: `Bearer ${world.token}`,
+    "content-type": "application/x-ndjson",
+  };
+  await world.app.request(path, { method: "POST", headers, body: lines.join("\n") });
+  await world.library.database.write([
+    {
+      sql: `INSERT INTO sync_log (sequence, epoch, transaction_id, device_id, timestamp_ms, domain, model_type, record_id,
+        change_type, version) SELECT 1 + row_number() OVER (), 1, tags.id, '', 0, 'metadata', 'tag', tags.id, 'update', 2
+        FROM tags, json_each('[1, 2, 3, 4, 5]')`,
+      args: [],
+    },
+  ]);
+}
+
+const work: Readonly<Record<string, (world: World) => Promise<unknown>>> = {
+  "a snapshot that is read as fast as it comes": async ({ library, service }) => {
+    const { resources } = service.registry;
+    const lines = readSnapshot(library, { resources, afterKey: undefined, isStored: false });
+    let count = 0;
+    for await (const line of lines) if ("resource" in line) count += 1;
+    return count;
+  },
+  "the sum of a type": async ({ library, service }) =>
+    (await sumType(library.database, service.registry.resource("tag"))).count,
+  "a trim of the log": async ({ library: { database, state } }) =>
+    (await trimLog(database, state, { beforeMs: 1, activeSinceMs: 0 })) / 5,
+};
+
+test.each(Object.keys(work))("%s lets a timer run in between", async (name) => {
+  await using world = await createWorld();
+  await fill(world);
+  let hasRun = false;
+  setTimeout(() => (hasRun = true), 1);
+  expect(await work[name]?.(world)).toBeCloseTo(COUNT, 0);
+  expect(hasRun).toBe(true);
+});
