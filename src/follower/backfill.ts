@@ -1,6 +1,7 @@
 import { sizeOf } from "../base/size.ts";
 import { assignFields } from "../commit/remote.ts";
 import { sumType } from "../commit/remote-snapshot.ts";
+import type { SnapshotPage } from "../commit/remote-snapshot.ts";
 import type { TransactionManager } from "../commit/manager.ts";
 import type { LibraryState } from "../lease/lease.ts";
 import { SyncError } from "../protocol/errors.ts";
@@ -43,6 +44,8 @@ export interface BackfillContext {
 /** Records brought in one transaction, and how much they may be. */
 const PAGE = 500;
 const PAGE_BYTES = 4_194_304;
+/** Records that stand in the way of a page and go in one transaction. */
+const PART = 2_000;
 /** The last id there can be: behind it a type has only tombstones. */
 const LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 
@@ -90,72 +93,119 @@ function passOf({ types }: Snapshot): { types: string[]; name: (type: string) =>
     : { types: own, name: (type) => type };
 }
 
-/** Stores the lines of one stream, page by page. Each page moves the progress it was given. */
-function createStore(context: BackfillContext, head: number, start: Snapshot) {
+type Page = Pick<SnapshotPage, "rows" | "tombstones">;
+
+/**
+ * Where a part of a range ends that holds more records here than one transaction should delete: of
+ * those between two records that the leader still has, it may have deleted all. Null for the rest.
+ */
+async function findPart(
+  database: Database,
+  { tableName }: CompiledResource,
+  { after, upTo }: { readonly after: string; readonly upTo: string },
+): Promise<string | null> {
+  const sql = `SELECT "id" FROM "${tableName}" WHERE "id" > ? AND "id" < ? ORDER BY "id" LIMIT 1 OFFSET ?`;
+  const [rows = []] = await database.readPrimary([{ sql, args: [after, upTo, PART - 1] }]);
+  return (rows[0]?.[0] as string | undefined) ?? null;
+}
+
+/** The type whose turn it is. */
+const currentOf = ({ types: [name = ""] }: Snapshot): string => name.replace("*", "");
+
+/** Applies pages, each of which moves the progress it was given in its own transaction. */
+function createPages(context: BackfillContext, head: number, start: Snapshot) {
   const { replica, registry, telemetry } = context;
-  const pass = passOf(start);
   let progress = start;
   const save = (next: Snapshot) => saveSnapshot(next, { head, snapshot: progress });
+  return {
+    get progress() {
+      return progress;
+    },
+    apply: async (key: string, page: Page): Promise<void> => {
+      const [pass = ""] = progress.types;
+      const next: Snapshot = { ...progress, key };
+      await replica.manager.applySnapshot({
+        resource: registry.resource(currentOf(progress)),
+        after: progress.key,
+        upTo: key === LAST_ID ? null : key,
+        ...page,
+        isFirstPass: progress.types.includes(again(pass)),
+        progress: save(next),
+      });
+      telemetry.count("follower_records", page.rows.length);
+      progress = next;
+    },
+    /** Goes on with the next type. */
+    finish: async (statement: Statement): Promise<void> => {
+      const [, ...types] = progress.types;
+      const next: Snapshot = { ...progress, types, key: "" };
+      await replica.database.write([statement, ...save(next)]);
+      progress = next;
+    },
+  };
+}
+
+/** Stores the lines of one stream, page by page. */
+function createStore(context: BackfillContext, head: number, start: Snapshot) {
+  const { replica, registry } = context;
+  const pass = passOf(start);
+  const pages = createPages(context, head, start);
   let rows: Row[] = [];
   let tombstones: { id: string; version: number }[] = [];
   let bytes = 0;
 
   const flush = async (isEnd: boolean): Promise<void> => {
-    const [current = ""] = progress.types;
-    const resource = registry.resource(current.replace("*", ""));
-    const key = isEnd ? LAST_ID : ((rows.at(-1)?.["id"] as string | undefined) ?? progress.key);
-    const next: Snapshot = { ...progress, key };
-    await replica.manager.applySnapshot({
-      resource,
-      after: progress.key,
-      upTo: isEnd ? null : key,
-      rows,
-      tombstones,
-      isFirstPass: progress.types.includes(again(current)),
-      progress: save(next),
-    });
-    telemetry.count("follower_records", rows.length);
-    progress = next;
+    const resource = registry.resource(currentOf(pages.progress));
+    const key = isEnd
+      ? LAST_ID
+      : ((rows.at(-1)?.["id"] as string | undefined) ?? pages.progress.key);
+    for (;;) {
+      const part = await findPart(replica.database, resource, {
+        after: pages.progress.key,
+        upTo: key,
+      });
+      if (part === null) break;
+      const isIn = (row: Row): boolean => (row["id"] as string) <= part;
+      await pages.apply(part, { rows: rows.filter(isIn), tombstones: [] });
+      rows = rows.filter((row) => !isIn(row));
+    }
+    await pages.apply(key, { rows, tombstones });
     rows = [];
     tombstones = [];
     bytes = 0;
   };
   const finishType = async (): Promise<void> => {
     await flush(true);
-    const [current = "", ...types] = progress.types;
-    const type = current.replace("*", "");
+    const type = currentOf(pages.progress);
     const { count, sum } = await sumType(replica.database, registry.resource(type));
-    const next: Snapshot = { ...progress, types, key: "" };
-    await replica.database.write([
-      {
-        sql: `INSERT INTO checksums (resource_type, count, sum) VALUES (?, ?, ?)
-          ON CONFLICT (resource_type) DO UPDATE SET count = excluded.count, sum = excluded.sum`,
-        args: [type, count, sum],
-      },
-      ...save(next),
-    ]);
-    progress = next;
+    await pages.finish({
+      sql: `INSERT INTO checksums (resource_type, count, sum) VALUES (?, ?, ?)
+        ON CONFLICT (resource_type) DO UPDATE SET count = excluded.count, sum = excluded.sum`,
+      args: [type, count, sum],
+    });
   };
   const add = async (line: SnapshotLine): Promise<void> => {
     const type = line.resource_type ?? "";
     const name = pass.name(type);
-    if (!progress.types.includes(name)) throw brokenOff(`The snapshot brings ${type} out of turn.`);
-    while (progress.types[0] !== name) await finishType();
+    if (!pages.progress.types.includes(name))
+      throw brokenOff(`The snapshot brings ${type} out of turn.`);
+    while (pages.progress.types[0] !== name) await finishType();
     if (line.deleted === undefined) rows.push(toRow(line, registry.resource(type)));
     else {
-      if (progress.key !== LAST_ID) await flush(true);
+      if (pages.progress.key !== LAST_ID) await flush(true);
       tombstones.push({ id: line.deleted, version: line.version ?? 0 });
     }
     bytes += sizeOf(line.resource);
     if (rows.length + tombstones.length >= PAGE || bytes >= PAGE_BYTES)
-      await flush(progress.key === LAST_ID);
+      await flush(pages.progress.key === LAST_ID);
   };
   return {
     add,
     /** The stream ended as it should: what it named is complete. */
     finish: async (): Promise<Snapshot> => {
-      for (const type of pass.types) if (progress.types[0] === pass.name(type)) await finishType();
-      return progress;
+      for (const type of pass.types)
+        if (pages.progress.types[0] === pass.name(type)) await finishType();
+      return pages.progress;
     },
   };
 }
