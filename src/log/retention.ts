@@ -38,14 +38,31 @@ async function trimChunk(
   await database.write([
     // A node that led before may know less than the database.
     { sql: "UPDATE library SET oldest_sequence = max(oldest_sequence, ?)", args: [last + 1] },
-    { sql: "DELETE FROM sync_log WHERE sequence <= ?", args: [last] },
     {
-      sql: "DELETE FROM mutations WHERE created_at < ? AND coalesce(last_sequence, 0) <= ?",
-      args: [beforeMs, last],
+      sql: `DELETE FROM mutations WHERE created_at < ? AND last_sequence <= ?
+        AND mutation_id IN (SELECT mutation_id FROM sync_log WHERE sequence <= ?)`,
+      args: [beforeMs, last, last],
     },
+    { sql: "DELETE FROM sync_log WHERE sequence <= ?", args: [last] },
   ]);
   state.oldestSequence = last + 1;
   return count;
+}
+
+/**
+ * Forgets mutations that left no entry, such as refused ones, and what else is old. They stand in the
+ * order in which they came, and only the first are looked at: the table may be as long as the log.
+ */
+async function forgetChunk(database: Database, { beforeMs }: Trim): Promise<number> {
+  const [, counted = []] = await database.write([
+    {
+      sql: `DELETE FROM mutations WHERE rowid IN (SELECT rowid FROM mutations ORDER BY rowid LIMIT ?)
+        AND created_at < ? AND coalesce(last_sequence, 0) < (SELECT oldest_sequence FROM library)`,
+      args: [CHUNK, beforeMs],
+    },
+    { sql: "SELECT changes()", args: [] },
+  ]);
+  return Number(counted[0]?.[0] ?? 0);
 }
 
 /**
@@ -58,10 +75,12 @@ export async function trimLog(
   trim: Trim,
 ): Promise<number> {
   const { alone = (run) => run() } = trim;
-  for (let total = 0; ;) {
+  let total = 0;
+  for (let count = CHUNK; count >= CHUNK;) {
     await database.turn();
-    const count = await alone(() => trimChunk(database, state, trim));
+    count = await alone(() => trimChunk(database, state, trim));
     total += count;
-    if (count < CHUNK) return total;
   }
+  while ((await alone(() => forgetChunk(database, trim))) > 0) await database.turn();
+  return total;
 }

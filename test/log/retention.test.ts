@@ -189,3 +189,28 @@ test("I6: a log that is trimmed while it is read tells its reader so, and leaves
   });
   expect(await stream.text()).not.toContain("ResourceChanged");
 });
+
+test("what was refused is forgotten when it is old, also where nothing of the log is trimmed", async () => {
+  await using world = await createWorld();
+  const { database, state } = world.library;
+  const fates = ["refused", "young", "kept"] as const;
+  const old = Date.now() - 1_000;
+  await world.insertAlbum("a");
+  await database.write(
+    fates.map((fate) => ({
+      sql: `INSERT INTO mutations (mutation_id, fingerprint, last_sequence, created_at) VALUES (?, '', ?, ?)`,
+      args: [fate, fate === "kept" ? 1 : null, fate === "young" ? Date.now() + 60_000 : old],
+    })),
+  );
+  const held = {
+    sql: "INSERT INTO sync_positions (device_id, sequence, epoch, updated_at) VALUES ('phone', 0, 1, ?)",
+    args: [Date.now()],
+  };
+  await database.write([held]);
+  expect(await trimLog(database, state, { beforeMs: Date.now(), activeSinceMs: 0 })).toBe(0);
+  const sql = "SELECT mutation_id FROM mutations ORDER BY mutation_id";
+  expect(await database.read([{ sql, args: [] }])).toEqual([[["kept"], ["young"]]]);
+  await database.write([{ sql: "DELETE FROM sync_positions", args: [] }]);
+  await trimLog(database, state, { beforeMs: Date.now() + 1_000, activeSinceMs: 0 });
+  expect(await database.read([{ sql, args: [] }])).toEqual([[["young"]]]);
+});
