@@ -97,7 +97,7 @@ export function selectExtent(
 ): Statement {
   return {
     sql: `WITH page AS (SELECT sequence, data FROM sync_log WHERE sequence > ?1 ORDER BY sequence LIMIT ?2),
-      whole AS (SELECT max(sequence) AS sequence, sum(octet_length(data)) AS bytes FROM page),
+      whole AS (SELECT max(sequence) AS sequence, coalesce(sum(octet_length(data)), 0) AS bytes FROM page),
       filled AS (SELECT CASE WHEN bytes <= ?3 THEN sequence ELSE (SELECT min(sequence) FROM (SELECT sequence,
         sum(octet_length(data)) OVER (ORDER BY sequence ROWS UNBOUNDED PRECEDING) AS bytes FROM page)
         WHERE bytes > ?3) END AS sequence FROM whole),

@@ -214,3 +214,15 @@ test("what was refused is forgotten when it is old, also where nothing of the lo
   await trimLog(database, state, { beforeMs: Date.now() + 1_000, activeSinceMs: 0 });
   expect(await database.read([{ sql, args: [] }])).toEqual([[["young"]]]);
 });
+
+test("a page of deletes, whose payloads are all gone, is as long as it was asked for", async () => {
+  await using world = await createWorld();
+  const ids = Array.from({ length: 12 }, () => createId());
+  for (const id of ids) await world.insertAlbum("a", id);
+  for (const id of ids) {
+    const change = { resource_type: "album", operation: "delete", id };
+    expect((await world.send("POST", `${world.at}/commit`, change)).status).toBe(200);
+  }
+  const { body } = await world.send("GET", `${world.at}/log?after=2&limit=5`);
+  expect([body.entries.length, body.has_more]).toEqual([5, true]);
+});
