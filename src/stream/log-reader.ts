@@ -36,6 +36,7 @@ export function createLogReader(options: LogReaderOptions): ReadLog {
     return Math.min(head, (rows[0]?.[0] as number | null | undefined) ?? head);
   };
   return async (after, head) => {
+    await database.turn();
     return during(telemetry.span("stream.catch_up", { after }), async () => {
       const end = await findEnd(after, head);
       // A stream whose place was trimmed ends: its next request is told to start afresh.

@@ -7,6 +7,7 @@ import { createId } from "../../src/base/id.ts";
 import { sumType } from "../../src/commit/remote-snapshot.ts";
 import { readSnapshot } from "../../src/library/snapshot.ts";
 import { trimLog } from "../../src/log/retention.ts";
+import type { Subscription } from "../../src/stream/subscription.ts";
 import { createWorld } from "../support/world.ts";
 import type { World } from "../support/world.ts";
 
@@ -26,7 +27,7 @@ async function fill(world: World): Promise<void> {
     {
       sql: `INSERT INTO sync_log (sequence, epoch, transaction_id, device_id, timestamp_ms, domain, model_type, record_id,
         change_type, version) SELECT 1 + row_number() OVER (), 1, tags.id, '', 0, 'metadata', 'tag', tags.id, 'update', 2
-        FROM tags, json_each('[1, 2, 3, 4, 5]')`,
+        FROM tags CROSS JOIN json_each('[1, 2, 3, 4, 5]')`,
       args: [],
     },
   ]);
@@ -42,6 +43,25 @@ const work: Readonly<Record<string, (world: World) => Promise<unknown>>> = {
   },
   "the sum of a type": async ({ library, service }) =>
     (await sumType(library.database, service.registry.resource("tag"))).count,
+  "the catch-up of a stream that takes all at once": async ({ library: { hub } }) => {
+    hub.publish([], 1 + COUNT * 5);
+    const done = Promise.withResolvers<void>();
+    const subscription: Subscription = {
+      format: "sse-json",
+      cursor: 0,
+      types: null,
+      expiresAtMs: null,
+      isRevoked: () => false,
+      sink: {
+        room: () => 1,
+        write: () => (subscription.cursor === hub.head ? done.resolve() : undefined),
+        close: done.resolve,
+      },
+    };
+    hub.subscribe(subscription).pump();
+    await done.promise;
+    return (subscription.cursor - 1) / 5;
+  },
   "a trim of the log": async ({ library: { database, state } }) =>
     (await trimLog(database, state, { beforeMs: 1, activeSinceMs: 0 })) / 5,
 };
