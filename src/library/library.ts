@@ -113,6 +113,7 @@ function startChores(
   ];
   return () => {
     for (const stop of chores) stop();
+    telemetry.gauge("library_head", null, { library: state.id });
   };
 }
 

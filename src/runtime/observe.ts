@@ -11,7 +11,7 @@ const BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 50, 100, 500, 1_0
 const SECRET = /token|secret|authorization/i;
 const LEVELS: Readonly<Record<LogLevel, number>> = { error: 0, info: 1, debug: 2 };
 
-/** Series a name may have; labels come from routes and codes, so this is never reached in order. */
+/** Series a name may have; labels are routes, codes and open libraries, so this is never reached in order. */
 const SERIES_MAX = 1_000;
 
 const headerGetter: TextMapGetter<Headers> = {
@@ -48,13 +48,14 @@ function createMetrics() {
   const set = (
     name: string,
     labels: Attributes | undefined,
-    next: (before: number) => number,
+    next: (before: number) => number | null,
   ): void => {
     const series = seriesOf(numbers, name);
     const key = labelsOf(labels);
     const before = series.get(key);
-    if (before === undefined && series.size >= SERIES_MAX) return;
-    series.set(key, next(before ?? 0));
+    const value = next(before ?? 0);
+    if (value === null) series.delete(key);
+    else if (before !== undefined || series.size < SERIES_MAX) series.set(key, value);
   };
   const observe = (name: string, value: number, labels?: Attributes): void => {
     const series = seriesOf(observed, name);

@@ -29,7 +29,7 @@ export const gauges = {
   commit_queue_length: "Commits that wait for the committer.",
   follower_lag: "Entries the leader has and the follower has not.",
   follower_halted: "1 while a follower waits for an upgrade, a token or a person.",
-  library_head: "The newest sequence of a library.",
+  library_head: "The newest sequence of an open library.",
 } as const;
 
 export const histograms = {

@@ -45,7 +45,8 @@ export interface Telemetry {
   /** The headers by which another node joins the span's trace. */
   headersOf(span: Span | undefined): Readonly<Record<string, string>>;
   count(name: CounterName, by?: number, labels?: Attributes): void;
-  gauge(name: GaugeName, value: number, labels?: Attributes): void;
+  /** `null` for what is no more. */
+  gauge(name: GaugeName, value: number | null, labels?: Attributes): void;
   /** Records one observation of a histogram, in the unit its name ends with. */
   observe(name: HistogramName, value: number, labels?: Attributes): void;
   /** `error`: someone must look. `info`: the state changed. `debug`: for the author. */

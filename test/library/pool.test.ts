@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { readdir, readlink } from "node:fs/promises";
 import { createId } from "../../src/base/id.ts";
+import { openTelemetry } from "../../src/runtime/observe.ts";
 import { createWorld } from "../support/world.ts";
 
 const LIBRARIES = 30;
@@ -49,3 +50,14 @@ test("more libraries than may be open: all are written, and neither they nor the
   const heads = body.libraries.filter((one: { head: number }) => one.head === 2);
   expect(heads).toHaveLength(LIBRARIES);
 }, 60_000);
+
+test("a library that is closed is told of no more, so that those after the thousandth are", async () => {
+  const output = { level: "error", isPretty: false, write: () => {} } as const;
+  const { telemetry, metrics } = openTelemetry(output);
+  await using world = await createWorld({ telemetry });
+  const { id } = world.library.state;
+  const told = `syncline_library_head{library="${id}"}`;
+  while (!metrics().includes(told)) await Bun.sleep(5);
+  await world.service.catalog.release(id);
+  expect(metrics()).not.toContain(told);
+});
