@@ -86,8 +86,8 @@ export function createFrameReader(): FrameReader {
         start = position;
         missing = 1;
       }
-      // What was handed over stays as it is.
-      bytes = bytes.subarray(start);
+      // What was handed over stays as it is, and nobody keeps the room that a large frame took.
+      if (start > 0) bytes = bytes.slice(start, filled);
       filled -= start;
       position -= start;
     },

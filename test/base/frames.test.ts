@@ -155,3 +155,17 @@ test("records are cut and read as the maps they stand for, whatever numbers are 
     }),
   );
 });
+
+test("I9: the room that a large frame took is given back with it", () => {
+  const reader = createFrameReader();
+  const large = new Uint8Array(packr.pack("x".repeat(1_000_000)));
+  const small = new Uint8Array(packr.pack("end"));
+  let count = 0;
+  for (let at = 0; at < large.length; at += 64_000)
+    reader.push(large.subarray(at, at + 64_000), () => (count += 1));
+  reader.push(small, (frame) => {
+    count += 1;
+    expect(frame.buffer.byteLength).toBeLessThan(1_000);
+  });
+  expect(count).toBe(2);
+});
