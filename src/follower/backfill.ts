@@ -1,4 +1,4 @@
-import { sizeOf } from "../base/size.ts";
+import { PAGE_BYTES, sizeOf } from "../base/size.ts";
 import { assignFields } from "../commit/remote.ts";
 import { sumType } from "../commit/remote-snapshot.ts";
 import type { SnapshotPage } from "../commit/remote-snapshot.ts";
@@ -41,9 +41,8 @@ export interface BackfillContext {
   readonly reopen: () => Promise<void>;
 }
 
-/** Records brought in one transaction, and how much they may be. */
+/** Records brought in one transaction, unless PAGE_BYTES end it before. */
 const PAGE = 500;
-const PAGE_BYTES = 4_194_304;
 /** Records that stand in the way of a page and go in one transaction. */
 const PART = 2_000;
 /** The last id there can be: behind it a type has only tombstones. */

@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { sizeOf } from "../base/size.ts";
+import { PAGE_BYTES, sizeOf } from "../base/size.ts";
 import type { SnapshotLine } from "../follower/upstream.ts";
 import { BULK_MODEL_TYPE } from "../log/sync-log.ts";
 import type { LogEntry } from "../log/sync-log.ts";
@@ -64,7 +64,6 @@ export interface CopyContext {
 }
 
 const CHUNK = 200;
-const CHUNK_BYTES = 4_194_304;
 const REFUSED_MAX = 20;
 
 function add(state: CopyState, { mergedCount, refused }: MergeReceipt): CopyState {
@@ -114,7 +113,7 @@ async function scan({ sides, copy, save }: CopyContext, start: CopyState): Promi
     }
     if (line.resource_type !== undefined) pending.push(line);
     bytes += sizeOf(line.resource);
-    if (pending.length >= CHUNK || bytes >= CHUNK_BYTES || line.end !== undefined) await flush();
+    if (pending.length >= CHUNK || bytes >= PAGE_BYTES || line.end !== undefined) await flush();
     if (line.end !== undefined) return { ...state, isScanned: true };
   }
   throw new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail: "A snapshot broke off." });

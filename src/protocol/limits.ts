@@ -1,3 +1,5 @@
+import { PAGE_BYTES } from "../base/size.ts";
+
 /** Changes of one batch, and mutations of one line: constants of the protocol, for callers make theirs by them. */
 export const batchChanges = 1_000;
 /** What is told of a body or a record that is not as it should be: so many issues, of so many characters. */
@@ -98,7 +100,7 @@ export const defaultLimits: Limits = {
   resilientChunk: 100,
   transactionBytes: 33_554_432,
   bulkChunk: 2_000,
-  bulkChunkBytes: 4_194_304,
+  bulkChunkBytes: PAGE_BYTES,
   bulkFailures: 100,
   groupChanges: 1_000,
   groupBytes: 8_388_608,
@@ -107,7 +109,7 @@ export const defaultLimits: Limits = {
   transactionMs: 5 * second,
   pageDefault: 100,
   pageMax: 1_000,
-  pageBytes: 4_194_304,
+  pageBytes: PAGE_BYTES,
   ringEvents: 16_384,
   ringBytes: 8_388_608,
   subscriberBytes: 65_536,

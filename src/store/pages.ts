@@ -1,3 +1,4 @@
+import { PAGE_BYTES } from "../base/size.ts";
 import { decodeRow } from "../resource/compile.ts";
 import type { CompiledResource, Row } from "../resource/compile.ts";
 import type { Database, Read } from "./database.ts";
@@ -6,7 +7,7 @@ import type { Database, Read } from "./database.ts";
 const FIRST = 16;
 const MOST = 256;
 
-const PAGE = { limit: 500, bytes: 4_194_304 };
+const PAGE = { limit: 500, bytes: PAGE_BYTES };
 
 export interface Page {
   readonly rows: readonly Row[];
