@@ -1,3 +1,4 @@
+export { mintToken } from "./auth/token.ts";
 export { SyncError } from "./protocol/errors.ts";
 export { defineAction, definePlugin, defineQuery, defineResource } from "./resource/define.ts";
 export type {
@@ -36,4 +37,5 @@ export type {
   TypeName,
   UpdateInput,
 } from "./resource/infer.ts";
+export type { Answering, Host, Routes } from "./routes.ts";
 export type { ActionRule, ClientRules, Draft, QueryRule } from "./resource/rules.ts";

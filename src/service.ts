@@ -7,8 +7,8 @@ import type { NodeCredentials } from "./auth/node-credential.ts";
 import { createTickets } from "./auth/tickets.ts";
 import type { Tickets } from "./auth/tickets.ts";
 import { nodeSubject } from "./auth/capability.ts";
-import type { Grant } from "./auth/capability.ts";
 import { createTokenVerifier, mintToken } from "./auth/token.ts";
+import type { MintOptions } from "./auth/token.ts";
 import type { TokenVerifier } from "./auth/token.ts";
 import { createRoom } from "./base/room.ts";
 import type { Room } from "./base/room.ts";
@@ -45,7 +45,7 @@ export interface Service extends CatalogOptions {
   readonly fetch: Fetch;
   /** Signs a token of this service; null when another issuer makes them. */
   readonly mint:
-    | ((token: { subject: string; grants: Grant[]; ttlSeconds: number }) => Promise<string>)
+    | ((token: Pick<MintOptions, "subject" | "grants" | "ttlSeconds">) => Promise<string>)
     | null;
   /** Merges of libraries, as jobs. */
   readonly setup: Setup;

@@ -4,6 +4,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Plugin } from "../src/resource/define.ts";
 import { createId } from "../src/base/id.ts";
+import { startCli } from "./support/cli-process.ts";
 import { createWorld } from "./support/world.ts";
 
 const documents = [
@@ -75,11 +76,17 @@ test("llms.txt names every command of the command line", async () => {
   expect(named.toSorted()).toEqual(known.toSorted());
 });
 
-test("the README shows the application that `syncline new` makes, as it is", async () => {
+/** The files that the README shows under their names. */
+async function filesOfReadme(): Promise<Map<string, string>> {
   const text = await Bun.file("README.md").text();
-  const shown = [...text.matchAll(/\n`([\w.]+\.tsx?)`[^`]*```tsx?\n([\s\S]*?)```/g)];
-  expect(shown.map(([, name]) => name)).toEqual(["syncline.config.ts", "rules.ts", "main.tsx"]);
-  for (const [, name = "", code = ""] of shown) {
+  const shown = text.matchAll(/\n`([\w.]+\.tsx?)`[^`]*```tsx?\n([\s\S]*?)```/g);
+  return new Map([...shown].map(([, name = "", code = ""]) => [name, code]));
+}
+
+test("the README shows the application that `syncline new` makes, as it is", async () => {
+  const { "routes.ts": _, ...shown } = Object.fromEntries(await filesOfReadme());
+  expect(Object.keys(shown)).toEqual(["syncline.config.ts", "rules.ts", "main.tsx"]);
+  for (const [name, code] of Object.entries(shown)) {
     const file = await Bun.file(`examples/notes/${name}`).text();
     // Of the page its longest parts, between which it leaves something out.
     for (const part of code.split("\n\nfunction ")) expect(file).toContain(part.trim());
@@ -110,6 +117,42 @@ test("its plugin and the example of plugins/README.md are what the compiler acce
       expect(answer.body.data).toEqual([id]);
     }
   } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test("its routes sign in whom the application knows, beside the service and the built page", async () => {
+  const folder = resolve(`.cache/readme-${createId()}`);
+  const library = createId();
+  const files = {
+    "routes.ts": (await filesOfReadme()).get("routes.ts") ?? "",
+    "users.ts": `export const userOf = async (request: Request) =>
+      request.headers.get("x-user") === "ada" ? { id: "ada", library: "${library}" } : null;`,
+    "syncline.config.ts": `export { bundledPlugins as plugins } from "syncline/plugins";
+      export { routes } from "./routes.ts";`,
+    "tsconfig.json": JSON.stringify({ extends: "../../tsconfig.json", include: ["."] }),
+    "dist/index.html": "<p>the page</p>",
+  };
+  for (const [name, text] of Object.entries(files)) await Bun.write(join(folder, name), text);
+  const compiler = Bun.spawnSync([resolve("node_modules/.bin/tsc"), "-p", folder]);
+  const service = await startCli(["start"], { env: { PORT: "0" }, folder });
+  try {
+    expect(compiler.stdout.toString()).toBe("");
+    const signIn = (headers: Record<string, string>) =>
+      fetch(`${service.url}/session`, { method: "POST", headers });
+    expect((await signIn({})).status).toBe(401);
+    const session = (await (await signIn({ "x-user": "ada" })).json()) as Record<string, string>;
+    expect(session["library"]).toBe(library);
+    const read = async (path: string) => {
+      const headers = { authorization: `Bearer ${session["token"]}` };
+      return (await fetch(`${service.url}/v1/libraries/${path}`, { headers })).status;
+    };
+    expect(await read(library)).toBe(200);
+    expect(await read(createId())).toBe(403);
+    expect(await (await fetch(service.url)).text()).toBe("<p>the page</p>");
+  } finally {
+    service.kill("SIGTERM");
+    expect(await service.exited).toBe(0);
     await rm(folder, { recursive: true });
   }
 });

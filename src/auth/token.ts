@@ -1,6 +1,7 @@
 import { errors, jwtVerify, SignJWT, type FetchImplementation, type JWTVerifyOptions } from "jose";
 import { assert } from "../base/assert.ts";
 import { createBoundedMap } from "../base/bounded-map.ts";
+import { systemClock } from "../base/clock.ts";
 import type { Clock } from "../base/clock.ts";
 import { createId } from "../base/id.ts";
 import { isSyncError, type SyncError } from "../protocol/errors.ts";
@@ -90,20 +91,24 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
 
 /** Whom a new token is for and what it may do. */
 export interface MintOptions {
+  /** The `SYNCLINE_SECRET` of the service. */
   readonly secret: string;
+  /** The user's or device's id: it names the author of what is written, and can be revoked. */
   readonly subject: string;
   readonly grants: readonly Grant[];
   /** Seconds until it expires, or null for a token that only a revocation ends. */
   readonly ttlSeconds: number | null;
-  readonly clock: Clock;
+  /** The system's, when left out. */
+  readonly clock?: Clock;
   readonly issuer?: string;
   readonly audience?: string;
 }
 
 /** Signs a new HS256 token with an id of its own. @throws unauthorized for grants no verifier takes */
 export async function mintToken(options: MintOptions): Promise<string> {
+  const { clock = systemClock } = options;
   assert(options.secret !== "", "a token is signed with a secret");
-  const nowMs = options.clock.now();
+  const nowMs = clock.now();
   const claims = {
     jti: createId(),
     sub: options.subject,

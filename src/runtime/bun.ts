@@ -4,8 +4,8 @@ import { withoutToken } from "./database-url.ts";
 import { assertRuntime, listen, openProcess, toUrl } from "./process.ts";
 import type { Running, ServeOptions } from "./process.ts";
 
-export { loadPlugins, stopOnSignal } from "./process.ts";
-export type { Running, ServeOptions } from "./process.ts";
+export { loadApplication, stopOnSignal } from "./process.ts";
+export type { Application, Running, ServeOptions } from "./process.ts";
 
 /** Starts the service on Bun. @throws Error with a sentence for a wrong configuration */
 export async function serve(options: ServeOptions): Promise<Running> {
@@ -23,7 +23,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
       fetch: (request, bunServer) => {
         // Streams and bulk uploads last as long as they last; their own clocks end them.
         if (/\/(events|bulk|snapshot)(\?|$)/.test(request.url)) bunServer.timeout(request, 0);
-        return options.pages?.(request) ?? app.fetch(request);
+        return app.fetch(request);
       },
     }),
   );

@@ -5,8 +5,8 @@ import { withoutToken } from "./database-url.ts";
 import { assertRuntime, listen, openProcess, stopOnSignal, toUrl } from "./process.ts";
 import type { Running, ServeOptions } from "./process.ts";
 
-export { loadPlugins, stopOnSignal } from "./process.ts";
-export type { Running, ServeOptions } from "./process.ts";
+export { loadApplication, stopOnSignal } from "./process.ts";
+export type { Application, Running, ServeOptions } from "./process.ts";
 
 /** As much of Deno as this file uses; its own types would clash with those of Bun. */
 declare const Deno: {

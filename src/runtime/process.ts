@@ -6,10 +6,12 @@ import type { Hono } from "hono";
 import { bundledPlugins } from "../../plugins/index.ts";
 import { reasonOf } from "../base/reason.ts";
 import { createApp } from "../http/app.ts";
+import { addRoutes } from "../http/beside.ts";
 import type { AppEnv } from "../http/context.ts";
 import type { Following } from "../library/following.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Plugin } from "../resource/define.ts";
+import type { Routes } from "../routes.ts";
 import type { Service, ServiceOptions } from "../service.ts";
 import type { DatabaseOptions } from "../store/database.ts";
 import { composeService } from "./compose.ts";
@@ -19,13 +21,18 @@ import { openNode } from "./node-identity.ts";
 import type { NodeIdentity } from "./node-identity.ts";
 import { openTelemetry } from "./observe.ts";
 
+/** What an application says of itself. */
+export interface Application {
+  readonly plugins: readonly Plugin[];
+  readonly routes?: Routes | undefined;
+}
+
 export interface ServeOptions {
   readonly mode: "development" | "production";
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly plugins?: readonly Plugin[];
+  /** What the working folder has (`loadApplication`), when left out. */
+  readonly application?: Application;
   readonly limits?: Partial<Limits>;
-  /** Answers what is not of the contract, such as the demonstration's pages; null passes on. */
-  readonly pages?: (request: Request) => Promise<Response> | null;
 }
 
 export interface Running {
@@ -46,10 +53,10 @@ export function assertRuntime(name: "Bun" | "Deno"): void {
   throw new Error(`This is no ${name}: the service runs ${places}.`);
 }
 
-/** Plugins from outside this repository: `syncline.config.ts` in the working folder exports `plugins`. */
-export async function loadPlugins(
+/** What `syncline.config.ts` in the working folder exports; without that file the bundled plugins. */
+export async function loadApplication(
   path: string = resolve("syncline.config.ts"),
-): Promise<readonly Plugin[]> {
+): Promise<Application> {
   const isThere = await stat(path).then(
     () => true,
     (cause: NodeJS.ErrnoException) => {
@@ -57,13 +64,15 @@ export async function loadPlugins(
       throw new Error(`${path} cannot be read: ${reasonOf(cause)}`, { cause });
     },
   );
-  if (!isThere) return bundledPlugins;
+  if (!isThere) return { plugins: bundledPlugins };
   const loaded = await import(pathToFileURL(path).href).catch((cause: unknown) => {
     throw new Error(`${path} cannot be loaded: ${reasonOf(cause)}`, { cause });
   });
-  const { plugins } = loaded as { plugins?: readonly Plugin[] };
+  const { plugins, routes } = loaded as Partial<Application>;
   if (!Array.isArray(plugins)) throw new Error(`${path} must export an array named "plugins".`);
-  return plugins;
+  if (routes !== undefined && typeof routes !== "function")
+    throw new Error(`${path} must export a function as "routes", or nothing of that name.`);
+  return { plugins, routes };
 }
 
 /** Files need the native client; whoever has none of them need not be able to load it. */
@@ -87,6 +96,7 @@ export async function openProcess(
   openBody?: ServiceOptions["openBody"],
 ): Promise<Opened> {
   const config = readConfig(options.env);
+  const { plugins, routes } = options.application ?? (await loadApplication());
   const node = await openNode(options.env);
   const { telemetry, metrics } = openTelemetry({
     level: config.LOG_LEVEL,
@@ -97,7 +107,7 @@ export async function openProcess(
     config,
     deviceId: node.deviceId,
     secret: node.secret,
-    plugins: options.plugins ?? (await loadPlugins()),
+    plugins,
     limits: options.limits,
     telemetry,
     metrics,
@@ -108,7 +118,9 @@ export async function openProcess(
       for (const suffix of ["", "-wal", "-shm"]) await rm(path + suffix, { force: true });
     },
   });
-  return { service, app: createApp(service), config, node };
+  const app = createApp(service);
+  if (routes !== undefined) addRoutes(app, routes, { service, env: options.env });
+  return { service, app, config, node };
 }
 
 /** The URL of a door. */

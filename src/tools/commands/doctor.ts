@@ -15,8 +15,8 @@ export function addDoctor(program: Command): void {
     .description("replay a library's log, compare it with the live rows, print what differs")
     .option("--library <id>", "id or name of the library (default: the only one there is)")
     .action(async ({ library }: { library?: string }) => {
-      const { loadPlugins } = await import("../../runtime/process.ts");
-      const registry = createRegistry(await loadPlugins());
+      const { loadApplication } = await import("../../runtime/process.ts");
+      const registry = createRegistry((await loadApplication()).plugins);
       const { entryCount, recordCount, findings } = await readAtOnce(
         addressOf(await findLibrary(library)),
         (read) => examineLibrary(read, registry),

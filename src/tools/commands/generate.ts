@@ -12,9 +12,9 @@ export function addGenerate(program: Command): void {
     .description("write types and validators for clients: TypeScript and Swift, from the registry")
     .option("--check", "write nothing; fail when a file is not what would be written")
     .action(async (dir: string, options: { readonly check?: true }) => {
-      const { loadPlugins } = await import("../../runtime/bun.ts");
+      const { loadApplication } = await import("../../runtime/bun.ts");
       const { createRegistry } = await import("../../resource/registry.ts");
-      const registry = createRegistry(await loadPlugins());
+      const registry = createRegistry((await loadApplication()).plugins);
       await (options.check === true ? checkFiles(registry, dir) : writeFiles(registry, dir));
     });
 }

@@ -14,9 +14,9 @@ export function addRestore(program: Command): void {
     .action(async (name: string) => {
       const isUnderstood: boolean = isId(name);
       if (!isUnderstood) throw new UsageError(`${name} is not the id of a library.`);
-      const { loadPlugins } = await import("../../runtime/process.ts");
+      const { loadApplication } = await import("../../runtime/process.ts");
       const library = openNamed(name);
-      const catalog = await openCatalogDatabase(createRegistry(await loadPlugins()));
+      const catalog = await openCatalogDatabase(createRegistry((await loadApplication()).plugins));
       try {
         const { id, historyId, head } = await restoreLibrary(library, catalog);
         writeLine(`Library ${id} is at ${head} in its new history ${historyId}.`);

@@ -4,7 +4,9 @@ import { SERVICE_WIDE, type Role } from "../../auth/capability.ts";
 import { mintToken } from "../../auth/token.ts";
 import { systemClock } from "../../base/clock.ts";
 import { createId } from "../../base/id.ts";
+import type { Routes } from "../../routes.ts";
 import { createApi } from "../api.ts";
+import type { Pages } from "../demo.ts";
 import { CommandError } from "../errors.ts";
 import { writeLine } from "../output.ts";
 
@@ -25,30 +27,46 @@ export function addServe(program: Command): void {
     .command("start")
     .description("run the service in production; settings come from the environment")
     .action(async () => {
-      const { serve, stopOnSignal } = await import("../../runtime/bun.ts");
+      const { loadApplication, serve, stopOnSignal } = await import("../../runtime/bun.ts");
       const { createInspector } = await import("../inspector/pages.ts");
-      const pages = createInspector();
-      const running = await serve({ mode: "production", env: process.env, pages });
+      const { plugins, routes } = await loadApplication();
+      const beside = joinPages([createInspector()], routes);
+      const application = { plugins, routes: beside };
+      const running = await serve({ mode: "production", env: process.env, application });
       stopOnSignal(running);
       writeLine(`Syncline listens at ${running.url}`);
     });
 }
 
+/** The pages of the command line, and what the application answers where none of them does. */
+const joinPages =
+  (pages: readonly Pages[], routes: Routes | undefined): Routes =>
+  (host) => {
+    const own = routes?.(host);
+    const find = (request: Request) => {
+      for (const page of pages) {
+        const answer = page(request);
+        if (answer !== null) return answer;
+      }
+      return own?.fetch(request) ?? null;
+    };
+    return { fetch: find };
+  };
+
 async function develop(command: string[], { library }: { library: string }): Promise<void> {
-  const { loadPlugins, serve, stopOnSignal } = await import("../../runtime/bun.ts");
+  const { loadApplication, serve, stopOnSignal } = await import("../../runtime/bun.ts");
   const { createDemo, isDemoHere } = await import("../demo.ts");
   const { createInspector } = await import("../inspector/pages.ts");
-  const demo = createDemo();
-  const inspector = createInspector();
-  const plugins = await loadPlugins();
+  const { plugins, routes } = await loadApplication();
   // The demonstration and the first steps are about the bundled plugins.
   const hasAlbums = plugins.some(({ name }) => name === "album");
   const hasDemo = hasAlbums && isDemoHere();
-  const pages: typeof demo = (request) => inspector(request) ?? (hasDemo ? demo(request) : null);
+  const pages = hasDemo ? [createInspector(), createDemo()] : [createInspector()];
   const isBeside = command.length > 0;
   // A page of another port may ask: for each thing but its own health the service wants a token.
   const env = isBeside ? { CORS_ORIGINS: "*", ...process.env } : process.env;
-  const running = await serve({ mode: "development", env, pages, plugins });
+  const application = { plugins, routes: joinPages(pages, routes) };
+  const running = await serve({ mode: "development", env, application });
   stopOnSignal(running);
   const { url, dataDir, secret } = running;
   const mint = (role: Role) =>

@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bundledPlugins } from "../../plugins/index.ts";
-import { loadPlugins } from "../../src/runtime/process.ts";
+import { loadApplication } from "../../src/runtime/process.ts";
 
 test.each([
   ["export const plugins = [", "cannot be loaded: Unexpected end of file"],
@@ -13,13 +13,17 @@ test.each([
     "cannot be loaded: no such thing",
   ],
   ["export default [];", 'must export an array named "plugins".'],
+  [
+    "export const plugins = [], routes = {};",
+    'must export a function as "routes", or nothing of that name.',
+  ],
 ])("a file with %p does not load", async (source, why) => {
   const folder = await mkdtemp(join(tmpdir(), "syncline-plugins-"));
   try {
     const path = join(folder, "syncline.config.ts");
-    expect(await loadPlugins(path)).toBe(bundledPlugins);
+    expect((await loadApplication(path)).plugins).toBe(bundledPlugins);
     await writeFile(path, source);
-    await expect(loadPlugins(path)).rejects.toThrow(`${path} ${why}`);
+    await expect(loadApplication(path)).rejects.toThrow(`${path} ${why}`);
   } finally {
     await rm(folder, { recursive: true });
   }
