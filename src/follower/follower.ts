@@ -50,6 +50,8 @@ export interface FollowerOptions {
   readonly device: { readonly id: string; readonly name: string };
   /** The replica, opened again when it was closed meanwhile. */
   readonly open: () => Promise<Replica>;
+  /** Runs something while the replica may not be closed. */
+  readonly whileOpen: <Result>(run: () => Promise<Result>) => Promise<Result>;
   /** Ends its streams with a goodbye and closes it; the next `open` reads everything anew. */
   readonly close: () => Promise<void>;
   readonly fetch: Fetch;

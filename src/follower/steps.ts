@@ -22,6 +22,7 @@ import { compareChecksums } from "./verify.ts";
 export interface StepOptions {
   readonly device: { readonly id: string; readonly name: string };
   readonly open: () => Promise<Replica>;
+  readonly whileOpen: <Result>(run: () => Promise<Result>) => Promise<Result>;
   readonly close: () => Promise<void>;
   readonly upstream: Upstream;
   readonly outbox: Outbox;
@@ -235,7 +236,7 @@ export function createSteps(options: StepOptions): Steps {
   };
   return {
     seen,
-    isReplaced: async () => isReplaced(await options.open()),
-    run: async (state) => (await steps[state]?.()) ?? "stop",
+    isReplaced: () => options.whileOpen(async () => isReplaced(await options.open())),
+    run: (state) => options.whileOpen(async () => (await steps[state]?.()) ?? "stop"),
   };
 }

@@ -113,7 +113,7 @@ export function createApp(service: Service): Hono<AppEnv> {
       { carrier: c.req.raw.headers },
     );
     c.set("span", span);
-    await next();
+    await next().finally(() => c.get("held")?.letGo());
     if (named !== undefined || !c.res.ok) c.res.headers.set("x-request-id", requestId);
     const labels = { method: c.req.method, status: c.res.status };
     service.telemetry.count("requests", 1, labels);

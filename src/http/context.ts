@@ -5,7 +5,7 @@ import { MUTATION_HEADER, NODE_HEADER } from "../auth/node-credential.ts";
 import { isId } from "../base/id.ts";
 import type { Author } from "../commit/change.ts";
 import { HISTORY_HEADER } from "../follower/upstream.ts";
-import type { Catalog } from "../library/catalog.ts";
+import type { Catalog, Held } from "../library/catalog.ts";
 import type { Library } from "../library/library.ts";
 import { SyncError, toKnown } from "../protocol/errors.ts";
 import { issueCharacters, issuesTold } from "../protocol/limits.ts";
@@ -20,8 +20,8 @@ export interface AppEnv extends Env {
     capability: Capability;
     requestId: string;
     span: Span | undefined;
-    /** The one that was found to take this write: opened again it may be another, and not ready. */
-    library: Library | undefined;
+    /** The library of the path, held until the request is answered: opened again it may be another. */
+    held: Held | undefined;
   };
 }
 export type AppContext = Context<AppEnv>;
@@ -108,7 +108,9 @@ export async function openFor(
 ): Promise<Library> {
   const id = (c.req.param("library") ?? "").toLowerCase();
   requireGrant(c.get("capability"), { library: id, ...need });
-  const library = c.get("library") ?? (await service.catalog.open(id));
+  const held = c.get("held") ?? (await service.catalog.hold(id));
+  c.set("held", held);
+  const { library } = held;
   // Another node may have merged it since the token was read.
   if (library.state.id !== id) c.set("capability", widen(c.get("capability"), service.catalog));
   await library.leadership.refresh();

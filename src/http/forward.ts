@@ -40,7 +40,6 @@ export function toLeader(service: Service, app: Hono<AppEnv>): MiddlewareHandler
     const answer = mayBegin ? null : await settle(c, { service, app }, library);
     if (answer !== null) return answer;
     if (!state.isReplica) await service.following.inherit(library);
-    c.set("library", library);
     await next();
     return repeat(c, app);
   };

@@ -2,7 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import { createId } from "../base/id.ts";
 import { readState } from "../lease/lease.ts";
 import type { LeaseOptions, LibraryState } from "../lease/lease.ts";
-import { SyncError, isSyncError } from "../protocol/errors.ts";
+import { isSyncError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Registry } from "../resource/registry.ts";
 import type { Database } from "../store/database.ts";
@@ -32,8 +32,15 @@ export interface Catalog {
   create(input: { id?: string; name: string; description?: string | null }): Promise<Library>;
   /** A page of the libraries as they were a few seconds ago at most; opens none that was ever told of. */
   list(after: string, limit: number): Promise<LibrarySummary[]>;
-  /** Opens the library when it is not open yet. @throws not_found */
+  /**
+   * Opens the library when it is not open yet, for whoever only looks at it: once something else was
+   * waited for, it may be closed. @throws not_found, overloaded
+   */
   open(id: string): Promise<Library>;
+  /** The library, which stays open until it is let go. @throws not_found, overloaded */
+  hold(id: string): Promise<Held>;
+  /** Runs something with the library, which stays open meanwhile. @throws not_found, overloaded */
+  use<Result>(id: string, run: (library: Library) => Promise<Result>): Promise<Result>;
   remove(id: string): Promise<void>;
   /** Closes the library, so that it is opened afresh; it stays in the list. */
   release(id: string): Promise<void>;
@@ -48,6 +55,12 @@ export interface Catalog {
   /** The libraries that are open now, without those that are being opened. */
   readonly libraries: readonly Library[];
   close(): Promise<void>;
+}
+
+/** A library that stays open. */
+export interface Held {
+  readonly library: Library;
+  readonly letGo: () => void;
 }
 
 export interface OpenCatalogOptions extends CatalogOptions {
@@ -144,16 +157,17 @@ function createOpening(
   { database, pool, names }: Ground & { readonly names: Names },
 ) {
   const pending = new Map<string, Promise<Library>>();
-  const start = async (identity: LibraryListing): Promise<Library> => {
-    await pool.makeRoom(identity.id);
-    // Opened now it would take a lease that nobody gives back.
-    if (pool.isOver) {
-      const detail = "This node is stopping.";
-      throw new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail });
-    }
-    const database = options.openDatabase(identity.id);
-    return pool.add(identity.id, openLibrary({ ...options, database, identity }));
-  };
+  const start = (identity: LibraryListing): Promise<Library> =>
+    pool.add(identity.id, async () => {
+      const database = options.openDatabase(identity.id);
+      const hold = () => pool.hold(identity.id);
+      try {
+        return await openLibrary({ ...options, database, identity, hold });
+      } catch (error) {
+        database.close();
+        throw error;
+      }
+    });
   const openNow = (id: string): Promise<Library> => {
     const opened = pool.get(id);
     if (opened !== undefined) return opened;
@@ -165,14 +179,22 @@ function createOpening(
     pending.set(id, opening);
     return opening;
   };
-  const open = (asked: string): Promise<Library> => {
+  const hold = async (asked: string): Promise<Held> => {
     const id = names.resolve(asked);
-    return openNow(id).catch(async (error: unknown) => {
-      if (isSyncError(error, "not_found") && (await names.ask(id))) return open(asked);
+    const letGo = pool.hold(id);
+    try {
+      return { library: await openNow(id), letGo };
+    } catch (error) {
+      letGo();
+      if (isSyncError(error, "not_found") && (await names.ask(id))) return hold(asked);
       throw error;
-    });
+    }
   };
-  return open;
+  const use: Catalog["use"] = async (id, run) => {
+    const { library, letGo } = await hold(id);
+    return run(library).finally(letGo);
+  };
+  return { hold, use, open: (id: string) => use(id, async (library) => library) };
 }
 
 /** Reads the state of a library that is not open here, and leaves it closed. */
@@ -224,7 +246,7 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
   const pool = createPool({ ...options, onClosed: ({ state }) => summaries.tell([state]) });
   const stopTelling = summaries.watch(pool);
   const names = await openNames(database);
-  const open = createOpening(options, { database, pool, names });
+  const { hold, use, open } = createOpening(options, { database, pool, names });
   const departure = createDeparture(options, { database, pool, names });
 
   return {
@@ -241,6 +263,8 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
     },
     list: createList(options, { database, pool, summaries, open }),
     open,
+    hold,
+    use,
     remove: async (id) => {
       const { name } = await findListing(database, id);
       const sql = "UPDATE libraries SET state = 'deleted' WHERE id = ?";

@@ -33,18 +33,13 @@ export async function describeLibraries(
   const sums = sized.map(
     ({ tableName }) => `(SELECT coalesce(sum("size"), 0) FROM "${tableName}")`,
   );
+  const sql = `SELECT (SELECT coalesce(sum(count), 0) FROM checksums),
+    (SELECT coalesce(sum(count), 0) FROM checksums WHERE resource_type = 'location'),
+    ${["0", ...sums].join(" + ")}, (SELECT count(*) FROM devices WHERE revoked_at IS NULL)`;
   const listings = await catalog.list("", PAGE);
   for (const { id, name, description, createdAt } of listings) {
     if (!isVisible(id)) continue;
-    const { database } = await catalog.open(id);
-    const [rows = []] = await database.read([
-      {
-        sql: `SELECT (SELECT coalesce(sum(count), 0) FROM checksums),
-          (SELECT coalesce(sum(count), 0) FROM checksums WHERE resource_type = 'location'),
-          ${["0", ...sums].join(" + ")}, (SELECT count(*) FROM devices WHERE revoked_at IS NULL)`,
-        args: [],
-      },
-    ]);
+    const [rows = []] = await catalog.use(id, ({ database }) => database.read([{ sql, args: [] }]));
     const [entries = 0, locations = 0, size = 0, devices = 0] = (rows[0] ?? []) as number[];
     found.push({
       id,

@@ -116,6 +116,7 @@ function createFollowers(options: Options) {
         ...request,
         device: { id: deviceId, name: deviceName },
         open: () => catalog.open(libraryId),
+        whileOpen: (run) => catalog.use(libraryId, run),
         close: () => catalog.release(libraryId),
         ...(options.followerTimes === undefined ? {} : { times: options.followerTimes }),
       });
@@ -252,15 +253,16 @@ export function createFollowing(given: FollowingOptions): Following {
         // Who asks again, because no answer came, is told that it leads, or wants that to be finished.
         const known = followers.all.has(libraryId) ? null : await readFollowed(options);
         if (known?.leading.includes(libraryId) === true) {
-          const library = await catalog.open(libraryId);
-          await library.leadership.lead();
-          return library;
+          return catalog.use(libraryId, async (library) => {
+            await library.leadership.lead();
+            return library;
+          });
         }
         if (known?.promoted.includes(libraryId) === false) {
           const detail = "Only a follower can be promoted; this node does not follow that library.";
           throw new SyncError("not_found", { what: `follower of ${libraryId}` }, { detail });
         }
-        if (known === null) await assertWhole(await catalog.open(libraryId));
+        if (known === null) await catalog.use(libraryId, assertWhole);
         await markPromoted(catalog, libraryId);
         await followers.stop(libraryId, "promote");
         return (await options.finish(libraryId)) ?? catalog.open(libraryId);

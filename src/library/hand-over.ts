@@ -3,6 +3,7 @@ import { unseat } from "../lease/lease.ts";
 import { SyncError, isSyncError } from "../protocol/errors.ts";
 import type { Following } from "./following.ts";
 import { assertLeading } from "./leadership.ts";
+import type { Library } from "./library.ts";
 
 /** Where a library that was merged goes on. */
 export interface HandOver {
@@ -46,6 +47,29 @@ async function assertNotOwn(catalog: Catalog, libraryId: string): Promise<void> 
   throw new SyncError("already_exists", { current: null }, { detail });
 }
 
+/** Keeps every node from leading the library. Resolves to false when its log went on. @throws forbidden */
+async function freeze(
+  library: Library,
+  { into, head, historyId, leader }: HandOver,
+): Promise<boolean> {
+  const { database, committer, state } = library;
+  if (!state.isReplica) await assertLeading(library);
+  const write = async (): Promise<boolean> => {
+    await database.write([
+      { sql: FREEZE, args: [into, leader?.url ?? "", head, historyId] },
+      unseat,
+    ]);
+    const [rows = []] = await database.read([{ sql: "SELECT library_id FROM follower", args: [] }]);
+    return rows[0]?.[0] === into;
+  };
+  // Asked again after a break: what has ended already has nobody who commits.
+  const frozen = await (state.isReplica ? write() : committer.exclusive(write));
+  if (!frozen && state.isReplica) {
+    throw new SyncError("forbidden", { reason: "follows" }, { detail: FOLLOWS });
+  }
+  return frozen;
+}
+
 /**
  * Ends a library that was merged, and lets its id stand for the one it was merged into; if that is
  * led elsewhere, this service follows it. Nothing committed is lost: the end is one transaction that
@@ -59,27 +83,11 @@ export async function handOver(
   libraryId: string,
   order: HandOver,
 ): Promise<boolean> {
-  const { into, head, historyId, leader } = order;
+  const { into, leader } = order;
   const isDone = libraryId === into ? following.find(into) !== undefined : isMerged();
   if (isDone) return true;
   if (leader !== null && libraryId !== into) await assertNotOwn(catalog, into);
-  const library = await catalog.open(libraryId);
-  const { database, committer, state } = library;
-  if (!state.isReplica) await assertLeading(library);
-  const freeze = async (): Promise<boolean> => {
-    await database.write([
-      { sql: FREEZE, args: [into, leader?.url ?? "", head, historyId] },
-      unseat,
-    ]);
-    const [rows = []] = await database.read([{ sql: "SELECT library_id FROM follower", args: [] }]);
-    return rows[0]?.[0] === into;
-  };
-  // Asked again after a break: what has ended already has nobody who commits.
-  const frozen = await (state.isReplica ? freeze() : committer.exclusive(freeze));
-  if (!frozen && state.isReplica) {
-    throw new SyncError("forbidden", { reason: "follows" }, { detail: FOLLOWS });
-  }
-  if (!frozen) return false;
+  if (!(await catalog.use(libraryId, (library) => freeze(library, order)))) return false;
   await catalog.release(libraryId);
   if (leader !== null && following.find(into) === undefined) {
     const { url: leaderUrl, ...right } = leader;

@@ -61,6 +61,8 @@ export interface LibraryOptions {
   readonly identity: LibraryIdentity;
   /** How a node that does not lead reaches the leader's stream. */
   readonly openUpstream: OpenUpstream;
+  /** Leaves the library open until what it returns is called. */
+  readonly hold: () => () => void;
 }
 
 /** What recurs while a library is open: renewing the lease, trimming the log, minding the streams. */
@@ -83,7 +85,8 @@ function startChores(
     const now = clock.now();
     const times = { beforeMs: now - limits.retentionMs, activeSinceMs: now - ACTIVE_MS };
     const alone: Trim["alone"] = (run) => committer.exclusive(run);
-    const count = await trimLog(database, state, state.isReplica ? times : { ...times, alone });
+    const trimming = trimLog(database, state, state.isReplica ? times : { ...times, alone });
+    const count = await trimming.finally(options.hold());
     telemetry.count("entries_trimmed", count);
     failures = 0;
   };
@@ -137,8 +140,13 @@ function createReadPath(
   const codec = createCodec(structuresOf(registry));
   const arrivals = createArrivals({ ...options, state, refresh });
   const onMoved = (): void => arrivals.moved();
-  const onFirst = (): void => (state.isReplica ? undefined : relay.start());
-  const hub = createHub({ ...options, head: state.head, codec, readLog, onFirst });
+  let letGo = (): void => {};
+  const onFirst = (): void => {
+    letGo = options.hold();
+    if (!state.isReplica) relay.start();
+  };
+  const onLast = (): void => letGo();
+  const hub = createHub({ ...options, head: state.head, codec, readLog, onFirst, onLast });
   const publisher = createPublisher({ ...options, hub, state, render });
   const relay: Relay = createRelay({ ...options, hub, state, readLog, refresh, onMoved });
   return { arrivals, hub, publisher, relay, onMoved };
@@ -210,7 +218,7 @@ export async function openLibrary(options: LibraryOptions): Promise<Library> {
       await committer.drained();
       await publisher.settled();
       stopChores();
-      hub.goodbye("shutdown", 1_000);
+      hub.close();
       await leadership.release().catch((error: unknown) => {
         telemetry.log("error", "The lease could not be released.", { error });
       });

@@ -1,21 +1,22 @@
 import type { Clock } from "../base/clock.ts";
+import { SyncError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Library } from "./library.ts";
 
-/** The libraries that are open: a bounded number, closed again when nobody uses them. */
+/** The libraries that are open: a bounded number. What nobody holds is closed when it is idle or in the way. */
 export interface Pool {
-  /** The open library of that id, or the one that is being opened; marks it as used. */
+  /** Leaves the library of that id open, now or once it is, until what it returns is called. */
+  hold(id: string): () => void;
+  /** The open library of that id, or the one that is being opened. */
   get(id: string): Promise<Library> | undefined;
-  /** Resolves when one more may be opened: what nobody uses is closed first, and `id` if it is closing. */
-  makeRoom(id: string): Promise<void>;
-  add(id: string, library: Promise<Library>): Promise<Library>;
+  /** Opens one once there is room. @throws overloaded while all that is open is held, or the node stops */
+  add(id: string, open: () => Promise<Library>): Promise<Library>;
   readonly ids: readonly string[];
-  /** Those that are open, without those that are being opened; looking does not count as use. */
+  /** Those that are open, without those that are being opened. */
   readonly libraries: readonly Library[];
+  /** Closes it, held or not. Resolves when it is closed, whoever began that. */
   close(id: string): Promise<void>;
-  /** True from `closeAll` on: nothing may be added any more. */
-  readonly isOver: boolean;
   /** Closes all of them for good, and returns what they were. */
   closeAll(): Promise<readonly Library[]>;
 }
@@ -27,6 +28,7 @@ interface Opened {
 }
 
 const TIDY_EVERY_MS = 5_000;
+const STOPPING = "This node is stopping.";
 
 export interface PoolOptions {
   readonly clock: Clock;
@@ -36,46 +38,68 @@ export interface PoolOptions {
   readonly onClosed: (library: Library) => Promise<void>;
 }
 
-/** Closes what nobody uses; past the bound, what was used longest ago. */
-function createTidier(
-  { clock, limits, telemetry }: PoolOptions,
-  { open, close }: { readonly open: ReadonlyMap<string, Opened>; readonly close: Pool["close"] },
-) {
-  let waitingCount = 0;
-  const tidy = async (): Promise<void> => {
-    const now = clock.monotonic();
-    const surplus = open.size + waitingCount - limits.openLibraries;
-    const unused = [...open]
-      .filter(([, { settled }]) => settled?.hub.size === 0 && settled.committer.length === 0)
-      .toSorted(([, a], [, b]) => a.usedAt - b.usedAt)
-      .filter(([, { usedAt }], index) => index < surplus || now - usedAt >= limits.libraryIdleMs);
-    await Promise.all(unused.map(([id]) => close(id)));
-  };
-  let tidying: Promise<void> | null = null;
-  const start = (): Promise<void> => {
-    tidying ??= tidy()
-      .catch((error: unknown) =>
-        telemetry.log("error", "An idle library could not be closed.", { error }),
-      )
-      .finally(() => (tidying = null));
-    return tidying;
-  };
-  /** Waits for room, unless all that is open is in use. */
-  const makeRoom = async (): Promise<void> => {
-    if (open.size < limits.openLibraries) return;
-    waitingCount += 1;
-    // Whoever began to tidy before did not know of this one.
-    await tidying;
-    await start().finally(() => (waitingCount -= 1));
-  };
-  return { makeRoom, stop: clock.every(TIDY_EVERY_MS, () => void start()) };
+/** Who waits for room to open a library. */
+interface Waiting {
+  begin(): void;
+  refuse(error: SyncError): void;
 }
 
-export function createPool(options: PoolOptions): Pool {
-  const { clock, telemetry } = options;
-  const open = new Map<string, Opened>();
+function refusal(detail: string): SyncError {
+  return new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail });
+}
+
+/** Those who wait for room, first come first served, for a while. */
+function createQueue({ clock, limits }: PoolOptions) {
+  /** Each with what ends its wait. */
+  const waiting = new Map<Waiting, () => void>();
+  const leave = (one: Waiting): void => {
+    waiting.get(one)?.();
+    waiting.delete(one);
+  };
+  return {
+    get length() {
+      return waiting.size;
+    },
+    enter: (one: Waiting): void => {
+      const giveUp = (): void => {
+        leave(one);
+        const { openLibraries } = limits;
+        one.refuse(refusal(`This node has ${openLibraries} libraries open, and all are in use.`));
+      };
+      waiting.set(one, clock.every(limits.libraryWaitMs, giveUp));
+    },
+    /** Those who have waited longest. */
+    take: (count: number): Waiting[] => {
+      const taken = [...waiting.keys()].slice(0, Math.max(0, count));
+      taken.forEach(leave);
+      return taken;
+    },
+  };
+}
+
+/** How many hold each library. */
+function createHolds(onFree: (id: string) => void) {
+  const counts = new Map<string, number>();
+  return {
+    has: (id: string): boolean => counts.has(id),
+    hold: (id: string) => {
+      counts.set(id, (counts.get(id) ?? 0) + 1);
+      return (): void => {
+        const count = (counts.get(id) ?? 0) - 1;
+        if (count > 0) counts.set(id, count);
+        else if (counts.delete(id)) onFree(id);
+      };
+    },
+  };
+}
+
+/** Closes libraries, each once, however many want it. */
+function createClosing(
+  { telemetry, onClosed }: PoolOptions,
+  open: Map<string, Opened>,
+  onRoom: () => void,
+) {
   const closing = new Map<string, Promise<void>>();
-  let isOver = false;
   const shut = async (id: string): Promise<Library | undefined> => {
     const opened = open.get(id);
     open.delete(id);
@@ -85,32 +109,98 @@ export function createPool(options: PoolOptions): Pool {
     return library;
   };
   const close = (id: string): Promise<void> => {
+    if (!open.has(id)) return closing.get(id) ?? Promise.resolve();
     const closed = shut(id)
-      .then((library) => (library === undefined ? undefined : options.onClosed(library)))
-      .finally(() => closing.delete(id));
+      .then((library) => (library === undefined ? undefined : onClosed(library)))
+      .finally(() => {
+        closing.delete(id);
+        onRoom();
+      });
     closing.set(id, closed);
     return closed;
   };
-  const tidier = createTidier(options, { open, close });
+  return { closing, shut, close };
+}
+
+/** Lets in who waits, as far as there is room, and closes what nobody holds. */
+function createTidier(
+  { clock, limits, telemetry }: PoolOptions,
+  parts: Pick<ReturnType<typeof createClosing>, "closing" | "close"> & {
+    readonly open: ReadonlyMap<string, Opened>;
+    readonly queue: ReturnType<typeof createQueue>;
+    readonly isHeld: (id: string) => boolean;
+  },
+) {
+  const { open, closing, queue } = parts;
+  /** As many as are in the way, and what is idle: `open` begins with what was used longest ago. */
+  const tidy = (): void => {
+    const idleSince = clock.monotonic() - limits.libraryIdleMs;
+    let surplus = queue.length - closing.size;
+    for (const [id, { settled, usedAt }] of open) {
+      if (surplus <= 0 && usedAt > idleSince) return;
+      if (settled === null || parts.isHeld(id)) continue;
+      surplus -= 1;
+      parts
+        .close(id)
+        .catch((error: unknown) =>
+          telemetry.log("error", "An idle library could not be closed.", { library_id: id, error }),
+        );
+    }
+  };
+  const makeRoom = (): void => {
+    for (const one of queue.take(limits.openLibraries - open.size - closing.size)) one.begin();
+    if (queue.length > 0) tidy();
+  };
+  return { makeRoom, stop: clock.every(TIDY_EVERY_MS, tidy) };
+}
+
+export function createPool(options: PoolOptions): Pool {
+  const { clock, telemetry } = options;
+  const open = new Map<string, Opened>();
+  const makeRoom = (): void => tidier.makeRoom();
+  const use = (id: string, opened: Opened): void => {
+    opened.usedAt = clock.monotonic();
+    // To the end, behind all that was used before.
+    open.delete(id);
+    open.set(id, opened);
+  };
+  const holds = createHolds((id) => {
+    const opened = open.get(id);
+    if (opened !== undefined) use(id, opened);
+    makeRoom();
+  });
+  const queue = createQueue(options);
+  const { closing, shut, close } = createClosing(options, open, makeRoom);
+  const tidier = createTidier(options, { open, closing, close, queue, isHeld: holds.has });
+  let isOver = false;
+
+  const enter = (id: string, library: Promise<Library>): void => {
+    const opened: Opened = { library, settled: null, usedAt: 0 };
+    use(id, opened);
+    telemetry.gauge("open_libraries", open.size);
+    library.then(
+      (settled) => (opened.settled = settled),
+      () => {
+        if (open.get(id) === opened) open.delete(id);
+        makeRoom();
+      },
+    );
+  };
   return {
-    get: (id) => {
-      const opened = open.get(id);
-      if (opened !== undefined) opened.usedAt = clock.monotonic();
-      return opened?.library;
-    },
-    makeRoom: async (id) => {
+    hold: holds.hold,
+    get: (id) => open.get(id)?.library,
+    add: async (id, openNow) => {
       await closing.get(id)?.catch(() => {});
-      await tidier.makeRoom();
-    },
-    add: (id, library) => {
-      const opened: Opened = { library, settled: null, usedAt: clock.monotonic() };
-      open.set(id, opened);
-      library.then(
-        (settled) => (opened.settled = settled),
-        () => open.delete(id),
-      );
-      telemetry.gauge("open_libraries", open.size);
-      return library;
+      // Opened now it would take a lease that nobody gives back.
+      if (isOver) throw refusal(STOPPING);
+      const opened = Promise.withResolvers<Library>();
+      const begin = (): void => {
+        opened.resolve(openNow());
+        enter(id, opened.promise);
+      };
+      queue.enter({ begin, refuse: opened.reject });
+      makeRoom();
+      return opened.promise;
     },
     get ids() {
       return [...open.keys()];
@@ -119,12 +209,10 @@ export function createPool(options: PoolOptions): Pool {
       return [...open.values()].flatMap(({ settled }) => settled ?? []);
     },
     close,
-    get isOver() {
-      return isOver;
-    },
     closeAll: async () => {
       isOver = true;
       tidier.stop();
+      for (const one of queue.take(queue.length)) one.refuse(refusal(STOPPING));
       await Promise.allSettled(closing.values());
       const closed = await Promise.all([...open.keys()].map(shut));
       return closed.flatMap((library) => library ?? []);

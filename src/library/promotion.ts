@@ -157,7 +157,10 @@ export function createFinish(options: Options): Finish {
   const running = new Map<string, Promise<Library | null>>();
   return (libraryId) => {
     const finishing =
-      running.get(libraryId) ?? finish(options, libraryId).finally(() => running.delete(libraryId));
+      running.get(libraryId) ??
+      options.catalog
+        .use(libraryId, (library) => finish(options, libraryId, library))
+        .finally(() => running.delete(libraryId));
     running.set(libraryId, finishing);
     return finishing;
   };
@@ -214,11 +217,14 @@ async function leave({ registry, telemetry }: Options, { state, database }: Libr
   telemetry.log("info", message, { library_id: state.id, head: progress.head });
 }
 
-async function finish(options: Options, libraryId: string): Promise<Library | null> {
+async function finish(
+  options: Options,
+  libraryId: string,
+  found: Library,
+): Promise<Library | null> {
   const { catalog, inherit } = options;
-  const replica = await catalog.open(libraryId);
-  if (replica.state.isReplica) {
-    await leave(options, replica);
+  if (found.state.isReplica) {
+    await leave(options, found);
     await catalog.release(libraryId);
   }
   const library = await catalog.open(libraryId);

@@ -135,10 +135,11 @@ function toReplica(
 }
 
 /** Whether the database still follows: a promotion that has begun may have made it lead already. */
-async function isReplicaStill({ catalog }: FollowingOptions, libraryId: string): Promise<boolean> {
-  const { database } = await catalog.open(libraryId);
-  const [rows = []] = await database.read([{ sql: "SELECT 1 FROM follower", args: [] }]);
-  return rows.length > 0;
+function isReplicaStill({ catalog }: FollowingOptions, libraryId: string): Promise<boolean> {
+  return catalog.use(libraryId, async ({ database }) => {
+    const [rows = []] = await database.read([{ sql: "SELECT 1 FROM follower", args: [] }]);
+    return rows.length > 0;
+  });
 }
 
 /** Makes the database a replica of the leader's library, unless it is one already. */

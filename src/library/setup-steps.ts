@@ -105,10 +105,11 @@ export async function register(
   assertLeader(request, lease.deviceId, remote?.deviceId ?? null);
   if (remote === null) return null;
   const { deviceId: id, deviceName: name } = remote;
-  const { database, roll } = await catalog.open(request.localLibraryId);
   const bounds = { now: clock.now(), devicesMax: limits.devicesPerLibrary };
-  await registerDevice(database, { id, name }, bounds);
-  roll.changed();
+  await catalog.use(request.localLibraryId, async ({ database, roll }) => {
+    await registerDevice(database, { id, name }, bounds);
+    roll.changed();
+  });
   const own = { id: lease.deviceId, name: lease.nodeUrl ?? lease.deviceId };
   const upstream = createUpstream({ url, libraryId, token, fetch, clock });
   return upstream.register(own).then(

@@ -39,31 +39,30 @@ export function createLocalSide(options: SideOptions): Side {
   const page = { entries: limits.pageMax, bytes: limits.pageBytes };
   return {
     snapshot: async function* (libraryId, afterKey) {
-      const library = await catalog.open(libraryId);
-      await library.leadership.refresh();
       const resources = registry.resources.filter(({ domain }) => domain !== "state");
       const selection = { resources, afterKey: afterKey ?? undefined, isStored: true };
-      for await (const line of readSnapshot(library, selection)) yield line as SnapshotLine;
+      for await (const line of readSnapshot(catalog, libraryId, selection))
+        yield line as SnapshotLine;
     },
-    log: async (libraryId, after) => {
-      const { database, state, leadership } = await catalog.open(libraryId);
-      await leadership.refresh();
-      const { head, epoch, historyId, oldestSequence } = state;
-      if (after < oldestSequence - 1) {
-        throw new SyncError("cursor_expired", { oldestSequence, head });
-      }
-      const [extent = []] = await database.read([selectExtent(after, page)]);
-      const end = (extent[0]?.[0] as number | null | undefined) ?? Number.MAX_SAFE_INTEGER;
-      const [rows = []] = await database.read([selectRange(after + 1, end)]);
-      const entries = decodeEntries(rows);
-      const nextAfter = entries.at(-1)?.sequence ?? after;
-      return { entries, hasMore: nextAfter < head, nextAfter, head, epoch, historyId };
-    },
-    merge: async (libraryId, lines) => {
-      const library = await catalog.open(libraryId);
-      await assertLeading(library);
-      return mergeLines(library, options, lines);
-    },
+    log: (libraryId, after) =>
+      catalog.use(libraryId, async ({ database, state, leadership }) => {
+        await leadership.refresh();
+        const { head, epoch, historyId, oldestSequence } = state;
+        if (after < oldestSequence - 1) {
+          throw new SyncError("cursor_expired", { oldestSequence, head });
+        }
+        const [extent = []] = await database.read([selectExtent(after, page)]);
+        const end = (extent[0]?.[0] as number | null | undefined) ?? Number.MAX_SAFE_INTEGER;
+        const [rows = []] = await database.read([selectRange(after + 1, end)]);
+        const entries = decodeEntries(rows);
+        const nextAfter = entries.at(-1)?.sequence ?? after;
+        return { entries, hasMore: nextAfter < head, nextAfter, head, epoch, historyId };
+      }),
+    merge: (libraryId, lines) =>
+      catalog.use(libraryId, async (library) => {
+        await assertLeading(library);
+        return mergeLines(library, options, lines);
+      }),
     create: async (id, name) => {
       if (catalog.resolve(id) !== id) return;
       await catalog.create({ id, name }).catch((error: unknown) => {

@@ -2,6 +2,7 @@ import { toFields } from "../resource/compile.ts";
 import type { CompiledResource, Row } from "../resource/compile.ts";
 import { readPages } from "../store/pages.ts";
 import { renderRows } from "../stream/render.ts";
+import type { Catalog } from "./catalog.ts";
 import type { Library } from "./library.ts";
 
 /** Tombstones that are read at once. */
@@ -63,7 +64,7 @@ async function newestOf({ database }: Library): Promise<number | null> {
 }
 
 /** The lines of a snapshot: where it begins, the records in dependency order, and its end. */
-export async function* readSnapshot(
+async function* readLines(
   library: Library,
   { resources, afterKey, isStored }: Selection,
 ): AsyncGenerator<Record<string, unknown>> {
@@ -88,5 +89,20 @@ export async function* readSnapshot(
     const newest = await newestOf(library);
     // What is itself in the middle of one has no end yet; whoever reads it goes on from there later.
     if (newest !== null) yield { end: { sequence, counts, newest } };
+  }
+}
+
+/** The lines of a snapshot of a library, which stays open until the last is read or nobody reads on. */
+export async function* readSnapshot(
+  { hold }: Pick<Catalog, "hold">,
+  libraryId: string,
+  selection: Selection,
+): AsyncGenerator<Record<string, unknown>> {
+  const { library, letGo } = await hold(libraryId);
+  try {
+    await library.leadership.refresh();
+    yield* readLines(library, selection);
+  } finally {
+    letGo();
   }
 }

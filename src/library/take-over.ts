@@ -16,14 +16,15 @@ const GONE = "The node that was to be made known has gone.";
 /** Opens the library that a job merges, as it is now; null when it is no more. */
 async function openLocal({ catalog }: SetupOptions, job: Job): Promise<Library | null> {
   try {
-    const library = await catalog.open(job.libraryId);
-    const { state, leadership } = library;
-    if (state.isReplica) return library;
-    const leader = await leadership.lead(true);
-    if (leader === null || state.leaderDeviceId !== null) return library;
-    // Another node has ended it since it was opened here.
-    await catalog.release(state.id);
-    return await catalog.open(job.libraryId);
+    return await catalog.use(job.libraryId, async (library) => {
+      const { state, leadership } = library;
+      if (state.isReplica) return library;
+      const leader = await leadership.lead(true);
+      if (leader === null || state.leaderDeviceId !== null) return library;
+      // Another node has ended it since it was opened here.
+      await catalog.release(state.id);
+      return catalog.open(job.libraryId);
+    });
   } catch (error) {
     if (isSyncError(error, "not_found")) return null;
     throw error;

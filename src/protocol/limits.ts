@@ -67,6 +67,8 @@ export interface Limits {
   /** Devices that a library lets in; those that were revoked leave their place (SEC-07). */
   readonly devicesPerLibrary: number;
   readonly openLibraries: number;
+  /** Milliseconds a request waits for one of those to be closed, when all of them are in use. */
+  readonly libraryWaitMs: number;
   /** Milliseconds after which an unused library is closed. */
   readonly libraryIdleMs: number;
   /** Milliseconds a read waits for `min_sequence`. */
@@ -121,6 +123,7 @@ export const defaultLimits: Limits = {
   streamMaxAgeMs: day,
   devicesPerLibrary: 10_000,
   openLibraries: 200,
+  libraryWaitMs: 5 * second,
   libraryIdleMs: 60 * second,
   minSequenceWaitMs: 5 * second,
   ticketTtlMs: 60 * second,

@@ -104,13 +104,14 @@ export class LibraryObject extends DurableObject<WorkerEnv> {
     await this.ctx.storage.setAlarm(systemClock.now() + DAY_MS);
     this.usedAt = systemClock.monotonic();
     const { service } = await this.wake();
-    const { database, state, committer } = await service.catalog.open(library);
     const now = systemClock.now();
-    await trimLog(database, state, {
-      beforeMs: now - service.limits.retentionMs,
-      activeSinceMs: now - ACTIVE_MS,
-      alone: (run) => committer.exclusive(run),
-    });
+    await service.catalog.use(library, ({ database, state, committer }) =>
+      trimLog(database, state, {
+        beforeMs: now - service.limits.retentionMs,
+        activeSinceMs: now - ACTIVE_MS,
+        alone: (run) => committer.exclusive(run),
+      }),
+    );
   }
 
   /** Keeps the library's name, so that the alarm knows whose log to trim. */

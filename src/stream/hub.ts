@@ -24,6 +24,8 @@ export interface Hub {
   /** Sends heartbeats, closes the expired and those that do not read. Called every second. */
   sweep(): void;
   goodbye(reason: GoodbyeReason, retryMs: number): void;
+  /** Ends all streams, and at once those that begin later. */
+  close(): void;
   /** Tells listeners to read afresh, because records changed beside the log; the stream goes on. */
   reset(reason: string, library: ResetState): void;
   readonly codec: Codec;
@@ -43,6 +45,8 @@ export interface HubOptions {
   readonly readLog: ReadLog;
   /** Called when the first subscriber comes. */
   readonly onFirst?: () => void;
+  /** Called when the last subscriber has left. */
+  readonly onLast?: () => void;
   readonly clock: Clock;
   readonly limits: Limits;
   readonly telemetry: Telemetry;
@@ -65,6 +69,15 @@ function sendReset(
   subscription.sink.write(codec.encodeControl("reset", facts, at));
 }
 
+function broadcast(wire: WireEvent, members: Iterable<Member>, codec: Codec): void {
+  const frame = createFrame({ sequence: 0, type: "", wire }, codec);
+  const type = wire.kind.data["resource_type"];
+  for (const { subscription } of members) {
+    if (typeof type === "string" && subscription.types?.has(type) === false) continue;
+    if (subscription.sink.room() > 0) subscription.sink.write(frame.bytes(subscription.format));
+  }
+}
+
 export function createHub(options: HubOptions): Hub {
   const { clock, limits, telemetry, codec } = options;
   const members = new Set<Member>();
@@ -78,14 +91,15 @@ export function createHub(options: HubOptions): Hub {
     if (members.size > 0) return;
     ring.clear(ring.head);
     pages.clear();
+    options.onLast?.();
   };
   const { deliver, count } = createDelivery({ ...options, members, ring, pages, leave });
   const sweeper = createSweeper({ ...options, leave });
-
+  const close = (member: Member): void => sweeper.end(member, "shutdown", 1_000);
+  let isClosed = false;
   const pump = (member: Member): void => {
     member.progressAt = clock.monotonic();
-    if (!members.has(member)) return;
-    deliver(member, member.progressAt);
+    if (members.has(member)) deliver(member, member.progressAt);
     count();
   };
 
@@ -100,20 +114,14 @@ export function createHub(options: HubOptions): Hub {
       count();
       observeLag(options, events.at(-1));
     },
-    broadcast: (wire) => {
-      const frame = createFrame({ sequence: 0, type: "", wire }, codec);
-      const type = wire.kind.data["resource_type"];
-      for (const { subscription } of members) {
-        if (typeof type === "string" && subscription.types?.has(type) === false) continue;
-        if (subscription.sink.room() > 0) subscription.sink.write(frame.bytes(subscription.format));
-      }
-    },
+    broadcast: (wire) => broadcast(wire, members, codec),
     subscribe: (subscription) => {
       const view = viewOf(subscription.format, subscription.types);
       const member = createMember(subscription, view, clock.monotonic());
       members.add(member);
       if (members.size === 1) options.onFirst?.();
       telemetry.gauge("stream_subscribers", members.size);
+      if (isClosed) close(member);
       return {
         pump: () => pump(member),
         leave: () => leave(member),
@@ -124,6 +132,10 @@ export function createHub(options: HubOptions): Hub {
       for (const member of members) sweeper.sweep(member, at);
     },
     goodbye: (reason, retryMs) => members.forEach((one) => sweeper.end(one, reason, retryMs)),
+    close: () => {
+      isClosed = true;
+      members.forEach(close);
+    },
     reset: (reason, { oldestSequence: oldest_sequence, historyId: history_id }) => {
       telemetry.count("stream_resets", members.size, { reason });
       const facts = { reason, head: ring.head, oldest_sequence, history_id };

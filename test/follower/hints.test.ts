@@ -18,6 +18,7 @@ test("what the leader commits while a step runs is pulled at once, not with the 
     token: leader.token,
     device: { id: "phone", name: "phone" },
     open: () => catalog.open(pair.libraryId),
+    whileOpen: (run) => catalog.use(pair.libraryId, run),
     close: () => catalog.release(pair.libraryId),
     registry,
     limits,

@@ -36,6 +36,7 @@ async function follow(pair: Pair, lie: Lie, isHinted: boolean): Promise<number> 
     token: pair.leader.token,
     device: { id: "phone", name: "phone" },
     open: () => catalog.open(pair.libraryId),
+    whileOpen: (run) => catalog.use(pair.libraryId, run),
     close: () => catalog.release(pair.libraryId),
     registry,
     limits,

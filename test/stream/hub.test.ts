@@ -149,3 +149,12 @@ test("I9: a ring keeps to its bounds, and begins where its first frame does", ()
     { numRuns: 30 },
   );
 });
+
+test("a stream that begins when its library has just been closed is told so, and counts as left", () => {
+  const { hub, subscribe } = createScene();
+  hub.close();
+  const late = subscribe(0, () => 1);
+  expect(hub.size).toBe(0);
+  expect(new TextDecoder().decode(joinBytes(late.written))).toContain("event: goodbye");
+  expect(late.isClosed()).toBe(true);
+});

@@ -111,9 +111,10 @@ function pairingRoutes(service: Service): Hono<AppEnv> {
       const bounds = { now: clock.now(), devicesMax: limits.devicesPerLibrary };
       for (const { library } of grants) {
         if (library === SERVICE_WIDE) continue;
-        const { database, roll } = await catalog.open(library);
-        await registerDevice(database, device, bounds);
-        roll.changed();
+        await catalog.use(library, async ({ database, roll }) => {
+          await registerDevice(database, device, bounds);
+          roll.changed();
+        });
       }
       await registerDevice(catalog.database, device, bounds);
       const token = await mint?.({
@@ -157,8 +158,9 @@ function joinRoutes(service: Service): Hono<AppEnv> {
       const remote = asked.remote_library_id.toLowerCase();
       // It makes this service call an address, which only its operator may choose.
       requireGrant(capability, { library: SERVICE_WIDE, role: "owner" });
-      const library = await catalog.open(local);
-      if (type !== "RegisterOnly" && !library.state.isReplica) await assertLeading(library);
+      await catalog.use(local, async (library) => {
+        if (type !== "RegisterOnly" && !library.state.isReplica) await assertLeading(library);
+      });
       const remoteUrl = asked.remote_url.replace(/\/+$/, "");
       const { isRegistered, job } = await setup.begin({
         action: type,

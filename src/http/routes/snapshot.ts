@@ -33,13 +33,20 @@ function selectionOf(c: AppContext, service: Service, library: Library): Selecti
 /** Bytes that are encoded at once. */
 const PIECE_BYTES = 65_536;
 
-/** Lines as bytes, as fast as the reader takes them. */
+/** Lines as bytes, as fast as the reader takes them, who may not take none for long: the library is held. */
 function toBody(
   lines: AsyncGenerator<Record<string, unknown>>,
   encode: (line: Record<string, unknown>) => Uint8Array,
+  { clock, limits }: Service,
 ): ReadableStream<Uint8Array> {
+  let stopWaiting = (): void => {};
+  const leave = (): void => {
+    stopWaiting();
+    void lines.return(undefined);
+  };
   return new ReadableStream<Uint8Array>({
     pull: async (controller) => {
+      stopWaiting();
       const parts: Uint8Array[] = [];
       let isEnd = false;
       for (let size = 0; size < PIECE_BYTES && !isEnd;) {
@@ -51,9 +58,13 @@ function toBody(
         parts.push(bytes);
       }
       if (parts.length > 0) controller.enqueue(joinBytes(parts));
-      if (isEnd) controller.close();
+      if (isEnd) return controller.close();
+      stopWaiting = clock.every(limits.slowReaderMs, () => {
+        leave();
+        controller.error(new Error("Nobody took what came next; go on with after_key."));
+      });
     },
-    cancel: async () => void (await lines.return(undefined)),
+    cancel: leave,
   });
 }
 
@@ -64,10 +75,11 @@ export function snapshotRoutes(service: Service): Hono<AppEnv> {
   return new Hono<AppEnv>().get("/v1/libraries/:library/snapshot", async (c) => {
     await authenticate(c, service);
     const library = await openFor(c, service, { role: "reader" });
-    const lines = readSnapshot(library, selectionOf(c, service, library));
+    const selection = selectionOf(c, service, library);
+    const lines = readSnapshot(service.catalog, library.state.id, selection);
     const isMsgpack = accepts(c.req.raw, MSGPACK, "application/x-ndjson");
     const encode = (line: Record<string, unknown>) => encoder.encode(`${JSON.stringify(line)}\n`);
-    return respond(c.req.raw, toBody(lines, isMsgpack ? pack : encode), {
+    return respond(c.req.raw, toBody(lines, isMsgpack ? pack : encode, service), {
       status: 200,
       headers: {
         "content-type": isMsgpack ? MSGPACK : "application/x-ndjson",
