@@ -77,6 +77,20 @@ function createQueue({ clock, limits }: PoolOptions) {
   };
 }
 
+/**
+ * What opens or closes a file does all of it before anything else has a turn: many at once would hold
+ * up every other request, and the leases. What is returned resolves in a turn of its own.
+ */
+function createLine({ clock }: PoolOptions): () => Promise<void> {
+  let last = Promise.resolve();
+  return () => {
+    const turn = Promise.withResolvers<void>();
+    void last.then(() => clock.defer(turn.resolve));
+    last = turn.promise;
+    return last;
+  };
+}
+
 /** How many hold each library. */
 function createHolds(onFree: (id: string) => void) {
   const counts = new Map<string, number>();
@@ -96,8 +110,15 @@ function createHolds(onFree: (id: string) => void) {
 /** Closes libraries, each once, however many want it. */
 function createClosing(
   { telemetry, onClosed }: PoolOptions,
-  open: Map<string, Opened>,
-  onRoom: () => void,
+  {
+    open,
+    turn,
+    onRoom,
+  }: {
+    readonly open: Map<string, Opened>;
+    readonly turn: () => Promise<void>;
+    readonly onRoom: () => void;
+  },
 ) {
   const closing = new Map<string, Promise<void>>();
   const shut = async (id: string): Promise<Library | undefined> => {
@@ -105,6 +126,7 @@ function createClosing(
     open.delete(id);
     telemetry.gauge("open_libraries", open.size);
     const library = await opened?.library;
+    await turn();
     await library?.close();
     return library;
   };
@@ -170,7 +192,8 @@ export function createPool(options: PoolOptions): Pool {
     makeRoom();
   });
   const queue = createQueue(options);
-  const { closing, shut, close } = createClosing(options, open, makeRoom);
+  const turn = createLine(options);
+  const { closing, shut, close } = createClosing(options, { open, turn, onRoom: makeRoom });
   const tidier = createTidier(options, { open, closing, close, queue, isHeld: holds.has });
   let isOver = false;
 
@@ -195,7 +218,7 @@ export function createPool(options: PoolOptions): Pool {
       if (isOver) throw refusal(STOPPING);
       const opened = Promise.withResolvers<Library>();
       const begin = (): void => {
-        opened.resolve(openNow());
+        opened.resolve(turn().then(openNow));
         enter(id, opened.promise);
       };
       queue.enter({ begin, refuse: opened.reject });

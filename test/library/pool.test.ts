@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { readdir, readlink } from "node:fs/promises";
+import { systemClock } from "../../src/base/clock.ts";
 import { createId } from "../../src/base/id.ts";
 import type { Limits } from "../../src/protocol/limits.ts";
 import { openTelemetry } from "../../src/runtime/observe.ts";
@@ -52,6 +53,31 @@ test("more libraries than may be open: all are written, and neither they nor the
   const heads = body.libraries.filter((one: { head: number }) => one.head === 2);
   expect(heads).toHaveLength(LIBRARIES);
 }, 60_000);
+
+test("many libraries that are opened or closed at once let everything else have a turn in between", async () => {
+  const files = new Set<string>();
+  await using world = await createWorld({
+    decorate: (name, database) => {
+      files.add(name);
+      const close = (): void => {
+        files.delete(name);
+        database.close();
+      };
+      return { ...database, close };
+    },
+  });
+  const { catalog } = world.service;
+  const ids: string[] = [];
+  for (let n = 0; n < 20; n += 1) ids.push((await catalog.create({ name: `l${n}` })).state.id);
+  const open = async (id: string): Promise<void> => void (await catalog.open(id));
+  for (const call of [(id: string) => catalog.release(id), open]) {
+    const seen = new Set<number>();
+    const stop = systemClock.every(1, () => seen.add(files.size));
+    await Promise.all(ids.map(call));
+    stop();
+    expect(seen.size).toBeGreaterThan(5);
+  }
+});
 
 test("a library that is closed is told of no more, so that those after the thousandth are", async () => {
   const output = { level: "error", isPretty: false, write: () => {} } as const;
