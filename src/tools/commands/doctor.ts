@@ -1,12 +1,13 @@
 import type { Command } from "commander";
 import { createRegistry } from "../../resource/registry.ts";
+import type { Registry } from "../../resource/registry.ts";
 import { countOf } from "../count.ts";
 import { addressOf, findLibrary, readAtOnce } from "../database.ts";
 import { examineLibrary } from "../doctor.ts";
+import type { Examination } from "../doctor.ts";
 import { CommandError } from "../errors.ts";
 import { writeLine } from "../output.ts";
-
-const FINDINGS_SHOWN = 50;
+import { createProgress } from "../progress.ts";
 
 /** Adds `doctor`: it reads the database itself, so it works while the service runs and when it cannot. */
 export function addDoctor(program: Command): void {
@@ -17,15 +18,36 @@ export function addDoctor(program: Command): void {
     .action(async ({ library }: { library?: string }) => {
       const { loadApplication } = await import("../../runtime/process.ts");
       const registry = createRegistry((await loadApplication()).plugins);
-      const { entryCount, recordCount, findings } = await readAtOnce(
-        addressOf(await findLibrary(library)),
-        (read) => examineLibrary(read, registry),
+      const address = addressOf(await findLibrary(library));
+      const { entryCount, recordCount, differenceCount, findings } = await examine(
+        address,
+        registry,
       );
-      for (const finding of findings.slice(0, FINDINGS_SHOWN)) writeLine(finding);
-      if (findings.length > FINDINGS_SHOWN)
-        writeLine(`… and ${findings.length - FINDINGS_SHOWN} more.`);
+      for (const finding of findings) writeLine(finding);
       const examined = [countOf(entryCount, "entry", "entries"), countOf(recordCount, "record")];
-      writeLine(`${examined.join(", ")}, ${countOf(findings.length, "difference")}.`);
-      if (findings.length > 0) throw new CommandError("The library is not as its log says.");
+      writeLine(`${examined.join(", ")}, ${countOf(differenceCount, "difference")}.`);
+      if (differenceCount > 0) throw new CommandError("The library is not as its log says.");
     });
+}
+
+async function examine(address: string, registry: Registry): Promise<Examination> {
+  const progress = createProgress({ message: "Examining" });
+  let count = 0;
+  const onProgress = (more: number): void => {
+    count += more;
+    progress.advance(
+      more,
+      `Examining: ${countOf(count, "entry or record", "entries and records")}`,
+    );
+  };
+  try {
+    const found = await readAtOnce(address, (read) =>
+      examineLibrary(read, registry, { onProgress }),
+    );
+    progress.done("The library has been examined.");
+    return found;
+  } catch (error) {
+    progress.fail("The examination has stopped.");
+    throw error;
+  }
 }
