@@ -15,7 +15,7 @@ import {
 } from "../src/index.ts";
 import type { Reader } from "../src/index.ts";
 import { albumRules, itemIdOf, nextPosition, planMove } from "./rules/album.ts";
-import type { ItemFields } from "./rules/album.ts";
+import type { ItemFields, ItemsInput } from "./rules/album.ts";
 
 /** Ids of other records, as their own records hold them: in small letters. */
 const uuid = v.pipe(v.string(), v.uuid(), v.toLowerCase());
@@ -57,20 +57,27 @@ export const albumItem = defineResource({
 const count = v.pipe(v.number(), v.integer());
 const { queries: listRules, actions: twins } = albumRules;
 
-/** All items of an album; an album has as many as one answer holds. */
-/** All of them, unless fewer are asked for. */
+/** All items of an album, unless a page of them is asked for. */
 async function itemsOf(
   { db }: Reader,
-  albumId: string,
-  most = Number.MAX_SAFE_INTEGER,
+  { albumId, limit = Number.MAX_SAFE_INTEGER, after, afterId }: ItemsInput,
 ): Promise<ItemFields[]> {
   const { id, position } = albumItems;
+  const isTied =
+    after === undefined || afterId === undefined
+      ? undefined
+      : and(eq(position, after), gt(id, afterId));
   return db
     .select({ id, albumId: albumItems.albumId, position })
     .from(albumItems)
-    .where(eq(albumItems.albumId, albumId))
+    .where(
+      and(
+        eq(albumItems.albumId, albumId),
+        or(after === undefined ? undefined : gt(position, after), isTied),
+      ),
+    )
     .orderBy(asc(position), asc(id))
-    .limit(most);
+    .limit(limit);
 }
 
 export const albumPlugin = definePlugin({
@@ -105,12 +112,20 @@ export const albumPlugin = definePlugin({
     }),
     items: defineQuery({
       ...listRules["album.items"],
-      input: v.strictObject({ albumId: uuid }),
+      input: v.strictObject({
+        albumId: uuid,
+        limit: v.optional(
+          v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(10_000)),
+          10_000,
+        ),
+        /** The position of the last item of the page before, and its id, which tells equal ones apart. */
+        after: v.optional(v.pipe(v.number(), v.safeInteger())),
+        afterId: v.optional(uuid),
+      }),
       returns: "album_item",
       scopes: ({ albumId }) => [albumId],
       related: { file: (item: { readonly fileId: string }) => item.fileId },
-      resolve: async (reader, { albumId }) =>
-        (await itemsOf(reader, albumId, 10_000)).map((item) => item.id),
+      resolve: async (reader, input) => (await itemsOf(reader, input)).map((item) => item.id),
     }),
   },
   actions: {
@@ -122,7 +137,7 @@ export const albumPlugin = definePlugin({
         fileIds: v.pipe(v.array(uuid), v.minLength(1), v.maxLength(1_000)),
       }),
       run: async (tx, { albumId, fileIds }) => {
-        const first = nextPosition(await itemsOf(tx.reader, albumId));
+        const first = nextPosition(await itemsOf(tx.reader, { albumId }));
         const asked = new Map(fileIds.map((fileId) => [itemIdOf(albumId, fileId), fileId]));
         for (const { id } of await tx.getMany("album_item", [...asked.keys()])) asked.delete(id);
         let added = 0;
@@ -142,7 +157,7 @@ export const albumPlugin = definePlugin({
       run: async (tx, { id, afterId }) => {
         const item = await tx.get("album_item", id);
         if (item === null) return { changed: 0 };
-        const items = await itemsOf(tx.reader, item["album_id"] as string);
+        const items = await itemsOf(tx.reader, { albumId: item["album_id"] as string });
         const changes = planMove(items, id, afterId ?? null);
         // All of an album may move: they are read at once.
         await tx.getMany(
@@ -160,7 +175,7 @@ export const albumPlugin = definePlugin({
       output: v.object({ deleted: count }),
       input: v.strictObject({ id: uuid }),
       run: async (tx, { id }) => {
-        const ids = (await itemsOf(tx.reader, id)).map((item) => item.id);
+        const ids = (await itemsOf(tx.reader, { albumId: id })).map((item) => item.id);
         const items = await tx.getMany("album_item", ids);
         for (const item of items) await tx.delete("album_item", item.id);
         if ((await tx.get("album", id)) !== null) await tx.delete("album", id);

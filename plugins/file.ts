@@ -39,10 +39,16 @@ export const files = resourceTable(
 const uuid = v.pipe(v.string(), v.uuid(), v.toLowerCase());
 const count = v.pipe(v.number(), v.integer());
 const name = v.pipe(v.string(), v.nonEmpty(), v.maxLength(255));
-const pageLimit = v.optional(
-  v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000)),
-  100,
-);
+const upTo = (most: number) => v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(most));
+
+/** After the last file of the page before: its name, and its id, which tells equal names apart. */
+const isAfter = (name: string | undefined, id: string | undefined) =>
+  name === undefined
+    ? undefined
+    : or(
+        gt(files.name, name),
+        id === undefined ? undefined : and(eq(files.name, name), gt(files.id, id)),
+      );
 
 export const file = defineResource({
   type: "file",
@@ -159,8 +165,7 @@ export const filePlugin = definePlugin({
       input: v.strictObject({
         locationId: uuid,
         parentId: v.nullish(uuid),
-        limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(5_000)), 100),
-        /** The name of the last file of the page before, and its id, which tells equal names apart. */
+        limit: v.optional(upTo(10_000), 100),
         after: v.optional(v.string()),
         afterId: v.optional(uuid),
       }),
@@ -175,14 +180,7 @@ export const filePlugin = definePlugin({
             and(
               eq(files.locationId, locationId),
               typeof parentId === "string" ? eq(files.parentId, parentId) : isNull(files.parentId),
-              after === undefined
-                ? undefined
-                : or(
-                    gt(files.name, after),
-                    afterId === undefined
-                      ? undefined
-                      : and(eq(files.name, after), gt(files.id, afterId)),
-                  ),
+              isAfter(after, afterId),
             ),
           )
           .orderBy(asc(files.name), asc(files.id))
@@ -194,7 +192,7 @@ export const filePlugin = definePlugin({
       ...listRules["file.search"],
       input: v.strictObject({
         text: v.pipe(v.string(), v.nonEmpty(), v.maxLength(200)),
-        limit: pageLimit,
+        limit: v.optional(upTo(1_000), 100),
       }),
       returns: "file",
       ttl: 60,
@@ -210,33 +208,49 @@ export const filePlugin = definePlugin({
     }),
     with_tag: defineQuery({
       ...listRules["file.with_tag"],
-      input: v.strictObject({ tagId: uuid }),
+      input: v.strictObject({
+        tagId: uuid,
+        limit: v.optional(upTo(10_000), 1_000),
+        after: v.optional(v.string()),
+        afterId: v.optional(uuid),
+      }),
       returns: "file",
       ttl: 300,
       scopes: ({ tagId }) => [tagId],
-      resolve: async ({ db }, { tagId }) => {
+      resolve: async ({ db }, { tagId, limit, after, afterId }) => {
         // The link table belongs to the tag plugin; plugins know each other by name only.
         const rows = await db
           .select({ id: files.id })
           .from(files)
-          .where(sql`${files.id} IN (SELECT file_id FROM file_tags WHERE tag_id = ${tagId})`)
+          .where(
+            and(
+              sql`${files.id} IN (SELECT file_id FROM file_tags WHERE tag_id = ${tagId})`,
+              isAfter(after, afterId),
+            ),
+          )
           .orderBy(asc(files.name), asc(files.id))
-          .limit(1_000);
+          .limit(limit);
         return rows.map((row) => row.id);
       },
     }),
     favorites: defineQuery({
       ...listRules["file.favorites"],
-      input: v.strictObject({}),
+      /** `after` is the id of the last record of the page before. */
+      input: v.strictObject({ limit: v.optional(upTo(10_000), 1_000), after: v.optional(uuid) }),
       returns: "user_metadata",
       related: { file: (metadata: { readonly fileId: string }) => metadata.fileId },
-      resolve: async ({ db }) => {
+      resolve: async ({ db }, { limit, after }) => {
         const rows = await db
           .select({ id: userMetadata.id })
           .from(userMetadata)
-          .where(eq(userMetadata.favorite, true))
+          .where(
+            and(
+              eq(userMetadata.favorite, true),
+              after === undefined ? undefined : gt(userMetadata.id, after),
+            ),
+          )
           .orderBy(asc(userMetadata.id))
-          .limit(1_000);
+          .limit(limit);
         return rows.map((row) => row.id);
       },
     }),

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { asc } from "drizzle-orm";
+import { and, asc, eq, gt, or } from "drizzle-orm";
 import { text } from "drizzle-orm/sqlite-core";
 import { z } from "zod";
 import { definePlugin, defineQuery, defineResource, resourceTable } from "../src/index.ts";
@@ -34,14 +34,24 @@ export const locationPlugin = definePlugin({
   queries: {
     list: defineQuery({
       ...locationRules.queries["location.list"],
-      input: z.strictObject({}),
+      input: z.strictObject({
+        limit: z.int().min(1).max(10_000).default(1_000),
+        /** The name of the last location of the page before, and its id, which tells equal names apart. */
+        after: z.string().optional(),
+        afterId: z.guid().toLowerCase().optional(),
+      }),
       returns: "location",
-      resolve: async ({ db }) => {
+      resolve: async ({ db }, { limit, after, afterId }) => {
+        const isTied =
+          after === undefined || afterId === undefined
+            ? undefined
+            : and(eq(locations.name, after), gt(locations.id, afterId));
         const rows = await db
           .select({ id: locations.id })
           .from(locations)
+          .where(or(after === undefined ? undefined : gt(locations.name, after), isTied))
           .orderBy(asc(locations.name), asc(locations.id))
-          .limit(1_000);
+          .limit(limit);
         return rows.map((row) => row.id);
       },
     }),

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { and, asc, eq } from "drizzle-orm";
+import { and, asc, eq, gt, or } from "drizzle-orm";
 import { index, text } from "drizzle-orm/sqlite-core";
 import { z } from "zod";
 import {
@@ -17,6 +17,7 @@ import { linkIdOf, tagRules } from "./rules/tag.ts";
 
 /** Ids of other records, as their own records hold them: in small letters. */
 const uuid = z.guid().toLowerCase();
+const limit = z.int().min(1).max(10_000);
 
 export const tags = resourceTable("tags", { name: text().notNull(), color: text() });
 
@@ -53,23 +54,38 @@ export const tagPlugin = definePlugin({
   queries: {
     list: defineQuery({
       ...listRules["tag.list"],
-      input: z.strictObject({}),
+      input: z.strictObject({
+        limit: limit.default(1_000),
+        /** The name of the last tag of the page before, and its id, which tells equal names apart. */
+        after: z.string().optional(),
+        afterId: uuid.optional(),
+      }),
       returns: "tag",
-      resolve: async ({ db }) => {
+      resolve: async ({ db }, { limit: most, after, afterId }) => {
+        const isTied =
+          after === undefined || afterId === undefined
+            ? undefined
+            : and(eq(tags.name, after), gt(tags.id, afterId));
         const rows = await db
           .select({ id: tags.id })
           .from(tags)
+          .where(or(after === undefined ? undefined : gt(tags.name, after), isTied))
           .orderBy(asc(tags.name), asc(tags.id))
-          .limit(1_000);
+          .limit(most);
         return rows.map((row) => row.id);
       },
     }),
     links: defineQuery({
       ...listRules["tag.links"],
-      /** The links of a file, of a tag, or all. */
-      input: z.strictObject({ fileId: uuid.optional(), tagId: uuid.optional() }),
+      /** The links of a file, of a tag, or all; `after` is the id of the last of the page before. */
+      input: z.strictObject({
+        fileId: uuid.optional(),
+        tagId: uuid.optional(),
+        limit: limit.default(10_000),
+        after: uuid.optional(),
+      }),
       returns: "file_tag",
-      resolve: async ({ db }, { fileId, tagId }) => {
+      resolve: async ({ db }, { fileId, tagId, limit: most, after }) => {
         const rows = await db
           .select({ id: fileTags.id })
           .from(fileTags)
@@ -77,10 +93,11 @@ export const tagPlugin = definePlugin({
             and(
               fileId === undefined ? undefined : eq(fileTags.fileId, fileId),
               tagId === undefined ? undefined : eq(fileTags.tagId, tagId),
+              after === undefined ? undefined : gt(fileTags.id, after),
             ),
           )
           .orderBy(asc(fileTags.id))
-          .limit(10_000);
+          .limit(most);
         return rows.map((row) => row.id);
       },
     }),

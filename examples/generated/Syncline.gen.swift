@@ -148,13 +148,22 @@ public struct UserMetadata: SynclineResource, Hashable {
 public struct AlbumItemsQuery: Codable, Hashable, Sendable {
     public static let name = "album.items"
     public var albumId: String
+    public var limit: Int?
+    public var after: Int?
+    public var afterId: String?
 
-    public init(albumId: String) {
+    public init(albumId: String, limit: Int? = nil, after: Int? = nil, afterId: String? = nil) {
         self.albumId = albumId
+        self.limit = limit
+        self.after = after
+        self.afterId = afterId
     }
 
     enum CodingKeys: String, CodingKey {
         case albumId = "album_id"
+        case limit = "limit"
+        case after = "after"
+        case afterId = "after_id"
     }
 }
 
@@ -248,8 +257,17 @@ public struct FileByDirectoryAnswer: Decodable, Sendable {
 
 public struct FileFavoritesQuery: Codable, Hashable, Sendable {
     public static let name = "file.favorites"
+    public var limit: Int?
+    public var after: String?
 
-    public init() {
+    public init(limit: Int? = nil, after: String? = nil) {
+        self.limit = limit
+        self.after = after
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case limit = "limit"
+        case after = "after"
     }
 }
 
@@ -300,13 +318,22 @@ public struct FileSearchAnswer: Decodable, Sendable {
 public struct FileWithTagQuery: Codable, Hashable, Sendable {
     public static let name = "file.with_tag"
     public var tagId: String
+    public var limit: Int?
+    public var after: String?
+    public var afterId: String?
 
-    public init(tagId: String) {
+    public init(tagId: String, limit: Int? = nil, after: String? = nil, afterId: String? = nil) {
         self.tagId = tagId
+        self.limit = limit
+        self.after = after
+        self.afterId = afterId
     }
 
     enum CodingKeys: String, CodingKey {
         case tagId = "tag_id"
+        case limit = "limit"
+        case after = "after"
+        case afterId = "after_id"
     }
 }
 
@@ -325,8 +352,20 @@ public struct FileWithTagAnswer: Decodable, Sendable {
 
 public struct LocationListQuery: Codable, Hashable, Sendable {
     public static let name = "location.list"
+    public var limit: Int?
+    public var after: String?
+    public var afterId: String?
 
-    public init() {
+    public init(limit: Int? = nil, after: String? = nil, afterId: String? = nil) {
+        self.limit = limit
+        self.after = after
+        self.afterId = afterId
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case limit = "limit"
+        case after = "after"
+        case afterId = "after_id"
     }
 }
 
@@ -347,15 +386,21 @@ public struct TagLinksQuery: Codable, Hashable, Sendable {
     public static let name = "tag.links"
     public var fileId: String?
     public var tagId: String?
+    public var limit: Int?
+    public var after: String?
 
-    public init(fileId: String? = nil, tagId: String? = nil) {
+    public init(fileId: String? = nil, tagId: String? = nil, limit: Int? = nil, after: String? = nil) {
         self.fileId = fileId
         self.tagId = tagId
+        self.limit = limit
+        self.after = after
     }
 
     enum CodingKeys: String, CodingKey {
         case fileId = "file_id"
         case tagId = "tag_id"
+        case limit = "limit"
+        case after = "after"
     }
 }
 
@@ -374,8 +419,20 @@ public struct TagLinksAnswer: Decodable, Sendable {
 
 public struct TagListQuery: Codable, Hashable, Sendable {
     public static let name = "tag.list"
+    public var limit: Int?
+    public var after: String?
+    public var afterId: String?
 
-    public init() {
+    public init(limit: Int? = nil, after: String? = nil, afterId: String? = nil) {
+        self.limit = limit
+        self.after = after
+        self.afterId = afterId
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case limit = "limit"
+        case after = "after"
+        case afterId = "after_id"
     }
 }
 

@@ -85,6 +85,9 @@ export const resourceTypeMap = {
 
 export const AlbumItemsQuery = v.object({
   album_id: v.string(),
+  limit: v.optional(v.pipe(v.number(), v.safeInteger())),
+  after: v.optional(v.pipe(v.number(), v.safeInteger())),
+  after_id: v.optional(v.string()),
 });
 export const AlbumListQuery = v.object({
   sort: v.optional(v.picklist(["name","-name"])),
@@ -99,20 +102,36 @@ export const FileByDirectoryQuery = v.object({
   after: v.optional(v.string()),
   after_id: v.optional(v.string()),
 });
-export const FileFavoritesQuery = v.object({});
+export const FileFavoritesQuery = v.object({
+  limit: v.optional(v.pipe(v.number(), v.safeInteger())),
+  after: v.optional(v.string()),
+});
 export const FileSearchQuery = v.object({
   text: v.string(),
   limit: v.optional(v.pipe(v.number(), v.safeInteger())),
 });
 export const FileWithTagQuery = v.object({
   tag_id: v.string(),
+  limit: v.optional(v.pipe(v.number(), v.safeInteger())),
+  after: v.optional(v.string()),
+  after_id: v.optional(v.string()),
 });
-export const LocationListQuery = v.object({});
+export const LocationListQuery = v.object({
+  limit: v.optional(v.pipe(v.number(), v.safeInteger())),
+  after: v.optional(v.string()),
+  after_id: v.optional(v.string()),
+});
 export const TagLinksQuery = v.object({
   file_id: v.optional(v.string()),
   tag_id: v.optional(v.string()),
+  limit: v.optional(v.pipe(v.number(), v.safeInteger())),
+  after: v.optional(v.string()),
 });
-export const TagListQuery = v.object({});
+export const TagListQuery = v.object({
+  limit: v.optional(v.pipe(v.number(), v.safeInteger())),
+  after: v.optional(v.string()),
+  after_id: v.optional(v.string()),
+});
 
 export const queries = {
   "album.items": { input: AlbumItemsQuery, returns: "album_item", related: ["file"] },

@@ -23,6 +23,13 @@ export interface ListInput extends TextCursor {
   readonly limit?: number | undefined;
 }
 
+export interface ItemsInput {
+  readonly albumId: string;
+  readonly limit?: number | undefined;
+  readonly after?: number | undefined;
+  readonly afterId?: string | undefined;
+}
+
 /** Room between neighbours, so that a move changes one record. */
 const gap = 1_024;
 
@@ -84,10 +91,13 @@ export const albumRules = {
     "album.items": {
       returns: "album_item",
       partition: ["albumId"],
-      matches: (item: ItemFields, { albumId }: { readonly albumId: string }) =>
-        item.albumId === albumId,
+      matches: (item: ItemFields, { albumId, after, afterId }: ItemsInput) =>
+        item.albumId === albumId &&
+        (after === undefined ||
+          item.position > after ||
+          (item.position === after && afterId !== undefined && item.id > afterId)),
       compare: (left: ItemFields, right: ItemFields) => left.position - right.position,
-      limit: () => 10_000,
+      limit: ({ limit }: ItemsInput) => limit ?? 10_000,
     },
   },
   actions: {

@@ -19,6 +19,16 @@ export interface DirectoryInput extends TextCursor {
   readonly limit?: number | undefined;
 }
 
+export interface MetadataFields {
+  readonly id: string;
+  readonly favorite: boolean;
+}
+
+export interface FavoritesInput {
+  readonly limit?: number | undefined;
+  readonly after?: string | undefined;
+}
+
 const byName = (left: FileFields, right: FileFields) => compareText(left.name, right.name);
 
 /** What stands behind the last dot, unless the name begins with it. */
@@ -61,13 +71,18 @@ export const fileRules = {
       limit: ({ limit }: { readonly limit?: number | undefined }) => limit ?? 100,
     },
     // A file does not know its tags: a changed link makes the list stale, a renamed file does not.
-    "file.with_tag": { returns: "file", dependsOn: ["file_tag"] },
+    "file.with_tag": {
+      returns: "file",
+      dependsOn: ["file_tag"],
+      limit: ({ limit }: { readonly limit?: number | undefined }) => limit ?? 1_000,
+    },
     "file.favorites": {
       returns: "user_metadata",
-      matches: ({ favorite }: { readonly favorite: boolean }) => favorite,
+      matches: ({ id, favorite }: MetadataFields, { after }: FavoritesInput) =>
+        favorite && (after === undefined || id > after),
       // Equal records are ordered by id.
       compare: () => 0,
-      limit: () => 1_000,
+      limit: ({ limit }: FavoritesInput) => limit ?? 1_000,
     },
   },
   actions: {

@@ -3,11 +3,21 @@
  *
  * @module
  */
-import { compareText } from "../../src/resource/rules.ts";
-import type { ClientRules, Draft } from "../../src/resource/rules.ts";
+import { compareText, isAfter } from "../../src/resource/rules.ts";
+import type { ClientRules, Draft, TextCursor } from "../../src/resource/rules.ts";
 import { linkId } from "./link.ts";
 
+export interface TagFields {
+  readonly id: string;
+  readonly name: string;
+}
+
+export interface TagListInput extends TextCursor {
+  readonly limit?: number | undefined;
+}
+
 export interface LinkFields {
+  readonly id: string;
   readonly fileId: string;
   readonly tagId: string;
 }
@@ -15,6 +25,13 @@ export interface LinkFields {
 export interface LinksInput {
   readonly tagId: string;
   readonly fileIds: readonly string[];
+}
+
+export interface LinkListInput {
+  readonly fileId?: string | undefined;
+  readonly tagId?: string | undefined;
+  readonly limit?: number | undefined;
+  readonly after?: string | undefined;
 }
 
 /** The id of the link between a tag and a file: the same on every device, so that two become one. */
@@ -29,24 +46,18 @@ export const tagRules = {
   queries: {
     "tag.list": {
       returns: "tag",
-      matches: () => true,
-      compare: (left: { readonly name: string }, right: { readonly name: string }) =>
-        compareText(left.name, right.name),
-      limit: () => 1_000,
+      matches: ({ id, name }: TagFields, input: TagListInput) => isAfter({ id, text: name }, input),
+      compare: (left: TagFields, right: TagFields) => compareText(left.name, right.name),
+      limit: ({ limit }: TagListInput) => limit ?? 1_000,
     },
     "tag.links": {
       returns: "file_tag",
-      matches: (
-        link: LinkFields,
-        {
-          fileId,
-          tagId,
-        }: { readonly fileId?: string | undefined; readonly tagId?: string | undefined },
-      ) =>
+      matches: (link: LinkFields, { fileId, tagId, after }: LinkListInput) =>
         (fileId === undefined || link.fileId === fileId) &&
-        (tagId === undefined || link.tagId === tagId),
+        (tagId === undefined || link.tagId === tagId) &&
+        (after === undefined || link.id > after),
       compare: byId,
-      limit: () => 10_000,
+      limit: ({ limit }: LinkListInput) => limit ?? 10_000,
     },
   },
   actions: {

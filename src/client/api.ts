@@ -36,7 +36,7 @@ export interface TypedQuerySnapshot<Item> extends QuerySnapshot {
 export interface QueryHandle<Item = unknown> extends Store<TypedQuerySnapshot<Item>> {
   readonly key: QueryKey;
   /** Asks again, whatever the cache holds. Never fails: what went wrong stands in the snapshot. */
-  refetch(): Promise<void>;
+  readonly refetch: () => Promise<void>;
 }
 
 export interface TypedRecordSnapshot<Value> extends RecordSnapshot {

@@ -12,6 +12,7 @@ export const loadingSnapshot: QuerySnapshot = {
   status: "loading",
   isStale: true,
   isFetching: false,
+  isComplete: false,
   problem: null,
   sequence: 0,
 };
@@ -45,8 +46,8 @@ export function queryOf(state: CacheState, key: QueryKey): QueryNode {
     isAnswered: false,
     isStale: true,
     isFetching: false,
-    isOutrun: false,
     isComplete: false,
+    isOutrun: false,
     isDirty: false,
   };
   state.queries.set(key.text, query);
@@ -253,9 +254,9 @@ export function noteQuery(state: CacheState, key: QueryKey, problem: unknown): v
 export function refresh(state: CacheState, query: QueryNode): boolean {
   if (!query.isDirty) return false;
   query.isDirty = false;
-  const { snapshot: old, isStale, isFetching, problem, sequence, isAnswered } = query;
+  const { snapshot: old, isStale, isFetching, isComplete, problem, sequence, isAnswered } = query;
   const data = dataOf(state, query);
   const status = isAnswered ? "ready" : problem === null ? "loading" : "error";
-  query.snapshot = keep(old, { data, status, isStale, isFetching, problem, sequence });
+  query.snapshot = keep(old, { data, status, isStale, isFetching, isComplete, problem, sequence });
   return query.snapshot !== old;
 }

@@ -50,6 +50,8 @@ export interface QueryState<Item> {
   readonly isLoading: boolean;
   readonly isFetching: boolean;
   readonly isStale: boolean;
+  /** It has all that there is. False until then, and when more may come behind its `limit`. */
+  readonly isComplete: boolean;
   readonly error: unknown;
   readonly refetch: () => Promise<void>;
 }
@@ -118,6 +120,7 @@ const loading: QuerySnapshot = {
   status: "loading",
   isStale: false,
   isFetching: true,
+  isComplete: false,
   problem: null,
   sequence: 0,
 };
@@ -166,14 +169,15 @@ function useQuery(name: string, input: Fields, options?: QueryOptions): QuerySta
     isEnabled ? loading : disabled,
   );
   return useMemo(() => {
-    const { data, status, isFetching, isStale, problem } = snapshot;
+    const { data, status, isFetching, isStale, isComplete, problem } = snapshot;
     return {
       data: status === "ready" || data.length > 0 ? data : null,
       isLoading: status === "loading" && isEnabled,
       isFetching,
       isStale,
+      isComplete,
       error: problem,
-      refetch: () => handle.refetch(),
+      refetch: handle.refetch,
     };
   }, [handle, snapshot, isEnabled]);
 }

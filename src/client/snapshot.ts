@@ -41,6 +41,8 @@ export interface QuerySnapshot {
   readonly status: "loading" | "ready" | "error";
   readonly isStale: boolean;
   readonly isFetching: boolean;
+  /** It has all that there is. False until the first answer, and when more may come behind its `limit`. */
+  readonly isComplete: boolean;
   readonly problem: unknown;
   /** The sequence of the answer it rests on; 0 before the first. */
   readonly sequence: number;

@@ -102,7 +102,13 @@ export const queryAnswer = v.object({
     ttl_seconds: v.number(),
     invalidation: v.union([v.literal("manual"), v.object({ on_resource_change: v.array(text) })]),
   }),
-  meta: v.object({ sequence: count, execution_time_ms: v.number(), query_id: text }),
+  meta: v.object({
+    sequence: count,
+    execution_time_ms: v.number(),
+    query_id: text,
+    /** It has as many as its query answers at once: more may come behind them. */
+    has_more: v.boolean(),
+  }),
 });
 export const logPage = v.object({
   entries: v.array(

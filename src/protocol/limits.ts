@@ -50,6 +50,8 @@ export interface Limits {
   readonly pageMax: number;
   /** Bytes of entries or records that one read may bring into memory. */
   readonly pageBytes: number;
+  /** Bytes of stored records that the answer to one query may hold. */
+  readonly answerBytes: number;
   /** Events and bytes that the ring of one library keeps while someone listens. */
   readonly ringEvents: number;
   readonly ringBytes: number;
@@ -112,6 +114,7 @@ export const defaultLimits: Limits = {
   pageDefault: 100,
   pageMax: 1_000,
   pageBytes: PAGE_BYTES,
+  answerBytes: 33_554_432,
   ringEvents: 16_384,
   ringBytes: 8_388_608,
   subscriberBytes: 65_536,

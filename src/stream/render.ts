@@ -27,20 +27,33 @@ export async function renderRows(
   }));
 }
 
-interface Source {
+export interface Source {
   readonly database: Database;
   readonly reader: Reader;
+  /** Hears of each row as it is stored; what it throws ends the reading. */
+  readonly onBytes?: (bytes: number) => void;
 }
 
+/** Records that are read at once, so that whoever counts their bytes can stop. */
+const AT_ONCE = 512;
+
 async function readByIds(
-  { database }: Source,
+  { database, onBytes }: Source,
   resource: CompiledResource,
   ids: readonly string[],
 ): Promise<Row[]> {
-  const [rows = []] = await database.readNear([
-    { sql: resource.sql.selectByIds, args: [JSON.stringify([...new Set(ids)])] },
-  ]);
-  return rows.map(([json]) => decodeRow(resource, json as string));
+  const rows: Row[] = [];
+  const wanted = [...new Set(ids)];
+  for (let at = 0; at < wanted.length; at += AT_ONCE) {
+    const [found = []] = await database.readNear([
+      { sql: resource.sql.selectByIds, args: [JSON.stringify(wanted.slice(at, at + AT_ONCE))] },
+    ]);
+    for (const [json] of found as [string][]) {
+      onBytes?.(json.length);
+      rows.push(decodeRow(resource, json));
+    }
+  }
+  return rows;
 }
 
 /** The records of these ids as clients see them now, in no order; missing ones are left out. */

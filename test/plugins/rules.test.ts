@@ -100,11 +100,18 @@ test("a client places records where the service would, pages and equal names inc
     ["file.search", { text: "A_B" }],
     ["file.search", { text: "%", limit: 5 }],
     ["tag.list", {}],
+    ["tag.list", { limit: 1 }],
+    ["tag.list", { after: "Blue" }],
     ["location.list", {}],
+    ["location.list", { after: "Pictures" }],
     ["tag.links", {}],
     ["tag.links", { fileId: id(0) }],
+    ["tag.links", { after: id(5), limit: 3 }],
     ["file.favorites", {}],
+    ["file.favorites", { after: id(5), limit: 1 }],
     ["album.items", { albumId: id(0) }],
+    ["album.items", { albumId: id(0), limit: 2 }],
+    ["album.items", { albumId: id(0), after: 5, afterId: id(5) }],
   ];
   for (const [name, input] of cases) {
     const rule: QueryRule = clientRules.queries[name];

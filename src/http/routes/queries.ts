@@ -10,6 +10,7 @@ import type { WireResource } from "../../protocol/errors.ts";
 import type { AnyQuery } from "../../resource/define.ts";
 import type { Service } from "../../service.ts";
 import { fetchByIds } from "../../stream/render.ts";
+import type { Source } from "../../stream/render.ts";
 import { answer, assertShape, readBody } from "../body.ts";
 import { authenticate, bodyLimits, openFor, parse } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
@@ -28,20 +29,35 @@ function readInput(c: AppContext, depth: number): unknown {
   return input;
 }
 
+/** Counts the records of one answer. What it answers throws body_too_large. */
+function countUpTo(limitBytes: number): (bytes: number) => void {
+  const detail = `The records of this answer have more than ${limitBytes} bytes together; ask for fewer at once.`;
+  let read = 0;
+  return (bytes) => {
+    read += bytes;
+    if (read > limitBytes) throw new SyncError("body_too_large", { limitBytes }, { detail });
+  };
+}
+
 /** The records that a query's own records name, for whoever may see their types. */
 async function fetchRelated(
   c: AppContext,
   service: Service,
-  answered: { library: Library; query: AnyQuery; found: readonly WireResource[] },
+  answered: {
+    library: string;
+    source: Source;
+    query: AnyQuery;
+    found: readonly WireResource[];
+  },
 ): Promise<Record<string, WireResource[]>> {
-  const { library, query, found } = answered;
+  const { library, source, query, found } = answered;
   const related: Record<string, WireResource[]> = {};
   const records = found.map((one) => renameKeys({ ...one }, toCamelCase));
   for (const [type, idOf] of Object.entries(query.related ?? {})) {
-    const need = { library: library.state.id, role: "reader", type } as const;
+    const need = { library, role: "reader", type } as const;
     if (records.length === 0 || !allows(c.get("capability"), need)) continue;
     const ids = new Set(records.map(idOf).filter((id) => typeof id === "string"));
-    related[type] = await fetchByIds(library, service.registry.resource(type), [...ids]);
+    related[type] = await fetchByIds(source, service.registry.resource(type), [...ids]);
   }
   return related;
 }
@@ -53,6 +69,12 @@ function requireRead(c: AppContext, library: Library, { returns, dependsOn }: An
   const types = returns === null ? dependsOn : [returns as string];
   if (types === undefined) requireAllTypes(capability, need);
   else for (const type of types) requireGrant(capability, { ...need, type });
+}
+
+/** Whether more may come behind an answer: it has as many as its query answers at once. */
+function isFull({ limit }: AnyQuery, input: unknown, data: readonly unknown[]): boolean {
+  const most = limit?.(input) ?? null;
+  return most !== null && data.length >= most;
 }
 
 async function runQuery(c: AppContext, service: Service, given: unknown): Promise<Response> {
@@ -70,9 +92,16 @@ async function runQuery(c: AppContext, service: Service, given: unknown): Promis
   // The sequence is read first: an answer may be newer than it says, never older.
   const sequence = library.state.head;
   const data = await query.resolve(library.reader, input);
+  const { database, reader } = library;
+  const source = { database, reader, onBytes: countUpTo(service.limits.answerBytes) };
   const found =
-    type === null ? [] : await fetchByIds(library, registry.resource(type), data as string[]);
-  const related = await fetchRelated(c, service, { library, query, found });
+    type === null ? [] : await fetchByIds(source, registry.resource(type), data as string[]);
+  const related = await fetchRelated(c, service, {
+    library: library.state.id,
+    source,
+    query,
+    found,
+  });
   const elapsed = clock.monotonic() - started;
   telemetry.observe("query_seconds", elapsed / 1_000, { query: name });
   const known = new Set(found.map(({ id }) => id));
@@ -87,7 +116,12 @@ async function runQuery(c: AppContext, service: Service, given: unknown): Promis
       invalidation:
         type === null ? "manual" : { on_resource_change: [type, ...(query.dependsOn ?? [])] },
     },
-    meta: { sequence, execution_time_ms: Math.round(elapsed * 100) / 100, query_id: createId() },
+    meta: {
+      sequence,
+      execution_time_ms: Math.round(elapsed * 100) / 100,
+      query_id: createId(),
+      has_more: isFull(query, input, data),
+    },
   };
   return answer(c.req.raw, result, { isRead: true });
 }
