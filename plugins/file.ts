@@ -134,7 +134,8 @@ async function deleteAttachments(tx: ActionTx, ids: readonly string[]): Promise<
 }
 
 async function deleteTrees(tx: ActionTx, roots: readonly string[]): Promise<number> {
-  const ids = await treeIds(tx.reader, roots);
+  // Also what is attached to a file that was gone before.
+  const ids = [...new Set([...(await treeIds(tx.reader, roots)), ...roots])];
   await deleteAttachments(tx, ids);
   const found = await tx.getMany("file", ids);
   for (const { id } of found) await tx.delete("file", id);

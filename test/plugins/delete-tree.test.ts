@@ -48,3 +48,14 @@ test("a tree of thousands is deleted at once, children first, and the service li
   const { database } = world.library;
   expect((await examineLibrary(database.read, world.service.registry)).findings).toEqual([]);
 });
+
+test("what was attached to a file after it had gone goes when it is deleted again", async () => {
+  await using world = await createWorld();
+  const [file_id, tag_id] = [createId(), createId()];
+  const link = { resource_type: "file_tag", operation: "insert", id: createId() };
+  await world.send("POST", `${world.at}/commit`, { ...link, data: { file_id, tag_id } });
+  const input = { ids: [file_id] };
+  const { body } = await world.send("POST", `${world.at}/actions/file.delete`, { input });
+  expect(body.output).toEqual({ deleted: 0 });
+  expect(await world.count("SELECT count(*) FROM file_tags")).toBe(0);
+});
