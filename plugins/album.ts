@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { and, asc, desc, eq, gt, lt, or } from "drizzle-orm";
+import { and, asc, desc, eq, gt, lt } from "drizzle-orm";
 import { index, integer, text } from "drizzle-orm/sqlite-core";
 import * as v from "valibot";
 import {
@@ -14,11 +14,14 @@ import {
   resourceTable,
 } from "../src/index.ts";
 import type { Reader } from "../src/index.ts";
+import { isBehind } from "./page.ts";
 import { albumRules, itemIdOf, nextPosition, planMove } from "./rules/album.ts";
 import type { ItemFields, ItemsInput } from "./rules/album.ts";
 
 /** Ids of other records, as their own records hold them: in small letters. */
 const uuid = v.pipe(v.string(), v.uuid(), v.toLowerCase());
+
+const limit = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(10_000));
 
 export const albums = resourceTable(
   "albums",
@@ -60,22 +63,13 @@ const { queries: listRules, actions: twins } = albumRules;
 /** All items of an album, unless a page of them is asked for. */
 async function itemsOf(
   { db }: Reader,
-  { albumId, limit = Number.MAX_SAFE_INTEGER, after, afterId }: ItemsInput,
+  { albumId, limit = Number.MAX_SAFE_INTEGER, ...cursor }: ItemsInput,
 ): Promise<ItemFields[]> {
   const { id, position } = albumItems;
-  const isTied =
-    after === undefined || afterId === undefined
-      ? undefined
-      : and(eq(position, after), gt(id, afterId));
   return db
     .select({ id, albumId: albumItems.albumId, position })
     .from(albumItems)
-    .where(
-      and(
-        eq(albumItems.albumId, albumId),
-        or(after === undefined ? undefined : gt(position, after), isTied),
-      ),
-    )
+    .where(and(eq(albumItems.albumId, albumId), isBehind([position, id], cursor)))
     .orderBy(asc(position), asc(id))
     .limit(limit);
 }
@@ -88,25 +82,19 @@ export const albumPlugin = definePlugin({
       ...listRules["album.list"],
       input: v.strictObject({
         sort: v.optional(v.picklist(["name", "-name"]), "name"),
-        limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000)), 100),
-        /** The name of the last album of the page before, and its id, which tells equal names apart. */
+        limit: v.optional(limit, 100),
         after: v.optional(v.string()),
         afterId: v.optional(uuid),
       }),
       returns: "album",
-      resolve: async ({ db }, { sort, limit, after, afterId }) => {
+      resolve: async ({ db }, { sort, limit: most, ...cursor }) => {
         const isRising = sort === "name";
-        const isBeyond = after === undefined ? undefined : (isRising ? gt : lt)(albums.name, after);
-        const isTied =
-          after === undefined || afterId === undefined
-            ? undefined
-            : and(eq(albums.name, after), gt(albums.id, afterId));
         const rows = await db
           .select({ id: albums.id })
           .from(albums)
-          .where(or(isBeyond, isTied))
+          .where(isBehind([albums.name, albums.id], cursor, isRising ? gt : lt))
           .orderBy((isRising ? asc : desc)(albums.name), asc(albums.id))
-          .limit(limit);
+          .limit(most);
         return rows.map((row) => row.id);
       },
     }),
@@ -114,11 +102,7 @@ export const albumPlugin = definePlugin({
       ...listRules["album.items"],
       input: v.strictObject({
         albumId: uuid,
-        limit: v.optional(
-          v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(10_000)),
-          10_000,
-        ),
-        /** The position of the last item of the page before, and its id, which tells equal ones apart. */
+        limit: v.optional(limit, 10_000),
         after: v.optional(v.pipe(v.number(), v.safeInteger())),
         afterId: v.optional(uuid),
       }),

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { and, asc, eq, gt, isNull, or, sql } from "drizzle-orm";
+import { and, asc, eq, gt, isNull, sql } from "drizzle-orm";
 import { index, integer, text } from "drizzle-orm/sqlite-core";
 import * as v from "valibot";
 import {
@@ -15,6 +15,7 @@ import {
   SyncError,
 } from "../src/index.ts";
 import type { ActionTx, Reader } from "../src/index.ts";
+import { isBehind } from "./page.ts";
 import { extensionOf, fileRules, mergeUserMetadata } from "./rules/file.ts";
 
 export const files = resourceTable(
@@ -40,15 +41,6 @@ const uuid = v.pipe(v.string(), v.uuid(), v.toLowerCase());
 const count = v.pipe(v.number(), v.integer());
 const name = v.pipe(v.string(), v.nonEmpty(), v.maxLength(255));
 const upTo = (most: number) => v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(most));
-
-/** After the last file of the page before: its name, and its id, which tells equal names apart. */
-const isAfter = (name: string | undefined, id: string | undefined) =>
-  name === undefined
-    ? undefined
-    : or(
-        gt(files.name, name),
-        id === undefined ? undefined : and(eq(files.name, name), gt(files.id, id)),
-      );
 
 export const file = defineResource({
   type: "file",
@@ -173,7 +165,8 @@ export const filePlugin = definePlugin({
       returns: "file",
       ttl: 60,
       scopes: ({ locationId }) => [locationId],
-      resolve: async ({ db }, { locationId, parentId, limit, after, afterId }) => {
+      resolve: async ({ db }, input) => {
+        const { locationId, parentId, limit } = input;
         const rows = await db
           .select({ id: files.id })
           .from(files)
@@ -181,7 +174,7 @@ export const filePlugin = definePlugin({
             and(
               eq(files.locationId, locationId),
               typeof parentId === "string" ? eq(files.parentId, parentId) : isNull(files.parentId),
-              isAfter(after, afterId),
+              isBehind([files.name, files.id], input),
             ),
           )
           .orderBy(asc(files.name), asc(files.id))
@@ -218,7 +211,8 @@ export const filePlugin = definePlugin({
       returns: "file",
       ttl: 300,
       scopes: ({ tagId }) => [tagId],
-      resolve: async ({ db }, { tagId, limit, after, afterId }) => {
+      resolve: async ({ db }, input) => {
+        const { tagId, limit } = input;
         // The link table belongs to the tag plugin; plugins know each other by name only.
         const rows = await db
           .select({ id: files.id })
@@ -226,11 +220,24 @@ export const filePlugin = definePlugin({
           .where(
             and(
               sql`${files.id} IN (SELECT file_id FROM file_tags WHERE tag_id = ${tagId})`,
-              isAfter(after, afterId),
+              isBehind([files.name, files.id], input),
             ),
           )
           .orderBy(asc(files.name), asc(files.id))
           .limit(limit);
+        return rows.map((row) => row.id);
+      },
+    }),
+    metadata: defineQuery({
+      ...listRules["file.metadata"],
+      /** What people say about one file: one record, or none. */
+      input: v.strictObject({ fileId: uuid }),
+      returns: "user_metadata",
+      resolve: async ({ db }, { fileId }) => {
+        const rows = await db
+          .select({ id: userMetadata.id })
+          .from(userMetadata)
+          .where(eq(userMetadata.fileId, fileId));
         return rows.map((row) => row.id);
       },
     }),

@@ -3,10 +3,11 @@
  *
  * @module
  */
-import { and, asc, eq, gt, or } from "drizzle-orm";
+import { asc } from "drizzle-orm";
 import { text } from "drizzle-orm/sqlite-core";
 import { z } from "zod";
 import { definePlugin, defineQuery, defineResource, resourceTable } from "../src/index.ts";
+import { isBehind } from "./page.ts";
 import { locationRules } from "./rules/location.ts";
 
 export const locations = resourceTable("locations", {
@@ -36,22 +37,17 @@ export const locationPlugin = definePlugin({
       ...locationRules.queries["location.list"],
       input: z.strictObject({
         limit: z.int().min(1).max(10_000).default(1_000),
-        /** The name of the last location of the page before, and its id, which tells equal names apart. */
         after: z.string().optional(),
         afterId: z.guid().toLowerCase().optional(),
       }),
       returns: "location",
-      resolve: async ({ db }, { limit, after, afterId }) => {
-        const isTied =
-          after === undefined || afterId === undefined
-            ? undefined
-            : and(eq(locations.name, after), gt(locations.id, afterId));
+      resolve: async ({ db }, input) => {
         const rows = await db
           .select({ id: locations.id })
           .from(locations)
-          .where(or(after === undefined ? undefined : gt(locations.name, after), isTied))
+          .where(isBehind([locations.name, locations.id], input))
           .orderBy(asc(locations.name), asc(locations.id))
-          .limit(limit);
+          .limit(input.limit);
         return rows.map((row) => row.id);
       },
     }),

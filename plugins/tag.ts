@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { and, asc, eq, gt, or } from "drizzle-orm";
+import { and, asc, eq, gt } from "drizzle-orm";
 import { index, text } from "drizzle-orm/sqlite-core";
 import { z } from "zod";
 import {
@@ -13,6 +13,7 @@ import {
   defineResource,
   resourceTable,
 } from "../src/index.ts";
+import { isBehind } from "./page.ts";
 import { linkIdOf, tagRules } from "./rules/tag.ts";
 
 /** Ids of other records, as their own records hold them: in small letters. */
@@ -56,22 +57,17 @@ export const tagPlugin = definePlugin({
       ...listRules["tag.list"],
       input: z.strictObject({
         limit: limit.default(1_000),
-        /** The name of the last tag of the page before, and its id, which tells equal names apart. */
         after: z.string().optional(),
         afterId: uuid.optional(),
       }),
       returns: "tag",
-      resolve: async ({ db }, { limit: most, after, afterId }) => {
-        const isTied =
-          after === undefined || afterId === undefined
-            ? undefined
-            : and(eq(tags.name, after), gt(tags.id, afterId));
+      resolve: async ({ db }, input) => {
         const rows = await db
           .select({ id: tags.id })
           .from(tags)
-          .where(or(after === undefined ? undefined : gt(tags.name, after), isTied))
+          .where(isBehind([tags.name, tags.id], input))
           .orderBy(asc(tags.name), asc(tags.id))
-          .limit(most);
+          .limit(input.limit);
         return rows.map((row) => row.id);
       },
     }),

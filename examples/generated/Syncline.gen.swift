@@ -286,6 +286,32 @@ public struct FileFavoritesAnswer: Decodable, Sendable {
     }
 }
 
+public struct FileMetadataQuery: Codable, Hashable, Sendable {
+    public static let name = "file.metadata"
+    public var fileId: String
+
+    public init(fileId: String) {
+        self.fileId = fileId
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case fileId = "file_id"
+    }
+}
+
+public struct FileMetadataAnswer: Decodable, Sendable {
+    public let data: [String]
+    public let included: Included
+
+    public struct Included: Decodable, Sendable {
+        public let userMetadata: [UserMetadata]?
+
+        enum CodingKeys: String, CodingKey {
+            case userMetadata = "user_metadata"
+        }
+    }
+}
+
 public struct FileSearchQuery: Codable, Hashable, Sendable {
     public static let name = "file.search"
     public var text: String

@@ -106,6 +106,9 @@ export const FileFavoritesQuery = v.object({
   limit: v.optional(v.pipe(v.number(), v.safeInteger())),
   after: v.optional(v.string()),
 });
+export const FileMetadataQuery = v.object({
+  file_id: v.string(),
+});
 export const FileSearchQuery = v.object({
   text: v.string(),
   limit: v.optional(v.pipe(v.number(), v.safeInteger())),
@@ -138,6 +141,7 @@ export const queries = {
   "album.list": { input: AlbumListQuery, returns: "album", related: [] },
   "file.by_directory": { input: FileByDirectoryQuery, returns: "file", related: [] },
   "file.favorites": { input: FileFavoritesQuery, returns: "user_metadata", related: ["file"] },
+  "file.metadata": { input: FileMetadataQuery, returns: "user_metadata", related: [] },
   "file.search": { input: FileSearchQuery, returns: "file", related: [] },
   "file.with_tag": { input: FileWithTagQuery, returns: "file", related: [] },
   "location.list": { input: LocationListQuery, returns: "location", related: [] },

@@ -21,6 +21,7 @@ export interface DirectoryInput extends TextCursor {
 
 export interface MetadataFields {
   readonly id: string;
+  readonly fileId: string;
   readonly favorite: boolean;
 }
 
@@ -75,6 +76,13 @@ export const fileRules = {
       returns: "file",
       dependsOn: ["file_tag"],
       limit: ({ limit }: { readonly limit?: number | undefined }) => limit ?? 1_000,
+    },
+    "file.metadata": {
+      returns: "user_metadata",
+      partition: ["fileId"],
+      matches: (said: MetadataFields, { fileId }: { readonly fileId: string }) =>
+        said.fileId === fileId,
+      compare: () => 0,
     },
     "file.favorites": {
       returns: "user_metadata",

@@ -11,7 +11,7 @@ function until(one: IDBRequest | IDBTransaction, done: "success" | "complete"): 
   return new Promise((resolve, reject) => {
     one.addEventListener(done, () => resolve());
     for (const failed of ["error", "abort"])
-      one.addEventListener(failed, () => reject(one.error ?? new Error("It was aborted.")));
+      one.addEventListener(failed, () => reject(one.error ?? new Error("Aborted.")));
   });
 }
 
@@ -90,16 +90,20 @@ export function openIndexedDb(options: { readonly name: string }): Persistence {
       answerOf<unknown[]>((await opening).transaction("queue").objectStore("queue").getAll()),
     save: async (step) => {
       const tx = (await opening).transaction(base, "readwrite", { durability: "relaxed" });
-      const stored = until(tx, "complete");
       const records = tx.objectStore("records");
       const queries = tx.objectStore("queries");
       if (step.isFresh) for (const store of [records, queries]) store.clear();
-      for (const record of step.records) records.put(record, recordKey(record));
       for (const query of step.queries) queries.put(query, query.key.text);
-      for (const ref of step.droppedRecords) records.delete(recordKey(ref));
       for (const text of step.droppedQueries) queries.delete(text);
       tx.objectStore("meta").put(step.meta, "base");
-      await stored;
+      let count = 0;
+      for (const record of [...step.records, ...step.droppedRecords]) {
+        const key = recordKey(record);
+        const request = "version" in record ? records.put(record, key) : records.delete(key);
+        // The page has a turn; the transaction lasts as long as one of its requests does.
+        if ((count += 1) % 256 === 0) await until(request, "success");
+      }
+      await until(tx, "complete");
     },
     putMutations: (mutations) =>
       change(

@@ -32,6 +32,7 @@ const lists = [
   ["tag.links", { limit: 3, after: "40000000-0000-4000-8000-000000000000" }],
   ["file.with_tag", { tagId, limit: 2 }],
   ["file.favorites", { limit: 2 }],
+  ["album.list", { limit: 3, sort: "-name", after: "d" }],
   ["file.by_directory", { locationId: location, limit: 3 }],
   ["file.by_directory", { locationId: location, parentId: folder, limit: 2, after: "b" }],
   ["file.search", { text: "B", limit: 2 }],

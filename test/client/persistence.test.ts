@@ -16,6 +16,30 @@ persistenceSuite("memory", (name) => {
 });
 persistenceSuite("IndexedDB", (name) => openIndexedDb({ name }));
 
+test("a base of thousands is stored whole, and the page has its turn in between", async () => {
+  const disk = openIndexedDb({ name: "large" });
+  let read = 0;
+  const rows = Array.from({ length: 2_000 }, (_, index) =>
+    Object.defineProperty({ ...storedAlbum(`a${index}`) }, "whenRead", {
+      enumerable: true,
+      get: () => (read += 1),
+    }),
+  );
+  const saved = disk.save(step(1, { records: rows })).then(() => true);
+  const turn = () => new Promise<false>((resolve) => setTimeout(() => resolve(false), 0));
+  let most = 0;
+  for (let before = 0; !(await Promise.race([saved, turn()])); before = read) {
+    most = Math.max(most, read - before);
+  }
+  expect(read).toBeGreaterThanOrEqual(2_000);
+  expect(most).toBeLessThan(read / 2);
+  expect((await disk.load()).records).toHaveLength(2_000);
+  const droppedRecords = rows.map(({ type, id }) => ({ type, id }));
+  await disk.save(step(2, { droppedRecords }));
+  expect((await disk.load()).records).toEqual([]);
+  await disk.destroy();
+});
+
 const rules = { queries: { "album.list": { returns: "album" } }, actions: {} };
 
 test("PERSIST-05: damaged rows are left out, and what they belonged to is asked for again", async () => {

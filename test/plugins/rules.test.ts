@@ -107,6 +107,8 @@ test("a client places records where the service would, pages and equal names inc
     ["tag.links", {}],
     ["tag.links", { fileId: id(0) }],
     ["tag.links", { after: id(5), limit: 3 }],
+    ["file.metadata", { fileId: id(1) }],
+    ["file.metadata", { fileId: id(7) }],
     ["file.favorites", {}],
     ["file.favorites", { after: id(5), limit: 1 }],
     ["album.items", { albumId: id(0) }],
