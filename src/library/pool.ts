@@ -28,6 +28,8 @@ interface Opened {
 }
 
 const TIDY_EVERY_MS = 5_000;
+/** Libraries that are closed at once for those who wait: the first of them is not to wait for all. */
+const CLOSING_MAX = 16;
 const STOPPING = "This node is stopping.";
 
 export interface PoolOptions {
@@ -151,13 +153,14 @@ function createTidier(
     readonly open: ReadonlyMap<string, Opened>;
     readonly queue: ReturnType<typeof createQueue>;
     readonly isHeld: (id: string) => boolean;
+    readonly turn: () => Promise<void>;
   },
 ) {
   const { open, closing, queue } = parts;
-  /** As many as are in the way, and what is idle: `open` begins with what was used longest ago. */
-  const tidy = (): void => {
+  let isNext = false;
+  /** Closes so many that are in the way, and what is idle: `open` begins with what was used longest ago. */
+  const tidy = (surplus: number): void => {
     const idleSince = clock.monotonic() - limits.libraryIdleMs;
-    let surplus = queue.length - closing.size;
     for (const [id, { settled, usedAt }] of open) {
       if (surplus <= 0 && usedAt > idleSince) return;
       if (settled === null || parts.isHeld(id)) continue;
@@ -170,10 +173,17 @@ function createTidier(
     }
   };
   const makeRoom = (): void => {
-    for (const one of queue.take(limits.openLibraries - open.size - closing.size)) one.begin();
-    if (queue.length > 0) tidy();
+    if (isNext || queue.length === 0) return;
+    if (open.size + closing.size >= limits.openLibraries)
+      return tidy(Math.min(queue.length, CLOSING_MAX) - closing.size);
+    isNext = true;
+    void parts.turn().then(() => {
+      isNext = false;
+      for (const one of queue.take(1)) one.begin();
+      makeRoom();
+    });
   };
-  return { makeRoom, stop: clock.every(TIDY_EVERY_MS, tidy) };
+  return { makeRoom, stop: clock.every(TIDY_EVERY_MS, () => tidy(0)) };
 }
 
 export function createPool(options: PoolOptions): Pool {
@@ -194,7 +204,7 @@ export function createPool(options: PoolOptions): Pool {
   const queue = createQueue(options);
   const turn = createLine(options);
   const { closing, shut, close } = createClosing(options, { open, turn, onRoom: makeRoom });
-  const tidier = createTidier(options, { open, closing, close, queue, isHeld: holds.has });
+  const tidier = createTidier(options, { open, closing, close, queue, isHeld: holds.has, turn });
   let isOver = false;
 
   const enter = (id: string, library: Promise<Library>): void => {
@@ -218,7 +228,7 @@ export function createPool(options: PoolOptions): Pool {
       if (isOver) throw refusal(STOPPING);
       const opened = Promise.withResolvers<Library>();
       const begin = (): void => {
-        opened.resolve(turn().then(openNow));
+        opened.resolve(openNow());
         enter(id, opened.promise);
       };
       queue.enter({ begin, refuse: opened.reject });

@@ -79,6 +79,31 @@ test("many libraries that are opened or closed at once let everything else have 
   }
 });
 
+test("who is not reached in time gives up, and nothing is opened for it", async () => {
+  let openedCount = 0;
+  await using world = await createWorld({
+    limits: { libraryWaitMs: 10 },
+    decorate: (_, database) => {
+      openedCount += 1;
+      return database;
+    },
+  });
+  const { catalog } = world.service;
+  const ids: string[] = [];
+  const create = () => catalog.create({ name: "l" }).catch(() => null);
+  while (ids.length < 20) {
+    const made = await create();
+    if (made !== null) ids.push(made.state.id);
+  }
+  await Promise.all(ids.map((id) => catalog.release(id)));
+  openedCount = 0;
+  const answers = await Promise.all(ids.map((id) => world.send("GET", `/v1/libraries/${id}`)));
+  const reached = answers.filter(({ status }) => status === 200);
+  expect(answers.filter(({ status }) => status === 503)).toHaveLength(20 - reached.length);
+  expect(reached.length).toBeLessThan(20);
+  expect(openedCount).toBe(reached.length);
+});
+
 test("a library that is closed is told of no more, so that those after the thousandth are", async () => {
   const output = { level: "error", isPretty: false, write: () => {} } as const;
   const { telemetry, metrics } = openTelemetry(output);
