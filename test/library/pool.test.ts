@@ -2,10 +2,12 @@ import { expect, test } from "bun:test";
 import { readdir, readlink } from "node:fs/promises";
 import { systemClock } from "../../src/base/clock.ts";
 import { createId } from "../../src/base/id.ts";
-import type { Limits } from "../../src/protocol/limits.ts";
 import { openTelemetry } from "../../src/runtime/observe.ts";
+import { openStandardBody } from "../../src/stream/body.ts";
+import type { OpenBody } from "../../src/stream/body.ts";
 import { createPair } from "../support/pair.ts";
 import { createWorld } from "../support/world.ts";
+import type { WorldOptions } from "../support/world.ts";
 
 const LIBRARIES = 30;
 const OPEN_MAX = 5;
@@ -115,23 +117,27 @@ test("a library that is closed is told of no more, so that those after the thous
   expect(metrics()).not.toContain(told);
 });
 
-/** One library may be open; `other` is a second one. */
-async function createNarrow(limits: Partial<Limits> = {}) {
-  const world = await createWorld({ limits: { openLibraries: 1, ...limits } });
-  const { catalog } = world.service;
-  const { id: other } = (await catalog.create({ name: "other" })).state;
+/** One library may be open, and is; `other` is a second one. */
+async function createNarrow(options: WorldOptions = {}) {
+  const world = await createWorld({ ...options, limits: { openLibraries: 1, ...options.limits } });
   const request = (path: string, init: RequestInit = {}, type = "application/json") => {
     const headers = { authorization: `Bearer ${world.token}`, "content-type": type };
     return world.app.request(`${world.at}${path}`, { ...init, headers });
   };
+  const create = (): Promise<{ status: number; body: { id: string } }> =>
+    world.send("POST", "/v1/libraries", { name: "other" });
+  let made = await create();
+  while (made.status !== 201) made = await create();
+  const askForOther = () => world.send("GET", `/v1/libraries/${made.body.id}`);
+  while (!(await request("")).ok);
   return {
     ...world,
-    other,
     request,
-    askForOther: () => world.send("GET", `/v1/libraries/${other}`),
-    /** Resolves when the world's first library is the one that is open. */
-    opened: async () => {
-      while (catalog.libraries[0]?.state.id !== world.library.state.id) await Bun.sleep(1);
+    create,
+    askForOther,
+    /** Resolves when nothing holds the first library any more. */
+    reachOther: async () => {
+      while ((await askForOther()).status === 503);
     },
   };
 }
@@ -156,18 +162,23 @@ for (const [name, { path, type, parts }] of Object.entries(slow)) {
   test(`${name} whose body is slow keeps its library open, and who wants another waits for it`, async () => {
     await using world = await createNarrow();
     const [first = "", last = ""] = parts();
+    const begun = Promise.withResolvers<void>();
     const rest = Promise.withResolvers<void>();
-    const body = new ReadableStream<Uint8Array>({
-      start: async (controller) => {
-        controller.enqueue(new TextEncoder().encode(first));
-        await rest.promise;
-        controller.enqueue(new TextEncoder().encode(last));
-        controller.close();
+    const body = new ReadableStream<Uint8Array>(
+      {
+        pull: async (controller) => {
+          begun.resolve();
+          controller.enqueue(new TextEncoder().encode(first));
+          await rest.promise;
+          controller.enqueue(new TextEncoder().encode(last));
+          controller.close();
+        },
       },
-    });
+      { highWaterMark: 0 },
+    );
     const init = { method: "POST", body, duplex: "half" };
     const sent = world.request(path, init as RequestInit, type);
-    await world.opened();
+    await begun.promise;
     const asked = world.askForOther();
     await Promise.race([asked, Bun.sleep(100)]);
     rest.resolve();
@@ -177,30 +188,59 @@ for (const [name, { path, type, parts }] of Object.entries(slow)) {
   });
 }
 
+/** A body that begins when it is read, as those of a server do. */
+const openLate: OpenBody = (options) => {
+  let inner: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  return new ReadableStream<Uint8Array>(
+    {
+      pull: async (controller) => {
+        inner ??= openStandardBody(options).getReader();
+        const { value } = await inner.read();
+        if (value === undefined) controller.close();
+        else controller.enqueue(value);
+      },
+      cancel: () => inner?.cancel(),
+    },
+    { highWaterMark: 0 },
+  );
+};
+
 test("while all that may be open is listened to, another waits a little and is told to come back", async () => {
-  await using world = await createNarrow({ libraryWaitMs: 50 });
-  const leave = new AbortController();
-  const { body } = await world.request("/events", { signal: leave.signal });
-  const reader = body?.getReader();
-  await reader?.read();
+  await using world = await createNarrow({ openBody: openLate, limits: { libraryWaitMs: 50 } });
+  const { body } = await world.request("/events");
   const { status, headers, body: problem } = await world.askForOther();
   expect([status, problem.code, headers.get("retry-after")]).toEqual([503, "overloaded", "1"]);
+  const reader = body?.getReader();
+  const read = async () => new TextDecoder().decode((await reader?.read())?.value);
+  expect(await read()).toContain("hello");
+  expect(await world.create()).toMatchObject({ status: 503 });
+  const { body: list } = await world.send("GET", "/v1/libraries");
+  expect(list.libraries).toHaveLength(2);
+  const discovered = (search = "") => world.send("GET", `/v1/sync-setup/discover${search}`);
+  expect((await discovered()).body.libraries).toHaveLength(2);
+  const { id } = world.library.state;
+  expect((await discovered(`?library_id=${id}`)).body.libraries).toMatchObject([{ id }]);
   await world.insertAlbum("first");
-  const event = await reader?.read();
-  expect(new TextDecoder().decode(event?.value)).toContain("ResourceChanged");
-  leave.abort();
-  expect(await world.askForOther()).toMatchObject({ status: 200 });
+  expect(await read()).toContain("ResourceChanged");
+  await reader?.cancel();
+  await world.reachOther();
+});
+
+test("a stream whose body is never read lets its library go", async () => {
+  await using world = await createNarrow({ openBody: openLate, limits: { libraryWaitMs: 50 } });
+  expect(await world.request("/events", { method: "HEAD" })).toMatchObject({ status: 200 });
+  await world.reachOther();
 });
 
 test("who reads a snapshot keeps the library open, until nothing was read for long", async () => {
-  await using world = await createNarrow({ slowReaderMs: 300, libraryWaitMs: 100 });
+  await using world = await createNarrow({ limits: { slowReaderMs: 300 } });
   const lines = Array.from({ length: 5_000 }, album).join("\n");
   const { path, type } = slow["a bulk"] ?? {};
-  await world.request(path ?? "", { method: "POST", body: lines }, type);
+  const stored = await world.request(path ?? "", { method: "POST", body: lines }, type);
+  expect(stored.status).toBe(200);
   const whole = await (await world.request("/snapshot")).text();
   expect(whole.trim().split("\n")).toHaveLength(5_002);
   const stalled = await world.request("/snapshot");
-  expect(await world.askForOther()).toMatchObject({ status: 503 });
   while ((await world.askForOther()).status === 503);
   expect(stalled.text()).rejects.toThrow("after_key");
 });

@@ -18,6 +18,7 @@ import { createDatabaseClient } from "../../src/runtime/file-client.ts";
 import { createService } from "../../src/service.ts";
 import { openDatabase } from "../../src/store/database.ts";
 import type { Database } from "../../src/store/database.ts";
+import type { OpenBody } from "../../src/stream/body.ts";
 import { silentTelemetry } from "../../src/telemetry/telemetry.ts";
 import type { Telemetry } from "../../src/telemetry/telemetry.ts";
 import { assertDescribed } from "./described.ts";
@@ -40,6 +41,8 @@ export interface WorldOptions {
   readonly leaseMs?: number;
   /** How it reaches other nodes, and its followers their leader. */
   readonly fetch?: Fetch;
+  /** How bodies of streams are opened; the standard way when left out. */
+  readonly openBody?: OpenBody;
   /** How far its clock is ahead of the others'. */
   readonly aheadMs?: number | undefined;
 }
@@ -67,6 +70,7 @@ export function startService(options: WorldOptions & { readonly directory: strin
     secret: SECRET,
     corsOrigins: [],
     fetch: options.fetch,
+    ...(options.openBody === undefined ? {} : { openBody: options.openBody }),
     // Followers are driven by hand.
     runs: () => false,
     openDatabase: (name) => {

@@ -121,6 +121,17 @@ function tooMany(owner: string): SyncError {
   return new SyncError("overloaded", { retryAfterSeconds: 5 }, { detail });
 }
 
+/** A body begins to be read within this, or never does, as that of a HEAD. */
+const BEGIN_MS = 1_000;
+
+/** Holds a library until the body of its stream has begun: from then on whoever listens holds it. */
+async function holdUntilBegun({ catalog, clock }: Service, { state }: Library) {
+  const begun = Promise.withResolvers<void>();
+  const { letGo } = await catalog.hold(state.id);
+  void Promise.race([begun.promise, clock.sleep(BEGIN_MS)]).then(letGo);
+  return begun.resolve;
+}
+
 /** The live stream: a cursor into the hub, pulled by the reader. */
 export function streamRoutes(service: Service): Hono<AppEnv> {
   const { limits } = service;
@@ -148,12 +159,14 @@ export function streamRoutes(service: Service): Hono<AppEnv> {
       "cache-control": "no-store, no-transform",
       "x-accel-buffering": "no",
     };
+    const onBegun = await holdUntilBegun(service, library);
     const body = service.openBody({
       highWaterBytes: limits.subscriberBytes,
       signal: () => raw.signal,
       subscribe: (sink) => {
         held.move(capability.tokenId, 1);
         for (const frame of firstFrames(library, service, { ...start, format })) sink.write(frame);
+        onBegun();
         return library.hub.subscribe({
           format,
           cursor,
