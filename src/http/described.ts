@@ -244,6 +244,7 @@ const joining: Readonly<Record<string, Described>> = {
   "get /v1/sync-setup/discover": {
     ...get("See the libraries of this or another service", answers.discoveryAnswer, {
       device_url: text,
+      library_id: text,
     }),
     headers: { "X-Remote-Token": text },
   },

@@ -5,7 +5,7 @@ import type { LeaseOptions, LibraryState } from "../lease/lease.ts";
 import { isSyncError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { Registry } from "../resource/registry.ts";
-import type { Database } from "../store/database.ts";
+import type { Database, Read } from "../store/database.ts";
 import { migrate } from "../store/migrate.ts";
 import type { OpenUpstream } from "../stream/relay.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
@@ -41,6 +41,8 @@ export interface Catalog {
   hold(id: string): Promise<Held>;
   /** Runs something with the library, which stays open meanwhile. @throws not_found, overloaded */
   use<Result>(id: string, run: (library: Library) => Promise<Result>): Promise<Result>;
+  /** Reads from a library without opening it where it is not open: nobody leads it because of that. @throws not_found */
+  peek<Result>(id: string, run: (read: Read) => Promise<Result>): Promise<Result>;
   remove(id: string): Promise<void>;
   /** Closes the library, so that it is opened afresh; it stays in the list. */
   release(id: string): Promise<void>;
@@ -194,29 +196,28 @@ function createOpening(
     const { library, letGo } = await hold(id);
     return run(library).finally(letGo);
   };
-  return { hold, use, open: (id: string) => use(id, async (library) => library) };
-}
-
-/** Reads the state of a library that is not open here, and leaves it closed. */
-async function peek(options: OpenCatalogOptions, id: string): Promise<LibraryState | null> {
-  const database = options.openDatabase(id);
-  // A library whose creation was cut short has no tables yet.
-  return readState(database.read, { ...options.lease, clock: options.clock })
-    .catch(() => null)
-    .finally(() => database.close());
+  const peek: Catalog["peek"] = async (id, run) => {
+    if (pool.get(id) !== undefined) return use(id, (library) => run(library.database.read));
+    // Of many that are looked into in turn, each lets everything else have one.
+    await new Promise<void>((done) => options.clock.defer(done));
+    await findListing(database, id);
+    const closed = options.openDatabase(id);
+    return run(closed.read).finally(() => closed.close());
+  };
+  return { hold, use, peek, open: (id: string) => use(id, async (library) => library) };
 }
 
 /** Lists libraries by what is known here or was told; looks into those that nobody told of yet. */
 function createList(
   options: OpenCatalogOptions,
-  parts: {
+  parts: Pick<Catalog, "open" | "peek"> & {
     readonly database: Database;
     readonly pool: Pool;
     readonly summaries: Summaries;
-    readonly open: (id: string) => Promise<Library>;
   },
 ): Catalog["list"] {
-  const { database, pool, summaries, open } = parts;
+  const { database, pool, summaries, open, peek } = parts;
+  const who = { ...options.lease, clock: options.clock };
   return async (after, limit) => {
     const listed = await readListings(database, after, limit);
     const here = new Map(pool.libraries.map(({ state }) => [state.id, state]));
@@ -225,8 +226,9 @@ function createList(
     for (const { id, summary } of listed) {
       let known = here.get(id) ?? summary;
       if (known === null) {
-        // Opening completes a creation that was cut short.
-        const state = (await peek(options, id)) ?? (await open(id)).state;
+        // A library whose creation was cut short has no tables yet; opening completes it.
+        const peeked = await peek(id, (read) => readState(read, who)).catch(() => null);
+        const state = peeked ?? (await open(id)).state;
         untold.push(state);
         known = state;
       }
@@ -246,7 +248,7 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
   const pool = createPool({ ...options, onClosed: ({ state }) => summaries.tell([state]) });
   const stopTelling = summaries.watch(pool);
   const names = await openNames(database);
-  const { hold, use, open } = createOpening(options, { database, pool, names });
+  const { hold, use, peek, open } = createOpening(options, { database, pool, names });
   const departure = createDeparture(options, { database, pool, names });
 
   return {
@@ -256,15 +258,17 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
       await addListing(database, listing);
       await options.createDatabase?.(listing.id);
       return open(listing.id).catch(async (error: unknown) => {
-        // Its database is another library's.
-        if (isSyncError(error, "already_exists")) await dropListing(database, listing.id);
+        // Its database is another library's, or there was no room to make one.
+        const isRefused = isSyncError(error, "already_exists") || isSyncError(error, "overloaded");
+        if (isRefused) await dropListing(database, listing.id);
         throw error;
       });
     },
-    list: createList(options, { database, pool, summaries, open }),
+    list: createList(options, { database, pool, summaries, open, peek }),
     open,
     hold,
     use,
+    peek,
     remove: async (id) => {
       const { name } = await findListing(database, id);
       const sql = "UPDATE libraries SET state = 'deleted' WHERE id = ?";

@@ -1,6 +1,6 @@
 import { readAnswer } from "../base/answer.ts";
 import type { Fetch } from "../follower/upstream.ts";
-import { SyncError } from "../protocol/errors.ts";
+import { SyncError, isSyncError } from "../protocol/errors.ts";
 import type { Registry } from "../resource/registry.ts";
 import type { Catalog } from "./catalog.ts";
 
@@ -26,7 +26,7 @@ export async function describeLibraries(
   registry: Registry,
   isVisible: (libraryId: string) => boolean,
 ): Promise<DiscoveredLibrary[]> {
-  const found: DiscoveredLibrary[] = [];
+  const libraries: DiscoveredLibrary[] = [];
   const sized = registry.resources.filter(({ columns }) =>
     columns.some(({ name }) => name === "size"),
   );
@@ -39,9 +39,16 @@ export async function describeLibraries(
   const listings = await catalog.list("", PAGE);
   for (const { id, name, description, createdAt } of listings) {
     if (!isVisible(id)) continue;
-    const [rows = []] = await catalog.use(id, ({ database }) => database.read([{ sql, args: [] }]));
+    const reading = catalog.peek(id, (read) => read([{ sql, args: [] }]));
+    const found = await reading.catch((error: unknown) => {
+      // Deleted since the list was read.
+      if (isSyncError(error, "not_found")) return null;
+      throw error;
+    });
+    if (found === null) continue;
+    const [rows = []] = found;
     const [entries = 0, locations = 0, size = 0, devices = 0] = (rows[0] ?? []) as number[];
-    found.push({
+    libraries.push({
       id,
       name,
       description,
@@ -54,7 +61,7 @@ export async function describeLibraries(
       },
     });
   }
-  return found;
+  return libraries;
 }
 
 /** Another service, as it describes itself to a device that is paired with it. */
@@ -82,10 +89,16 @@ function refuse(url: string, what: string): SyncError {
  */
 export async function discoverRemote(
   fetch: Fetch,
-  remote: { readonly url: string; readonly token: string },
+  remote: {
+    readonly url: string;
+    readonly token: string;
+    /** Asks for this one only: a service may have thousands. */
+    readonly libraryId?: string;
+  },
 ): Promise<RemoteService | null> {
-  const { url, token } = remote;
-  const response = await fetch(`${url}/v1/sync-setup/discover`, {
+  const { url, token, libraryId } = remote;
+  const search = libraryId === undefined ? "" : `?library_id=${encodeURIComponent(libraryId)}`;
+  const response = await fetch(`${url}/v1/sync-setup/discover${search}`, {
     headers: { authorization: `Bearer ${token}` },
     redirect: "error",
     signal: AbortSignal.timeout(REPLY_MS),

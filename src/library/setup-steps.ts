@@ -98,7 +98,7 @@ export async function register(
 ): Promise<string | null> {
   const { catalog, clock, fetch, lease, limits } = options;
   const { remoteUrl: url, remoteToken: token, remoteLibraryId: libraryId } = request;
-  const remote = await discoverRemote(fetch, { url, token });
+  const remote = await discoverRemote(fetch, { url, token, libraryId });
   if (remote?.deviceId === lease.deviceId) {
     throw invalid("remote_url", `${url} is this service itself, not another one.`);
   }

@@ -139,7 +139,9 @@ function joinRoutes(service: Service): Hono<AppEnv> {
       const capability = await authenticate(c, service);
       const url = c.req.query("device_url");
       if (url === undefined) {
-        const isVisible = (library: string) => allows(capability, { library, role: "reader" });
+        const wanted = c.req.query("library_id")?.toLowerCase();
+        const isVisible = (library: string) =>
+          (wanted ?? library) === library && allows(capability, { library, role: "reader" });
         const libraries = await describeLibraries(catalog, registry, isVisible);
         return answer(c.req.raw, { ...own, is_online: true, libraries });
       }
