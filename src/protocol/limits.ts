@@ -71,6 +71,8 @@ export interface Limits {
   readonly openLibraries: number;
   /** Milliseconds a request waits for one of those to be closed, when all of them are in use. */
   readonly libraryWaitMs: number;
+  /** Bytes that the caches of all open files may have together; past them each uses what it has again. */
+  readonly databasesBytes: number;
   /** Milliseconds after which an unused library is closed. */
   readonly libraryIdleMs: number;
   /** Milliseconds a read waits for `min_sequence`. */
@@ -127,6 +129,7 @@ export const defaultLimits: Limits = {
   devicesPerLibrary: 10_000,
   openLibraries: 200,
   libraryWaitMs: 5 * second,
+  databasesBytes: 268_435_456,
   libraryIdleMs: 60 * second,
   minSequenceWaitMs: 5 * second,
   ticketTtlMs: 60 * second,

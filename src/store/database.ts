@@ -115,12 +115,14 @@ async function withDeadline<Result>(
   });
 }
 
-const pragmasOf = ({ durability }: DatabaseOptions): string[] => [
+const pragmasOf = ({ durability, limits }: DatabaseOptions): string[] => [
   "busy_timeout=50",
   "journal_mode=WAL",
   `synchronous=${durability.toUpperCase()}`,
   "foreign_keys=ON",
   "cache_size=-16384",
+  // Of the whole process, whichever connection says it.
+  `soft_heap_limit=${limits.databasesBytes}`,
   "temp_store=MEMORY",
 ];
 

@@ -12,7 +12,14 @@ import { openDatabase } from "../../src/store/database.ts";
 import type { Database, DatabaseClient, DatabaseOptions } from "../../src/store/database.ts";
 import { silentTelemetry } from "../../src/telemetry/telemetry.ts";
 
-const NAMES = ["journal_mode", "synchronous", "foreign_keys", "busy_timeout", "query_only"];
+const NAMES = [
+  "journal_mode",
+  "synchronous",
+  "foreign_keys",
+  "busy_timeout",
+  "query_only",
+  "soft_heap_limit",
+];
 
 async function readPragmas(read: Database["read"]) {
   const rows = await read(NAMES.map((name) => ({ sql: `PRAGMA ${name}`, args: [] })));
@@ -57,6 +64,8 @@ test.each(cases)("$name, $durability: every connection", async ({ name, ...level
     synchronous: level.synchronous,
     foreign_keys: 1,
     busy_timeout: 50,
+    // Of the process: so many files are open that the caches of each would be gigabytes together.
+    soft_heap_limit: defaultLimits.databasesBytes,
   };
   await database.write([{ sql: "CREATE TABLE t (x INTEGER PRIMARY KEY)", args: [] }]);
   for (const [read, query_only] of [
