@@ -127,7 +127,7 @@ export const defaultLimits: Limits = {
   slowReaderMs: 60 * second,
   streamMaxAgeMs: day,
   devicesPerLibrary: 10_000,
-  openLibraries: 200,
+  openLibraries: 1_000,
   libraryWaitMs: 5 * second,
   databasesBytes: 268_435_456,
   libraryIdleMs: 60 * second,

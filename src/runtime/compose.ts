@@ -45,7 +45,8 @@ export async function composeService(composition: Composition): Promise<Service>
   }
   // A moment that SQL takes is subtracted from, so it must be a whole number even for ever.
   const retentionMs = Math.min(config.RETENTION_DAYS * DAY_MS, Number.MAX_SAFE_INTEGER);
-  const limits = { ...defaultLimits, retentionMs, ...composition.limits };
+  const openLibraries = config.OPEN_LIBRARIES;
+  const limits = { ...defaultLimits, retentionMs, openLibraries, ...composition.limits };
   const urlOf = readDatabaseUrl(config.DATABASE_URL);
   const replicaOf =
     config.DATABASE_REPLICA_URL === undefined ? null : readDatabaseUrl(config.DATABASE_REPLICA_URL);

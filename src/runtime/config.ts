@@ -57,6 +57,8 @@ const schema = v.object({
     ),
     "30",
   ),
+  /** Libraries in use at once: each has about a megabyte and six open files. */
+  OPEN_LIBRARIES: v.optional(whole(1, 100_000, "a number from 1 to 100000"), "1000"),
   /** `open`: figures need no token. Unset: they need none on loopback. */
   METRICS: v.optional(v.picklist(["open", "token"], '"open" or "token"')),
   NODE_URL: v.optional(httpUrl),
