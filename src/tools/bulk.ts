@@ -51,7 +51,7 @@ export async function uploadBulk(api: Api, upload: BulkUpload): Promise<BulkAnsw
       return await api.json(path, answerSchema, request);
     } catch (error) {
       // Lines that cannot be made are not the connection's fault, and would fail again.
-      if (failures.length > 0) throw failures[0];
+      if (failures.length > 0) throw await withProgress(api, upload, failures[0]);
       if (error instanceof ApiError || attempt + 1 >= attemptsMax) {
         throw await withProgress(api, upload, error);
       }
@@ -60,10 +60,13 @@ export async function uploadBulk(api: Api, upload: BulkUpload): Promise<BulkAnsw
   }
 }
 
-/** The listed failures of a bulk operation, one line each. */
-export function describeFailures(answer: BulkAnswer): string[] {
+/** The listed failures of a bulk operation, one line each; `unread` says why a record could not be made. */
+export function describeFailures(
+  answer: BulkAnswer,
+  unread: ReadonlyMap<number, string> = new Map(),
+): string[] {
   const lines = answer.failures.map(
-    ({ index, problem }) => `  record ${index}: ${describeProblem(problem)}`,
+    ({ index, problem }) => `  record ${index}: ${unread.get(index) ?? describeProblem(problem)}`,
   );
   const unlisted = answer.failed_count - answer.failures.length;
   return unlisted > 0 ? [...lines, `  and ${unlisted} more`] : lines;
@@ -71,7 +74,13 @@ export function describeFailures(answer: BulkAnswer): string[] {
 
 async function withProgress(api: Api, upload: BulkUpload, error: unknown): Promise<unknown> {
   const path = `/v1/libraries/${upload.library}/bulk/${upload.token}`;
-  const state = await api.json(path, stateSchema).catch(() => null);
+  const clock = upload.clock ?? systemClock;
+  let state = await api.json(path, stateSchema).catch(() => null);
+  // What had arrived is written yet.
+  for (let attempt = 0; state?.state === "running" && attempt < attemptsMax; attempt += 1) {
+    await clock.sleep(backoffMs(attempt, Math.random()));
+    state = await api.json(path, stateSchema).catch(() => null);
+  }
   if (state === null || state.affected_count === 0) return error;
   return new CommandError(
     `${reasonOf(error)}\nWritten before it ended: ${countOf(state.affected_count, "record")} (${state.state}).`,

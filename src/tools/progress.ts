@@ -64,7 +64,7 @@ function createLines(options: ProgressOptions): Progress {
       saidAtMs = nowMs;
       const share =
         total === undefined || total === 0 ? "" : ` ${Math.floor((100 * count) / total)}%`;
-      write(`${message}${share}${next === undefined ? "" : `: ${next}`}`);
+      write(`${next ?? message}${share}`);
     },
     done: (last) => write(last),
     fail: (last) => write(last),

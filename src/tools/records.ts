@@ -3,6 +3,7 @@ import { Transform, type Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { parse } from "csv-parse";
 import { v7 } from "uuid";
+import { countOf } from "./count.ts";
 import { CommandError, UsageError } from "./errors.ts";
 
 /** How the records of a file are written. */
@@ -19,6 +20,11 @@ export interface RecordSource {
   readonly columnTypes: ReadonlyMap<string, ColumnType>;
   /** Gives an id to the record at an index which has none; null leaves it to the service to refuse. */
   readonly idAt: ((index: number) => string) | null;
+  /**
+   * Called with the index of a row that cannot be made a record, and why; the service gets `null` in its
+   * place, which it refuses. Without it such a row ends the reading.
+   */
+  readonly onUnread?: (index: number, reason: string) => void;
   /** Called with the bytes of the file that were read since the last call. */
   readonly onBytes?: (count: number) => void;
 }
@@ -137,7 +143,7 @@ interface Column {
 }
 
 async function* readCsv(source: RecordSource, bytes: Readable): AsyncGenerator<string> {
-  const parser = parse({ bom: true, skip_empty_lines: true });
+  const parser = parse({ bom: true, skip_empty_lines: true, relax_column_count: true });
   bytes.on("error", (error) => parser.destroy(error));
   const rows: AsyncIterable<string[]> = bytes.pipe(parser);
   let columns: readonly Column[] | null = null;
@@ -147,8 +153,8 @@ async function* readCsv(source: RecordSource, bytes: Readable): AsyncGenerator<s
       columns = row.map((header) => toColumn(header, source));
       continue;
     }
-    const record = toRecord(row, columns, `Row ${index + 1} of ${source.path}`);
-    if (record["id"] === undefined && source.idAt !== null) record["id"] = source.idAt(index);
+    const record = readRow(row, columns, { source, index });
+    if (record !== null && source.idAt !== null) record["id"] ??= source.idAt(index);
     yield `${JSON.stringify(record)}\n`;
     index += 1;
   }
@@ -170,11 +176,30 @@ function isColumnType(text: string | undefined): text is ColumnType {
   return text === "string" || text === "number" || text === "boolean" || text === "json";
 }
 
+/** Null for a row that is no record, where the reading goes on. */
+function readRow(
+  row: readonly string[],
+  columns: readonly Column[],
+  { source, index }: { readonly source: RecordSource; readonly index: number },
+): Record<string, unknown> | null {
+  try {
+    return toRecord(row, columns, `Row ${index + 1} of ${source.path}`);
+  } catch (error) {
+    if (source.onUnread === undefined || !(error instanceof CommandError)) throw error;
+    source.onUnread(index, error.message);
+    return null;
+  }
+}
+
 function toRecord(
   row: readonly string[],
   columns: readonly Column[],
   place: string,
 ): Record<string, unknown> {
+  if (row.length !== columns.length)
+    throw new CommandError(
+      `${place} has ${countOf(row.length, "value")} for ${countOf(columns.length, "column")}.`,
+    );
   const record: Record<string, unknown> = {};
   for (const [at, { name, type }] of columns.entries()) {
     const text = row[at] ?? "";

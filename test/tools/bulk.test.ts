@@ -41,13 +41,20 @@ test("a refusal says how much was written before it", async () => {
   );
 });
 
-test("lines that cannot be made end it at once with their own error", async () => {
-  const { answer, seen } = upload([Response.json(receipt)], async function* () {
-    yield "{}\n";
-    throw new Error("the disk is gone");
-  });
-  await expect(answer).rejects.toThrow("the disk is gone");
-  expect(seen).toHaveLength(0);
+test("lines that cannot be made end it at once with their own error, and what was written", async () => {
+  const state = (name: string, affected_count: number) =>
+    Response.json({ state: name, affected_count });
+  const { answer, seen } = upload(
+    [state("running", 1), state("interrupted", 2)],
+    async function* () {
+      yield "{}\n";
+      throw new Error("the disk is gone");
+    },
+  );
+  await expect(answer).rejects.toThrow(
+    "the disk is gone\nWritten before it ended: 2 records (interrupted).",
+  );
+  expect(seen.map(({ method }) => method)).toEqual(["GET", "GET"]);
 });
 
 test("failures are listed by index, and those beyond the list are counted", () => {
@@ -55,5 +62,9 @@ test("failures are listed by index, and those beyond the list are counted", () =
   expect(describeFailures({ ...receipt, failed_count: 5, failures })).toEqual([
     "  record 3: Not valid (invalid_record)",
     "  and 4 more",
+  ]);
+  const unread = new Map([[3, "Row 4 is not a row."]]);
+  expect(describeFailures({ ...receipt, failed_count: 1, failures }, unread)).toEqual([
+    "  record 3: Row 4 is not a row.",
   ]);
 });

@@ -47,6 +47,37 @@ test("what export wrote, import brings into another library: the same records, u
   await rm(directory, { recursive: true });
 });
 
+test("an export that lost its end, or lines in the middle, is not taken for a whole one", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "syncline-exported-"));
+  await using world = await createWorld();
+  await using commands = serveCommands(world);
+  for (const name of ["a", "b", "c"]) await world.insertAlbum(name);
+  const whole = join(directory, "whole.ndjson");
+  await commands.run("export", "--library", world.library.state.id, "--out", whole);
+  const lines = (await Bun.file(whole).text()).trim().split("\n");
+  expect(lines).toHaveLength(5);
+  const importOf = async (damaged: readonly string[], ...words: readonly string[]) => {
+    const { body: copy } = await world.send("POST", "/v1/libraries", { name: createId() });
+    const path = join(directory, "damaged.ndjson");
+    await writeFile(path, damaged.join("\n"));
+    return commands.run("import", path, "--library", copy.id, ...words);
+  };
+  const cut = await importOf(lines.slice(0, 3));
+  expect(cut.code).toBe(1);
+  expect(cut.stdout).toContain("2 records written (album, insert), 0 failed");
+  expect(cut.stderr).toContain("ends before its export did: it has 2 records of album");
+  const lost = await importOf(lines.toSpliced(2, 1));
+  expect([lost.code, lost.stderr.includes("should have 3 records of album, and has 2.")]).toEqual([
+    1,
+    true,
+  ]);
+  const damaged = await importOf(lines.with(2, lines[2]?.slice(0, 60) ?? ""), "--on-error", "skip");
+  expect(damaged.code).toBe(1);
+  expect(damaged.stdout).toContain("2 records written (album, insert), 1 failed");
+  expect(damaged.stderr).toContain("record 1: The record is not valid: The line is not valid JSON");
+  await rm(directory, { recursive: true });
+});
+
 test("of an exported record only what the type takes is sent, and nothing of another type", async () => {
   async function* lines() {
     yield '{"snapshot":{"types":["note","tag"]}}';
@@ -55,8 +86,10 @@ test("of an exported record only what the type takes is sent, and nothing of ano
     yield '{"resource_type":"note","deleted":"3","version":2}';
     yield '{"end":{"counts":{"note":1}}}';
   }
+  const tally = { foundCount: 7, toldCount: null };
   const read = (fields: ReadonlySet<string> | null) =>
-    Array.fromAsync(readExported(lines(), { type: "note", fields }));
+    Array.fromAsync(readExported(lines(), { type: "note", fields, tally }));
   expect(await read(new Set(["text"]))).toEqual(['{"id":"1","text":"a \\"tag\\""}\n']);
   expect(await read(null)).toEqual(['{"id":"1","text":"a \\"tag\\"","length":7}\n']);
+  expect(tally).toEqual({ foundCount: 1, toldCount: 1 } as unknown as typeof tally);
 });

@@ -96,6 +96,21 @@ test("a CSV value that is not of its type is refused with its row and column", a
   );
 });
 
+test("where bad rows are passed over, each leaves its place and its reason", async () => {
+  const reasons: string[] = [];
+  const onUnread = (index: number, reason: string): void => {
+    reasons.push(`${index} ${reason.replace(/ of .*a\.csv/, "")}`);
+  };
+  const content = "id,size:number\n1,5\n2,many\n3,1,2\n4\n5,6\n";
+  const records = await read({ name: "a.csv", content, options: { onUnread } });
+  expect(records).toEqual([{ id: "1", size: 5 }, null, null, null, { id: "5", size: 6 }]);
+  expect(reasons).toEqual([
+    '1 Row 2: "many" in column size is not a number.',
+    "2 Row 3 has 3 values for 2 columns.",
+    "3 Row 4 has 1 value for 2 columns.",
+  ]);
+});
+
 test("a file that is damaged or not there is one sentence with its name", async () => {
   await expect(read({ name: "a.csv", content: 'id,name\n1,"open\n' })).rejects.toThrow(
     /a\.csv cannot be/,

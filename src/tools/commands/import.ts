@@ -6,9 +6,11 @@ import { systemClock } from "../../base/clock.ts";
 import type { Api } from "../api.ts";
 import { describeFailures, uploadBulk, type BulkAnswer } from "../bulk.ts";
 import { chooseLibrary, connect, withLibrary, type ConnectionOptions } from "../connect.ts";
+import { defaultLimits } from "../../protocol/limits.ts";
 import { countOf } from "../count.ts";
 import { CommandError } from "../errors.ts";
 import { readExported, readExportedTypes, readFields } from "../exported.ts";
+import type { Tally } from "../exported.ts";
 import { writeLine, writeNotice } from "../output.ts";
 import { createProgress } from "../progress.ts";
 import {
@@ -102,6 +104,12 @@ async function importType(run: Run, type: string): Promise<void> {
   const idAt = isExport || options.mode === "delete" ? null : createIdSeries(systemClock.now());
   const message = isExport ? `Importing ${type}` : "Importing";
   const progress = createProgress({ message, total: totalBytes });
+  const tally: Tally = { foundCount: 0, toldCount: null };
+  const unread = new Map<number, string>();
+  const onUnread = (index: number, reason: string): void => {
+    // No answer lists more failures.
+    if (unread.size < defaultLimits.bulkFailures) unread.set(index, reason);
+  };
   let furthestBytes = 0;
   const lines = (): AsyncIterable<string> => {
     let readBytes = 0;
@@ -110,6 +118,7 @@ async function importType(run: Run, type: string): Promise<void> {
       format,
       columnTypes: options.typesFromHeader ?? anyColumn,
       idAt,
+      ...(options.onError === undefined ? {} : { onUnread }),
       // A second attempt reads the same bytes again; the bar moves on only past the first one's end.
       onBytes: (count) => {
         readBytes += count;
@@ -117,7 +126,7 @@ async function importType(run: Run, type: string): Promise<void> {
         furthestBytes = Math.max(furthestBytes, readBytes);
       },
     });
-    return isExport ? readExported(records, { type, fields: fieldsOf(type) }) : records;
+    return isExport ? readExported(records, { type, fields: fieldsOf(type), tally }) : records;
   };
   try {
     const answer = await uploadBulk(api, {
@@ -127,7 +136,9 @@ async function importType(run: Run, type: string): Promise<void> {
       lines,
     });
     progress.done(isExport ? `The file has been read for ${type}.` : "The file has been read.");
+    for (const line of describeFailures(answer, unread)) writeNotice(line);
     tell(answer, `${isExport ? `${type}, ` : ""}${options.mode}`);
+    if (isExport) tellMissing(tally, { path, type });
   } catch (error) {
     progress.fail("The import has stopped.");
     throw error;
@@ -135,11 +146,25 @@ async function importType(run: Run, type: string): Promise<void> {
 }
 
 function tell(answer: BulkAnswer, what: string): void {
-  for (const line of describeFailures(answer)) writeNotice(line);
   const { affected_count: affected, failed_count: failed, sequence } = answer;
   const entry = sequence === null ? "no log entry" : `log entry ${sequence}`;
   writeLine(`${countOf(affected, "record")} written (${what}), ${failed} failed; ${entry}`);
   if (failed > 0) process.exitCode = 1;
+}
+
+/** An export that lost lines on its way must not pass for a whole one. */
+function tellMissing(
+  { foundCount, toldCount }: Tally,
+  { path, type }: { readonly path: string; readonly type: string },
+): void {
+  if (toldCount === foundCount) return;
+  const found = countOf(foundCount, "record");
+  writeNotice(
+    toldCount === null
+      ? `${path} ends before its export did: it has ${found} of ${type}, and there may have been more.`
+      : `${path} should have ${countOf(toldCount, "record")} of ${type}, and has ${foundCount}.`,
+  );
+  process.exitCode = 1;
 }
 
 async function sizeOf(path: string): Promise<number> {

@@ -154,7 +154,7 @@ async function addAll(run: Run): Promise<IndexSummary> {
     const none = { changedCount: 0, movedCount: 0, deletedCount: 0 };
     return { ...none, addedCount, foundCount, entriesWritten: 1 };
   } catch (error) {
-    progress.fail(`Stopped after ${countOf(foundCount, "file")}; run it again to go on.`);
+    progress.fail("Stopped; run it again to go on.");
     throw error;
   }
 }
