@@ -42,6 +42,8 @@ export interface Service extends CatalogOptions {
   readonly credentials: NodeCredentials | null;
   /** The memory that large bodies share while they arrive. */
   readonly bodies: Room;
+  /** The memory that large answers share until they are taken. */
+  readonly answers: Room;
   readonly fetch: Fetch;
   /** Signs a token of this service; null when another issuer makes them. */
   readonly mint:
@@ -166,6 +168,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     following,
     credentials,
     bodies: createRoom(limits.bodiesBytes),
+    answers: createRoom(limits.answersBytes),
     fetch: reach,
     mint,
     setup,

@@ -17,6 +17,7 @@ import { docsRoutes } from "./routes/docs.ts";
 import { libraryRoutes } from "./routes/libraries.ts";
 import { mutationRoutes } from "./routes/mutations.ts";
 import { readRoutes } from "./routes/reads.ts";
+import { inPieces } from "./pieces.ts";
 import { replicaRoutes } from "./routes/replica.ts";
 import { setupRoutes } from "./routes/setup.ts";
 import { snapshotRoutes } from "./routes/snapshot.ts";
@@ -131,6 +132,7 @@ export function createApp(service: Service): Hono<AppEnv> {
     if (named !== undefined) assertSpoken(readInteger(named, "X-Syncline-Protocol"));
     return next();
   });
+  app.use("/v1/*", inPieces(service));
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", async (c) => {
     await service.ready();

@@ -9,6 +9,7 @@ import { joinBytes } from "../stream/frame.ts";
 import { readParts } from "../stream/unpack.ts";
 import { respond } from "./gzip.ts";
 import { accepts, encodingOf, mediaTypeOf } from "./media.ts";
+import { noteSize } from "./pieces.ts";
 
 export const MSGPACK = "application/msgpack";
 const unpackr = new Unpackr({ useRecords: false, int64AsType: "number" });
@@ -205,6 +206,7 @@ export function answer(
   };
   const encoded = isMsgpack ? pack(body) : JSON.stringify(body);
   const options = { status: init.status ?? 200, headers };
+  noteSize(request, encoded.length);
   if (init.isRead ?? request.method === "GET") return respond(request, encoded, options);
   return new Response(encoded as BodyInit, options);
 }

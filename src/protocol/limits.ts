@@ -18,6 +18,8 @@ export interface Limits {
   readonly batchBodyBytes: number;
   /** Bytes of all bodies over 64 KiB that are in memory at once. */
   readonly bodiesBytes: number;
+  /** Bytes of all answers over 64 KiB that wait for their readers at once. */
+  readonly answersBytes: number;
   /** Bytes of one bulk body, after decompression. It streams, so this bounds disk, not memory. */
   readonly bulkBodyBytes: number;
   /** Bytes of one record as JSON; above it libSQL over Hrana becomes unreliable. */
@@ -98,6 +100,7 @@ export const defaultLimits: Limits = {
   bodyBytes: 1_048_576,
   batchBodyBytes: 16_777_216,
   bodiesBytes: 134_217_728,
+  answersBytes: 268_435_456,
   bulkBodyBytes: 4_294_967_296,
   recordBytes: 524_288,
   nestingDepth: 32,

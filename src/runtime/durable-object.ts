@@ -62,7 +62,11 @@ function isAtRest({ catalog: { libraries, openCount } }: Service): boolean {
 }
 
 /** An isolate has 128 MB for all that it does. */
-const isolate: Partial<Limits> = { bodiesBytes: 33_554_432, transactionBytes: 16_777_216 };
+const isolate: Partial<Limits> = {
+  bodiesBytes: 33_554_432,
+  answersBytes: 33_554_432,
+  transactionBytes: 16_777_216,
+};
 
 /** One library, one object: the node that leads it. Its own storage keeps nothing but its name. */
 export class LibraryObject extends DurableObject<WorkerEnv> {

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { createId } from "../../src/base/id.ts";
+import type { Limits } from "../../src/protocol/limits.ts";
 import { createWorld } from "../support/world.ts";
 
 const encoder = new TextEncoder();
@@ -97,4 +98,45 @@ test("I9: large bodies that arrive at once share a bound; a small one always fit
   // What does not arrive is given up, and makes room.
   expect((await held).status).toBe(400);
   expect((await send(whole)).status).toBe(200);
+});
+
+/** A world with a page of more than 64 KiB, and how to ask for it. */
+async function createPage(limits: Partial<Limits>) {
+  const world = await createWorld({ limits });
+  const changes = Array.from({ length: 400 }, () => ({
+    resource_type: "tag",
+    operation: "insert",
+    id: createId(),
+    data: { name: "t".repeat(100) },
+  }));
+  expect((await world.send("POST", `${world.at}/batch`, { changes })).status).toBe(200);
+  const ask = async (limit = 400, headers = {}) =>
+    world.app.request(`${world.at}/resources/tag?limit=${limit}`, {
+      headers: { authorization: `Bearer ${world.token}`, ...headers },
+    });
+  return { ask, [Symbol.asyncDispose]: () => world[Symbol.asyncDispose]() };
+}
+
+test("I9: large answers share a bound until they are taken, or given up; a small one always fits", async () => {
+  await using page = await createPage({ answersBytes: 100_000 });
+  const held = await page.ask();
+  expect(held.status).toBe(200);
+  const refused = await page.ask();
+  expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"]);
+  expect(await refused.json()).toMatchObject({ code: "overloaded" });
+  expect((await page.ask(10)).status).toBe(200);
+  const text = await held.text();
+  expect((JSON.parse(text) as { resources: unknown[] }).resources).toHaveLength(400);
+
+  const left = await page.ask(400, { "accept-encoding": "gzip" });
+  expect(left.headers.get("content-encoding")).toBe("gzip");
+  await left.body?.cancel();
+  expect(await (await page.ask()).text()).toBe(text);
+});
+
+test("I9: whoever takes nothing of a large answer for long is left, and makes room", async () => {
+  await using page = await createPage({ answersBytes: 100_000, slowReaderMs: 50 });
+  const held = await page.ask();
+  while ((await page.ask()).status === 503) await Bun.sleep(5);
+  await expect(held.text()).rejects.toThrow("Nobody took what came next");
 });

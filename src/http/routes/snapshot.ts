@@ -10,6 +10,7 @@ import { joinBytes } from "../../stream/frame.ts";
 import { MSGPACK } from "../body.ts";
 import { respond } from "../gzip.ts";
 import { accepts } from "../media.ts";
+import { PIECE_BYTES, createPacedBody } from "../paced.ts";
 import { authenticate, openFor, visibleTypes } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 
@@ -30,42 +31,20 @@ function selectionOf(c: AppContext, service: Service, library: Library): Selecti
   return { resources, afterKey: `${startType}:${id.toLowerCase()}`, isStored };
 }
 
-/** Bytes that are encoded at once. */
-const PIECE_BYTES = 65_536;
-
-/** Lines as bytes, as fast as the reader takes them, who may not take none for long: the library is held. */
-function toBody(
+/** Lines as bytes, about as many as are handed over at once; null at the end. */
+async function readPiece(
   lines: AsyncGenerator<Record<string, unknown>>,
   encode: (line: Record<string, unknown>) => Uint8Array,
-  { clock, limits }: Service,
-): ReadableStream<Uint8Array> {
-  let stopWaiting = (): void => {};
-  const leave = (): void => {
-    stopWaiting();
-    void lines.return(undefined);
-  };
-  return new ReadableStream<Uint8Array>({
-    pull: async (controller) => {
-      stopWaiting();
-      const parts: Uint8Array[] = [];
-      let isEnd = false;
-      for (let size = 0; size < PIECE_BYTES && !isEnd;) {
-        const { value, done } = await lines.next();
-        isEnd = done === true;
-        if (done === true) break;
-        const bytes = encode(value);
-        size += bytes.length;
-        parts.push(bytes);
-      }
-      if (parts.length > 0) controller.enqueue(joinBytes(parts));
-      if (isEnd) return controller.close();
-      stopWaiting = clock.every(limits.slowReaderMs, () => {
-        leave();
-        controller.error(new Error("Nobody took what came next; go on with after_key."));
-      });
-    },
-    cancel: leave,
-  });
+): Promise<Uint8Array | null> {
+  const parts: Uint8Array[] = [];
+  for (let size = 0; size < PIECE_BYTES;) {
+    const { value, done } = await lines.next();
+    if (done === true) break;
+    const bytes = encode(value);
+    size += bytes.length;
+    parts.push(bytes);
+  }
+  return parts.length === 0 ? null : joinBytes(parts);
 }
 
 const encoder = new TextEncoder();
@@ -79,7 +58,9 @@ export function snapshotRoutes(service: Service): Hono<AppEnv> {
     const lines = readSnapshot(service.catalog, library.state.id, selection);
     const isMsgpack = accepts(c.req.raw, MSGPACK, "application/x-ndjson");
     const encode = (line: Record<string, unknown>) => encoder.encode(`${JSON.stringify(line)}\n`);
-    return respond(c.req.raw, toBody(lines, isMsgpack ? pack : encode, service), {
+    const next = () => readPiece(lines, isMsgpack ? pack : encode);
+    const leave = () => void lines.return(undefined);
+    return respond(c.req.raw, createPacedBody({ next, leave }, service), {
       status: 200,
       headers: {
         "content-type": isMsgpack ? MSGPACK : "application/x-ndjson",
