@@ -63,9 +63,16 @@ function toEntry(
   };
 }
 
+/** How many records the operation's last entry stands for; 0 when it has none, or none any more. */
+async function toldCount(database: Database, { sequence }: BulkOperation): Promise<number> {
+  const sql = "SELECT data->>'affected_count' FROM sync_log WHERE sequence = ?";
+  const [rows = []] = await database.readPrimary([{ sql, args: [sequence] }]);
+  return Number(rows[0]?.[0] ?? 0);
+}
+
 /**
  * Writes the operation's one entry and announces it; none where it changed nothing, as for a commit that
- * changes nothing (EVT-17). Must run alone with the database.
+ * changes nothing (EVT-17), or nothing more before it was cut off again. Must run alone with the database.
  */
 export async function finishBulk(
   options: FinishOptions,
@@ -73,9 +80,11 @@ export async function finishBulk(
   outcome: "complete" | "interrupted",
 ): Promise<void> {
   const { database, registry, state, clock } = options;
-  const entries = operation.affectedCount === 0 ? [] : [toEntry(options, operation, outcome)];
+  const told = outcome === "interrupted" ? await toldCount(database, operation) : 0;
+  const entries = operation.affectedCount === told ? [] : [toEntry(options, operation, outcome)];
   const [entry] = entries;
-  const done: BulkOperation = { ...operation, state: outcome, sequence: entry?.sequence ?? null };
+  const sequence = entry?.sequence ?? operation.sequence;
+  const done: BulkOperation = { ...operation, state: outcome, sequence };
   await database.write([
     advanceHead(state, entries.length),
     ...(entry === undefined ? [] : [appendEntries(entries)]),
