@@ -9,6 +9,7 @@ import { expect } from "bun:test";
 import { openBrowserTests } from "../support/chromium.ts";
 import { createHand } from "../support/photos-device.ts";
 import { openPhotos } from "../support/photos.ts";
+import { createId } from "../../src/base/id.ts";
 
 const story = await openBrowserTests();
 const shots = ".cache/screenshots";
@@ -91,5 +92,59 @@ story(
     await ada.at("file-row", "aurora.jpg").waitFor();
     await photos.agree(ada);
     await rm(directory, { recursive: true });
+  },
+);
+
+story(
+  "a list of more than a page says so, grows as one scrolls, and is acted on whole by keys alone",
+  async (browser) => {
+    await using photos = await openPhotos(browser);
+    await photos.create();
+    const [location, tag] = [createId(), createId()];
+    const files = Array.from({ length: 1_100 }, () => createId());
+    const insert = (resource_type: string, id: string, data: object) => ({
+      resource_type,
+      operation: "insert",
+      id,
+      data,
+    });
+    const changes = [
+      insert("location", location, { device_id: location, name: "Photos" }),
+      insert("tag", tag, { name: "All of them" }),
+      ...files.map((id, at) =>
+        insert("file", id, {
+          location_id: location,
+          name: `IMG_${String(at).padStart(4, "0")}.jpg`,
+          mime: "image/jpeg",
+          size: 1,
+        }),
+      ),
+      ...files.map((id) => insert("user_metadata", id, { file_id: id, favorite: true })),
+    ];
+    for (let at = 0; at < changes.length; at += 1_000)
+      await photos.send("/batch", { changes: changes.slice(at, at + 1_000) });
+    const ada = await photos.open();
+    const { page } = ada;
+    await ada.at("favorites-link").click();
+    await ada.at("page-note", "The first 1,000 files").waitFor();
+    // Thousands are held, those in sight are drawn.
+    expect(await page.locator(".card").count()).toBeLessThan(100);
+    const scroller = page.locator(".grid-scroller");
+    await scroller.evaluate((element) => (element.scrollTop = element.scrollHeight));
+    await ada.at("page-note").getByText("1,100 files", { exact: true }).waitFor();
+
+    await ada.at("location-link").click();
+    await ada.at("file-row", "IMG_0000").waitFor();
+    await page.getByRole("listbox", { name: "Photos" }).focus();
+    await page.keyboard.press("ArrowDown");
+    await page.getByRole("button", { name: "No longer a favorite" }).waitFor();
+    await page.keyboard.press("Shift+End");
+    await ada.at("selection-bar", "1,100 items selected").waitFor();
+    await ada.at("apply-tag").focus();
+    await page.keyboard.press("Enter");
+    await page.getByRole("menuitem", { name: "All of them" }).press("Enter");
+    await ada.status({ connection: "live", pending: 0 });
+    const links = [...photos.truth().rows.keys()].filter((key) => key.startsWith("file_tag:"));
+    expect(links).toHaveLength(1_100);
   },
 );

@@ -1,4 +1,4 @@
-import { ActionIcon, Text, Tooltip } from "@mantine/core";
+import { Text } from "@mantine/core";
 import {
   DndContext,
   KeyboardSensor,
@@ -16,35 +16,26 @@ import {
 } from "@dnd-kit/sortable";
 import { CSS } from "@dnd-kit/utilities";
 import { Star, X } from "lucide-react";
-import { memo, useMemo } from "react";
+import { memo, useCallback, useLayoutEffect, useMemo, useRef } from "react";
 import { tellFailure } from "./act.ts";
 import { EditableName } from "./editable-name.tsx";
 import { useSelection } from "./selection.tsx";
-import type { App, AlbumRecord } from "./sync.ts";
-import { useClient, useQuery, useRecord } from "./sync.ts";
+import type { App } from "./sync.ts";
+import { countOf, useClient, useGrowingList, useRecord } from "./sync.ts";
 import type { RecordOf } from "../../../src/index.ts";
 import { Thumb } from "./thumb.tsx";
 import { count } from "./format.ts";
 import { Empty, Missing, Page } from "./views.tsx";
+import { VirtualGrid } from "./virtual-grid.tsx";
 
 type ItemRecord = RecordOf<App, "album_item">;
 
-/** An album: its photos in an order that everybody can change by dragging. */
+/** An album: its photos in an order that everybody can change. */
 export function AlbumView({ id }: { id: string }) {
   const client = useClient();
   const album = useRecord("album", id);
-  const { data: items, error } = useQuery("album.items", { albumId: id });
-  const sensors = useSensors(
-    useSensor(PointerSensor, { activationConstraint: { distance: 6 } }),
-    useSensor(KeyboardSensor, { coordinateGetter: sortableKeyboardCoordinates }),
-  );
-  const ids = useMemo(() => (items ?? []).map((item) => item.id), [items]);
-  const onDragEnd = ({ active, over }: DragEndEvent) => {
-    if (over === null || active.id === over.id) return;
-    const [from, to] = [ids.indexOf(String(active.id)), ids.indexOf(String(over.id))];
-    const afterId = (from < to ? ids[to] : ids[to - 1]) ?? null;
-    tellFailure(client.action("album.move_item", { id: String(active.id), afterId }));
-  };
+  const list = useGrowingList("album.items", { albumId: id });
+  const { data: items, error, onEnd } = list;
   if (album.data === null) return album.isLoading ? null : <Empty text="This album is gone." />;
   const { name, description, coverId } = album.data;
   return (
@@ -57,7 +48,7 @@ export function AlbumView({ id }: { id: string }) {
           onChange={(next) => tellFailure(client.update("album", id, { name: next }))}
         />
       }
-      note={[description, items === null ? null : count(items.length, "photo")]
+      note={[description, items === null ? null : countOf(list, count(items.length, "photo"))]
         .filter(Boolean)
         .join("  ·  ")}
     >
@@ -66,38 +57,75 @@ export function AlbumView({ id }: { id: string }) {
       ) : items.length === 0 ? (
         <Empty text="Select photos in a folder and add them to this album." />
       ) : (
-        <DndContext sensors={sensors} collisionDetection={closestCenter} onDragEnd={onDragEnd}>
-          <SortableContext items={ids} strategy={rectSortingStrategy}>
-            <div className="scroller sortable" data-testid="album-grid">
-              {items.map((item) => (
-                <ItemCard
-                  key={item.id}
-                  item={item}
-                  album={album.data ?? emptyAlbum}
-                  isCover={item.fileId === coverId}
-                />
-              ))}
-            </div>
-          </SortableContext>
-        </DndContext>
+        <Photos coverId={coverId} items={items} onEnd={onEnd} />
       )}
     </Page>
   );
 }
 
-const emptyAlbum: AlbumRecord = { id: "", version: 0, name: "", description: null, coverId: null };
+const alone = { shiftKey: false, ctrlKey: false, metaKey: false };
+
+/** Photos that are moved by dragging, or with Space and the arrows. */
+function Photos(props: {
+  coverId: string | null;
+  items: readonly ItemRecord[];
+  onEnd: (() => void) | undefined;
+}) {
+  const { coverId, items, onEnd } = props;
+  const client = useClient();
+  const sensors = useSensors(
+    useSensor(PointerSensor, { activationConstraint: { distance: 6 } }),
+    // Enter shows the details, so Space alone picks up and puts down.
+    useSensor(KeyboardSensor, {
+      coordinateGetter: sortableKeyboardCoordinates,
+      keyboardCodes: { start: ["Space"], cancel: ["Escape"], end: ["Space", "Tab"] },
+    }),
+  );
+  const ids = useMemo(() => items.map((item) => item.id), [items]);
+  const onDragEnd = ({ active, over }: DragEndEvent) => {
+    if (over === null || active.id === over.id) return;
+    const [from, to] = [ids.indexOf(String(active.id)), ids.indexOf(String(over.id))];
+    const afterId = (from < to ? ids[to] : ids[to - 1]) ?? null;
+    tellFailure(client.action("album.move_item", { id: String(active.id), afterId }));
+  };
+  const selection = useSelection();
+  const latest = useRef(selection);
+  useLayoutEffect(() => {
+    latest.current = selection;
+  });
+  const onSelect = useCallback((fileId: string) => latest.current.click(fileId, alone, []), []);
+  return (
+    <DndContext sensors={sensors} collisionDetection={closestCenter} onDragEnd={onDragEnd}>
+      <SortableContext items={ids} strategy={rectSortingStrategy}>
+        <VirtualGrid
+          items={items}
+          onEnd={onEnd}
+          scroller={() => ({ "data-testid": "album-grid", "data-count": items.length })}
+          draw={(item) => (
+            <ItemCard
+              key={item.id}
+              item={item}
+              isCover={item.fileId === coverId}
+              isSelected={selection.ids.has(item.fileId)}
+              onSelect={onSelect}
+            />
+          )}
+        />
+      </SortableContext>
+    </DndContext>
+  );
+}
 
 const ItemCard = memo(function ItemCard(props: {
   item: ItemRecord;
-  album: AlbumRecord;
   isCover: boolean;
+  isSelected: boolean;
+  onSelect: (fileId: string) => void;
 }) {
-  const { item, album, isCover } = props;
-  const client = useClient();
-  const selection = useSelection();
+  const { item, isCover, isSelected, onSelect } = props;
   const { data: file } = useRecord("file", item.fileId);
   const sortable = useSortable({ id: item.id });
-  if (file === null) return null;
+  if (file === null) return <span />;
   return (
     <figure
       ref={sortable.setNodeRef}
@@ -107,47 +135,23 @@ const ItemCard = memo(function ItemCard(props: {
         transition: sortable.transition,
       }}
       data-dragging={sortable.isDragging}
-      data-selected={selection.ids.has(file.id)}
+      data-selected={isSelected}
       data-testid="album-item"
       data-id={item.id}
       data-file-id={file.id}
-      onClick={(event) => selection.click(file.id, event, [file])}
+      onClick={() => onSelect(file.id)}
       {...sortable.attributes}
       {...sortable.listeners}
+      aria-label={file.name}
+      onKeyDown={(event) => {
+        if (event.target !== event.currentTarget) return;
+        if (event.key === "Enter") onSelect(file.id);
+        sortable.listeners?.["onKeyDown"]?.(event);
+      }}
     >
       <div className="card-picture">
         <Thumb file={file} />
-        <div className="card-tools">
-          <Tooltip label={isCover ? "This is the cover" : "Use as cover"}>
-            <ActionIcon
-              size="sm"
-              variant="filled"
-              color={isCover ? "yellow" : "dark"}
-              aria-label="Use as cover"
-              onClick={(event) => {
-                event.stopPropagation();
-                tellFailure(client.update("album", album.id, { coverId: file.id }));
-              }}
-            >
-              <Star size={13} />
-            </ActionIcon>
-          </Tooltip>
-          <Tooltip label="Take out of the album">
-            <ActionIcon
-              size="sm"
-              variant="filled"
-              color="dark"
-              aria-label="Take out of the album"
-              data-testid="remove-item"
-              onClick={(event) => {
-                event.stopPropagation();
-                tellFailure(client.delete("album_item", item.id));
-              }}
-            >
-              <X size={13} />
-            </ActionIcon>
-          </Tooltip>
-        </div>
+        <ItemTools item={item} name={file.name} isCover={isCover} />
       </div>
       <Text component="figcaption" size="xs" truncate>
         {file.name}
@@ -155,3 +159,38 @@ const ItemCard = memo(function ItemCard(props: {
     </figure>
   );
 });
+
+function ItemTools(props: { item: ItemRecord; name: string; isCover: boolean }) {
+  const { item, name, isCover } = props;
+  const client = useClient();
+  return (
+    <div className="card-tools">
+      <button
+        type="button"
+        className="tool"
+        title={isCover ? "This is the cover" : "Use as cover"}
+        aria-label={`Use ${name} as cover`}
+        aria-pressed={isCover}
+        onClick={(event) => {
+          event.stopPropagation();
+          tellFailure(client.update("album", item.albumId, { coverId: item.fileId }));
+        }}
+      >
+        <Star size={13} fill={isCover ? "currentColor" : "none"} />
+      </button>
+      <button
+        type="button"
+        className="tool"
+        title="Take out of the album"
+        aria-label={`Take ${name} out of the album`}
+        data-testid="remove-item"
+        onClick={(event) => {
+          event.stopPropagation();
+          tellFailure(client.delete("album_item", item.id));
+        }}
+      >
+        <X size={13} />
+      </button>
+    </div>
+  );
+}

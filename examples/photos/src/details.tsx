@@ -1,10 +1,11 @@
-import { ActionIcon, Chip, Group, ScrollArea, Stack, Text } from "@mantine/core";
+import { ActionIcon, Chip, Group, ScrollArea, Select, Stack, Text } from "@mantine/core";
 import { Heart } from "lucide-react";
 import { tellFailure } from "./act.ts";
 import { EditableName } from "./editable-name.tsx";
 import { kindOf } from "./file-table.tsx";
+import type { TagRecord } from "./sync.ts";
 import { useClient, useQuery, useRecord } from "./sync.ts";
-import { formatDate, formatSize } from "./format.ts";
+import { count, formatDate, formatSize } from "./format.ts";
 import { Thumb } from "./thumb.tsx";
 
 /** All about one file, and what can be said about it. */
@@ -48,8 +49,8 @@ export function Details({ id }: { id: string }) {
 
 function FavoriteButton({ id }: { id: string }) {
   const client = useClient();
-  const { data: favorites } = useQuery("file.favorites", {});
-  const isFavorite = favorites?.some((one) => one.fileId === id) === true;
+  const { data } = useQuery("file.metadata", { fileId: id });
+  const isFavorite = data?.[0]?.favorite === true;
   return (
     <ActionIcon
       variant="subtle"
@@ -64,31 +65,50 @@ function FavoriteButton({ id }: { id: string }) {
   );
 }
 
-/** All tags there are; those the file carries are on. */
+/** Chips beyond those that are on. */
+const chipsMax = 24;
+
+/** The tags there are; those the file carries are on. */
 function TagChips({ fileId }: { fileId: string }) {
   const client = useClient();
-  const { data: tags } = useQuery("tag.list", {});
+  const { data: tags } = useQuery("tag.list", { limit: 1_000 });
   const { data: links } = useQuery("tag.links", { fileId });
   const carried = new Set(links?.map((link) => link.tagId));
+  const set = (tagId: string, isOn: boolean) =>
+    tellFailure(client.action(isOn ? "tag.apply" : "tag.remove", { tagId, fileIds: [fileId] }));
+  const isNear = ({ id }: TagRecord, at: number) => at < chipsMax || carried.has(id);
+  const far = tags?.filter((tag, at) => !isNear(tag, at)) ?? [];
   return (
     <Group gap={6}>
-      {tags?.map((tag) => (
+      {tags?.filter(isNear).map((tag) => (
         <Chip
           key={tag.id}
           size="xs"
           color={tag.color ?? "teal"}
           variant="light"
           checked={carried.has(tag.id)}
-          onChange={(isOn) => {
-            const input = { tagId: tag.id, fileIds: [fileId] };
-            tellFailure(client.action(isOn ? "tag.apply" : "tag.remove", input));
-          }}
+          onChange={(isOn) => set(tag.id, isOn)}
           data-testid="tag-chip"
           data-id={tag.id}
         >
           {tag.name}
         </Chip>
       ))}
+      {far.length > 0 && (
+        <Select
+          key={carried.size}
+          data={far.map(({ id, name }) => ({ value: id, label: name }))}
+          value={null}
+          onChange={(tagId) => tagId !== null && set(tagId, true)}
+          searchable
+          limit={50}
+          size="xs"
+          w="100%"
+          placeholder={`${count(far.length, "more tag")}: type to find one`}
+          aria-label="Add a tag"
+          data-testid="add-tag"
+        />
+      )}
     </Group>
   );
 }

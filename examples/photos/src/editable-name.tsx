@@ -9,6 +9,8 @@ export function EditableName(props: {
   onChange: (value: string) => void;
 }) {
   const [draft, setDraft] = useState<string | null>(null);
+  // Who ended with a key goes on from the name.
+  const [hasKey, setHasKey] = useState(false);
   const finish = () => {
     const next = draft?.trim() ?? "";
     if (next !== "" && next !== props.value) props.onChange(next);
@@ -18,8 +20,12 @@ export function EditableName(props: {
     return (
       <UnstyledButton
         className="editable"
+        autoFocus={hasKey}
         title="Click to rename"
-        onClick={() => setDraft(props.value)}
+        onClick={() => {
+          setHasKey(false);
+          setDraft(props.value);
+        }}
         data-testid={props.testId}
       >
         {props.value}
@@ -37,8 +43,12 @@ export function EditableName(props: {
       onChange={(event) => setDraft(event.currentTarget.value)}
       onBlur={finish}
       onKeyDown={(event) => {
+        if (event.key !== "Enter" && event.key !== "Escape") return;
+        // Else the name, which gets the focus, would take the key for a click.
+        event.preventDefault();
+        setHasKey(true);
         if (event.key === "Enter") finish();
-        if (event.key === "Escape") setDraft(null);
+        else setDraft(null);
       }}
     />
   );

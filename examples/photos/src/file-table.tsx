@@ -1,37 +1,38 @@
 import { Text } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { memo, useCallback, useLayoutEffect, useRef } from "react";
+import { memo, useRef } from "react";
 import type { MouseEvent } from "react";
 import { goTo } from "./route.ts";
-import { useSelection } from "./selection.tsx";
+import { optionProps, useFileKeys } from "./selection.tsx";
+import type { FilesProps, OptionProps } from "./selection.tsx";
 import type { FileRecord } from "./sync.ts";
 import { isFolder } from "./sync.ts";
 import { formatDate, formatSize } from "./format.ts";
 import { Thumb } from "./thumb.tsx";
+import { useAtEnd } from "./virtual-grid.tsx";
 
 const rowHeight = 46;
 
 /** Files as rows; only those in sight exist, however many there are. */
-export function FileTable({ files }: { files: readonly FileRecord[] }) {
+export function FileTable({ files, label, onEnd }: FilesProps) {
   const scroller = useRef<HTMLDivElement>(null);
-  const selection = useSelection();
-  const latest = useRef({ selection, files });
-  useLayoutEffect(() => {
-    latest.current = { selection, files };
-  });
-  const onSelect = useCallback((id: string, event: MouseEvent) => {
-    latest.current.selection.click(id, event, latest.current.files);
-  }, []);
+  const { selection, onSelect, listProps } = useFileKeys(files, label, open);
   const rows = useVirtualizer({
     count: files.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => rowHeight,
     getItemKey: (index) => files[index]?.id ?? index,
     overscan: 12,
+    // Room for the bar with what can be done.
+    paddingEnd: 76,
+    scrollPaddingEnd: 76,
   });
+  const seen = rows.getVirtualItems();
+  useAtEnd(seen.at(-1)?.index === files.length - 1, files.length, onEnd);
+  const reveal = (index: number) => rows.scrollToIndex(index);
   return (
     <div className="table">
-      <div className="table-head">
+      <div className="table-head" aria-hidden="true">
         <span>Name</span>
         <span>Kind</span>
         <span className="number">Size</span>
@@ -41,11 +42,10 @@ export function FileTable({ files }: { files: readonly FileRecord[] }) {
         ref={scroller}
         className="scroller"
         data-testid="file-table"
-        data-count={files.length}
-        onClick={(event) => event.target === event.currentTarget && selection.clear()}
+        {...listProps({ columns: 1, reveal })}
       >
-        <div style={{ height: rows.getTotalSize(), position: "relative" }}>
-          {rows.getVirtualItems().map(({ index, key, start }) => {
+        <div role="presentation" style={{ height: rows.getTotalSize(), position: "relative" }}>
+          {seen.map(({ index, key, start }) => {
             const file = files[index];
             if (file === undefined) return null;
             return (
@@ -54,6 +54,7 @@ export function FileTable({ files }: { files: readonly FileRecord[] }) {
                 file={file}
                 top={start}
                 isSelected={selection.ids.has(file.id)}
+                isLead={selection.lead === file.id}
                 onSelect={onSelect}
               />
             );
@@ -64,23 +65,16 @@ export function FileTable({ files }: { files: readonly FileRecord[] }) {
   );
 }
 
-interface RowProps {
-  readonly file: FileRecord;
-  readonly top: number;
-  readonly isSelected: boolean;
-  readonly onSelect: (id: string, event: MouseEvent) => void;
-}
-
 /** Renders again only when its own file, place or selection changes. */
-const FileRow = memo(function FileRow({ file, top, isSelected, onSelect }: RowProps) {
+const FileRow = memo(function FileRow(props: OptionProps & { readonly top: number }) {
+  const { file, top, onSelect } = props;
   return (
     <div
+      {...optionProps(props)}
       className="row"
       style={{ transform: `translateY(${top}px)`, height: rowHeight }}
-      data-selected={isSelected}
       data-testid="file-row"
-      data-id={file.id}
-      onClick={(event) => onSelect(file.id, event)}
+      onClick={(event) => tap(file, event) || onSelect(file.id, event)}
       onDoubleClick={() => open(file)}
     >
       <span className="row-name">
@@ -98,6 +92,13 @@ const FileRow = memo(function FileRow({ file, top, isSelected, onSelect }: RowPr
 
 export function open(file: FileRecord): void {
   if (isFolder(file)) goTo({ view: "folder", locationId: file.locationId, parentId: file.id });
+}
+
+/** A finger opens a folder at once: it has no second button, and seldom two clicks. */
+export function tap(file: FileRecord, { nativeEvent }: MouseEvent): boolean {
+  const isTap = isFolder(file) && (nativeEvent as PointerEvent).pointerType === "touch";
+  if (isTap) open(file);
+  return isTap;
 }
 
 export function kindOf(file: FileRecord): string {

@@ -1,7 +1,7 @@
 import { Button, Group, Modal, NavLink, ScrollArea, Text } from "@mantine/core";
 import { ChevronLeft, Folder } from "lucide-react";
-import { useState } from "react";
-import { isFolder, useQuery, useRecord } from "./sync.ts";
+import { useEffect, useState } from "react";
+import { isFolder, useGrowingList, useRecord } from "./sync.ts";
 
 /** Chooses a folder of the location by walking through them. */
 export function MoveDialog(props: {
@@ -12,7 +12,13 @@ export function MoveDialog(props: {
 }) {
   const { locationId, moved } = props;
   const [at, setAt] = useState<string | null>(null);
-  const { data } = useQuery("file.by_directory", { locationId, parentId: at, limit: 5_000 });
+  const { data, isComplete, onEnd } = useGrowingList(
+    "file.by_directory",
+    { locationId, parentId: at },
+    5_000,
+  );
+  // Folders stand among the files: all of them are looked through.
+  useEffect(() => onEnd?.(), [onEnd]);
   const location = useRecord("location", locationId);
   const folder = useRecord("file", at);
   const folders = data?.filter((file) => isFolder(file) && !moved.has(file.id)) ?? [];
@@ -39,7 +45,7 @@ export function MoveDialog(props: {
         ))}
         {folders.length === 0 && (
           <Text size="sm" c="dimmed" p="sm">
-            No folders in here.
+            {isComplete ? "No folders in here." : "Looking for folders…"}
           </Text>
         )}
       </ScrollArea.Autosize>

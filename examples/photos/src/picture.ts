@@ -85,70 +85,108 @@ function createRandom(seed: number): () => number {
   };
 }
 
-function drawRidge(random: () => number, base: number, height: number): string {
+function ridge(random: () => number, base: number, height: number): Path2D {
   const [a, b, c] = [random() * 6, random() * 6, random() * 6];
   const sharpness = 0.4 + random() * 0.9;
-  const points: string[] = [];
+  const path = new Path2D();
+  path.moveTo(0, 200);
   for (let x = 0; x <= 300; x += 10) {
     const wave =
       Math.sin(x / 64 + a) * 0.55 +
       Math.sin(x / 27 + b) * 0.3 * sharpness +
       Math.sin(x / 11 + c) * 0.12 * sharpness;
-    points.push(`${x} ${(base - wave * height).toFixed(1)}`);
+    path.lineTo(x, base - wave * height);
   }
-  return `M0 200L${points.join("L")}L300 200Z`;
+  path.lineTo(300, 200);
+  path.closePath();
+  return path;
 }
 
-function drawStars(random: () => number): string {
-  const stars = Array.from({ length: 42 }, () => {
+type Brush = CanvasRenderingContext2D;
+
+function drawStars(brush: Brush, random: () => number): void {
+  brush.fillStyle = "#fff";
+  for (let star = 0; star < 42; star += 1) {
     const [x, y, r] = [random() * 300, random() * 110, 0.3 + random() * 0.8];
-    return `<circle cx="${x.toFixed(0)}" cy="${y.toFixed(0)}" r="${r.toFixed(1)}" opacity="${(0.4 + random() * 0.6).toFixed(1)}"/>`;
-  });
-  return `<g fill="#fff">${stars.join("")}</g>`;
+    brush.globalAlpha = 0.4 + random() * 0.6;
+    drawDisc(brush, [x, y, r]);
+  }
+  brush.globalAlpha = 1;
 }
 
-function drawTrees(random: () => number, color: string): string {
-  const trees = Array.from({ length: 14 }, () => {
+function drawDisc(brush: Brush, [x, y, r]: readonly [number, number, number]): void {
+  brush.beginPath();
+  brush.arc(x, y, r, 0, 7);
+  brush.fill();
+}
+
+function drawTrees(brush: Brush, random: () => number): void {
+  brush.beginPath();
+  for (let tree = 0; tree < 14; tree += 1) {
     const [x, size, y] = [random() * 300, 8 + random() * 20, 186 + random() * 14];
-    return `M${(x - size / 4).toFixed(0)} ${y.toFixed(0)}l${(size / 4).toFixed(1)} -${size.toFixed(1)}l${(size / 4).toFixed(1)} ${size.toFixed(1)}z`;
-  });
-  return `<path d="${trees.join("")}" fill="${color}"/>`;
+    brush.moveTo(x - size / 4, y);
+    brush.lineTo(x, y - size);
+    brush.lineTo(x + size / 4, y);
+  }
+  brush.fill();
 }
 
-function draw(id: string, group: string): string {
+function drawWater(brush: Brush, random: () => number, palette: Palette): void {
+  const water = brush.createLinearGradient(0, 166, 0, 200);
+  water.addColorStop(0, palette.sky[2]);
+  water.addColorStop(1, palette.ridges[2]);
+  brush.fillStyle = water;
+  brush.fillRect(0, 166, 300, 34);
+  brush.beginPath();
+  for (let ripple = 0; ripple < 9; ripple += 1) {
+    const [x, y, width] = [random() * 280, 172 + random() * 26, 10 + random() * 50];
+    brush.moveTo(x, y);
+    brush.lineTo(x + width, y);
+  }
+  brush.globalAlpha = 0.35;
+  brush.strokeStyle = palette.light;
+  brush.stroke();
+  brush.globalAlpha = 1;
+}
+
+function drawSky(brush: Brush, { sky }: Palette): void {
+  const gradient = brush.createLinearGradient(0, 0, 0, 200);
+  gradient.addColorStop(0, sky[0]);
+  gradient.addColorStop(0.55, sky[1]);
+  gradient.addColorStop(1, sky[2]);
+  brush.fillStyle = gradient;
+  brush.fillRect(0, 0, 300, 200);
+}
+
+function drawSun(brush: Brush, light: string, [x, y, r]: readonly [number, number, number]): void {
+  const glow = brush.createRadialGradient(x, y, 0, x, y, r * 4);
+  glow.addColorStop(0, `${light}bf`);
+  glow.addColorStop(1, `${light}00`);
+  brush.fillStyle = glow;
+  drawDisc(brush, [x, y, r * 4]);
+  brush.fillStyle = light;
+  drawDisc(brush, [x, y, r]);
+}
+
+/** Draws the picture of a file over the whole of a canvas. */
+export function draw(canvas: HTMLCanvasElement, id: string, group: string): void {
+  const brush = canvas.getContext("2d");
   const random = createRandom(hash(id));
   // Photos of one folder look as if they were taken in one place.
   const near = hash(group) % palettes.length;
   const palette = palettes[(near + Math.floor(random() ** 2 * 4)) % palettes.length];
-  if (palette === undefined) return "";
-  const { sky, light, ridges, isNight } = palette;
-  const [sunX, sunY, sunR] = [30 + random() * 240, 30 + random() * 70, 9 + random() * 16];
+  if (palette === undefined || brush === null) return;
+  brush.setTransform(canvas.width / 300, 0, 0, canvas.height / 200, 0, 0);
+  const sun = [30 + random() * 240, 30 + random() * 70, 9 + random() * 16] as const;
   const horizon = 105 + random() * 30;
   const hasWater = random() > 0.6;
-  const layers = ridges
-    .slice(0, hasWater ? 3 : 4)
-    .map((color, index) => {
-      const path = drawRidge(random, horizon + index * 21, 30 - index * 5);
-      return `<path d="${path}" fill="${color}"/>`;
-    })
-    .join("");
-  const ripples = Array.from({ length: 9 }, () => {
-    const [x, y, w] = [random() * 280, 172 + random() * 26, 10 + random() * 50];
-    return `M${x.toFixed(0)} ${y.toFixed(0)}h${w.toFixed(0)}`;
-  }).join("");
-  const water = `<rect y="166" width="300" height="34" fill="url(#w)"/><path d="${ripples}" stroke="${light}" stroke-opacity=".35"/>`;
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 300 200" preserveAspectRatio="xMidYMid slice"><defs><linearGradient id="s" x2="0" y2="1"><stop stop-color="${sky[0]}"/><stop offset=".55" stop-color="${sky[1]}"/><stop offset="1" stop-color="${sky[2]}"/></linearGradient><radialGradient id="g"><stop stop-color="${light}" stop-opacity=".75"/><stop offset="1" stop-color="${light}" stop-opacity="0"/></radialGradient><linearGradient id="w" x2="0" y2="1"><stop stop-color="${sky[2]}"/><stop offset="1" stop-color="${ridges[2]}"/></linearGradient></defs><rect width="300" height="200" fill="url(#s)"/>${isNight === true ? drawStars(random) : ""}<circle cx="${sunX.toFixed(0)}" cy="${sunY.toFixed(0)}" r="${(sunR * 4).toFixed(0)}" fill="url(#g)"/><circle cx="${sunX.toFixed(0)}" cy="${sunY.toFixed(0)}" r="${sunR.toFixed(0)}" fill="${light}"/>${layers}${hasWater ? water : drawTrees(random, ridges[3])}</svg>`;
-}
-
-const drawn = new Map<string, string>();
-const drawnMax = 2_000;
-
-/** The address of the picture of a file. */
-export function pictureUrl(id: string, group: string | null): string {
-  const known = drawn.get(id);
-  if (known !== undefined) return known;
-  if (drawn.size >= drawnMax) drawn.clear();
-  const url = `data:image/svg+xml,${encodeURIComponent(draw(id, group ?? ""))}`;
-  drawn.set(id, url);
-  return url;
+  drawSky(brush, palette);
+  if (palette.isNight === true) drawStars(brush, random);
+  drawSun(brush, palette.light, sun);
+  for (const [index, color] of palette.ridges.slice(0, hasWater ? 3 : 4).entries()) {
+    brush.fillStyle = color;
+    brush.fill(ridge(random, horizon + index * 21, 30 - index * 5));
+  }
+  if (hasWater) drawWater(brush, random, palette);
+  else drawTrees(brush, random);
 }

@@ -1,6 +1,7 @@
-import { ActionIcon, Button, Group, Menu, Paper, Text, Tooltip } from "@mantine/core";
+import { ActionIcon, Button, Group, Menu, Paper, Text, TextInput, Tooltip } from "@mantine/core";
 import { FolderInput, Images, Tag, Trash2, X } from "lucide-react";
-import { useState } from "react";
+import { useMemo, useState } from "react";
+import type { MutationHandle } from "../../../src/client/api.ts";
 import { tellFailure } from "./act.ts";
 import { MoveDialog } from "./move-dialog.tsx";
 import { useSelection } from "./selection.tsx";
@@ -8,15 +9,23 @@ import type { FileRecord } from "./sync.ts";
 import { useClient, useQuery } from "./sync.ts";
 import { count } from "./format.ts";
 
+/** Acts on a thousand at a time, as many as one action takes. */
+function inParts(ids: readonly string[], act: (part: string[]) => MutationHandle): void {
+  for (let at = 0; at < ids.length; at += 1_000) tellFailure(act(ids.slice(at, at + 1_000)));
+}
+
+/** Options that a menu shows before something is typed. */
+const optionsMax = 50;
+
 /** What can be done with the selected files; shows itself when there are any. */
 export function SelectionBar({ files }: { files: readonly FileRecord[] }) {
   const client = useClient();
   const { ids, clear } = useSelection();
   const [isMoving, setIsMoving] = useState(false);
   const albums = useQuery("album.list", { limit: 1_000 });
-  const tags = useQuery("tag.list", {});
-  const chosen = files.filter((file) => ids.has(file.id));
-  const fileIds = chosen.map((file) => file.id).slice(0, 1_000);
+  const tags = useQuery("tag.list", { limit: 1_000 });
+  const chosen = useMemo(() => files.filter((file) => ids.has(file.id)), [files, ids]);
+  const fileIds = chosen.map((file) => file.id);
   const [first] = chosen;
   if (first === undefined) return null;
   return (
@@ -40,7 +49,7 @@ export function SelectionBar({ files }: { files: readonly FileRecord[] }) {
           testId="add-to-album"
           options={albums.data ?? []}
           onChoose={(albumId) =>
-            tellFailure(client.action("album.add_files", { albumId, fileIds }))
+            inParts(fileIds, (part) => client.action("album.add_files", { albumId, fileIds: part }))
           }
         />
         <Choice
@@ -48,7 +57,9 @@ export function SelectionBar({ files }: { files: readonly FileRecord[] }) {
           icon={<Tag size={16} />}
           testId="apply-tag"
           options={tags.data ?? []}
-          onChoose={(tagId) => tellFailure(client.action("tag.apply", { tagId, fileIds }))}
+          onChoose={(tagId) =>
+            inParts(fileIds, (part) => client.action("tag.apply", { tagId, fileIds: part }))
+          }
         />
         <RoundButton
           label="Delete"
@@ -56,7 +67,7 @@ export function SelectionBar({ files }: { files: readonly FileRecord[] }) {
           icon={<Trash2 size={16} />}
           testId="delete"
           onClick={() => {
-            tellFailure(client.action("file.delete", { ids: fileIds }));
+            inParts(fileIds, (ids) => client.action("file.delete", { ids }));
             clear();
           }}
         />
@@ -68,7 +79,7 @@ export function SelectionBar({ files }: { files: readonly FileRecord[] }) {
           moved={ids}
           onClose={() => setIsMoving(false)}
           onMove={(parentId) => {
-            tellFailure(client.action("file.move", { ids: fileIds, parentId }));
+            inParts(fileIds, (ids) => client.action("file.move", { ids, parentId }));
             setIsMoving(false);
             clear();
           }}
@@ -101,6 +112,7 @@ function RoundButton(props: {
   );
 }
 
+/** Chooses one by its name; where there are many, typing finds it. */
 function Choice(props: {
   label: string;
   icon: React.ReactNode;
@@ -108,8 +120,11 @@ function Choice(props: {
   options: readonly { readonly id: string; readonly name: string }[];
   onChoose: (id: string) => void;
 }) {
+  const [text, setText] = useState("");
+  const wanted = text.trim().toLowerCase();
+  const found = props.options.filter(({ name }) => name.toLowerCase().includes(wanted));
   return (
-    <Menu position="top" shadow="md">
+    <Menu position="top" shadow="md" onClose={() => setText("")}>
       <Menu.Target>
         <Button
           variant="subtle"
@@ -120,12 +135,31 @@ function Choice(props: {
           {props.label}
         </Button>
       </Menu.Target>
-      <Menu.Dropdown mah={320} style={{ overflow: "auto" }}>
-        {props.options.map(({ id, name }) => (
-          <Menu.Item key={id} onClick={() => props.onChoose(id)}>
-            {name}
-          </Menu.Item>
-        ))}
+      <Menu.Dropdown>
+        {props.options.length > optionsMax && (
+          <TextInput
+            size="xs"
+            mb={4}
+            value={text}
+            onChange={(event) => setText(event.currentTarget.value)}
+            placeholder={`Find one of ${props.options.length.toLocaleString()}`}
+            aria-label={`Find in ${props.label}`}
+            data-autofocus
+          />
+        )}
+        <div className="choices">
+          {found.slice(0, optionsMax).map(({ id, name }) => (
+            <Menu.Item key={id} onClick={() => props.onChoose(id)}>
+              {name}
+            </Menu.Item>
+          ))}
+          {found.length === 0 && <Menu.Label>There is none.</Menu.Label>}
+          {found.length > optionsMax && (
+            <Menu.Label>
+              {count(found.length - optionsMax, "more", "more")}: type to find them
+            </Menu.Label>
+          )}
+        </div>
       </Menu.Dropdown>
     </Menu>
   );

@@ -10,7 +10,7 @@ import {
   useMantineColorScheme,
 } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
-import { AppWindow, Moon, Search, Sun } from "lucide-react";
+import { AppWindow, Info, Moon, Search, Sun } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 import { AlbumView } from "./album-view.tsx";
 import { Details } from "./details.tsx";
@@ -44,10 +44,14 @@ export function Shell(props: ShellProps) {
 }
 
 function Frame(props: ShellProps) {
-  const { route } = useRoute();
+  const { route, hash } = useRoute();
   const { ids } = useSelection();
   const [isMenuOpen, menu] = useDisclosure(false);
+  // Where there is no room beside the files, they open above them.
+  const [isOver, over] = useDisclosure(false);
   const hasDetails = ids.size === 1;
+  const { close } = menu;
+  useEffect(close, [close, hash]);
   return (
     <AppShell
       header={{ height: 60 }}
@@ -55,48 +59,109 @@ function Frame(props: ShellProps) {
       aside={{
         width: { sm: 250, lg: 320 },
         breakpoint: "sm",
-        collapsed: { desktop: !hasDetails, mobile: true },
+        collapsed: { desktop: !hasDetails, mobile: !hasDetails || !isOver },
       }}
       transitionDuration={0}
     >
       <AppShell.Header className="header">
-        <Group h="100%" px="md" justify="space-between" wrap="nowrap">
-          <Group gap="sm" wrap="nowrap" w={232}>
-            <Burger opened={isMenuOpen} onClick={menu.toggle} hiddenFrom="sm" size="sm" />
-            <Logo />
-            <Text fw={650} size="lg" className="brand">
-              Syncline <span>Photos</span>
-            </Text>
-          </Group>
-          <SearchBox route={route} />
-          <Group gap="xs" wrap="nowrap">
-            <SyncIndicator client={props.client} />
-            <Tooltip label="Open a second device">
-              <ActionIcon
-                variant="subtle"
-                color="gray"
-                size="lg"
-                aria-label="Open a second device"
-                data-testid="second-device"
-                onClick={() => window.open(otherDevice(), "_blank", "popup,width=1100,height=800")}
-              >
-                <AppWindow size={18} />
-              </ActionIcon>
-            </Tooltip>
-            <ThemeToggle />
-          </Group>
-        </Group>
+        <Header
+          client={props.client}
+          route={route}
+          menu={{ isOpen: isMenuOpen, toggle: menu.toggle }}
+          details={hasDetails ? { isOpen: isOver, toggle: over.toggle } : null}
+        />
       </AppShell.Header>
-      <AppShell.Navbar className="navbar">
+      <AppShell.Navbar className="navbar" aria-label="Library">
         <Sidebar {...props} route={route} />
       </AppShell.Navbar>
       <AppShell.Main className="main">
         <View route={route} />
       </AppShell.Main>
-      <AppShell.Aside className="aside">
+      <AppShell.Aside className="aside" aria-label="Details">
         {hasDetails && <Details id={[...ids][0] ?? ""} />}
       </AppShell.Aside>
     </AppShell>
+  );
+}
+
+interface Toggle {
+  readonly isOpen: boolean;
+  readonly toggle: () => void;
+}
+
+function Header(props: {
+  client: PhotosClient;
+  route: Route;
+  menu: Toggle;
+  /** Null when there are none to be shown. */
+  details: Toggle | null;
+}) {
+  const { client, route, menu, details } = props;
+  return (
+    <Group h="100%" px="md" justify="space-between" wrap="nowrap">
+      <SkipLink />
+      <Group gap="sm" wrap="nowrap" w={{ sm: 232 }}>
+        <Burger
+          opened={menu.isOpen}
+          onClick={menu.toggle}
+          hiddenFrom="sm"
+          size="sm"
+          aria-label={menu.isOpen ? "Close the menu" : "Open the menu"}
+          aria-expanded={menu.isOpen}
+        />
+        <Logo />
+        <Text fw={650} size="lg" className="brand" visibleFrom="sm">
+          Syncline <span>Photos</span>
+        </Text>
+      </Group>
+      <SearchBox route={route} />
+      <Group gap="xs" wrap="nowrap">
+        {details !== null && (
+          <ActionIcon
+            variant={details.isOpen ? "light" : "subtle"}
+            size="lg"
+            hiddenFrom="sm"
+            aria-label="Details"
+            aria-expanded={details.isOpen}
+            data-testid="show-details"
+            onClick={details.toggle}
+          >
+            <Info size={18} />
+          </ActionIcon>
+        )}
+        <SyncIndicator client={client} />
+        <Tooltip label="Open a second device">
+          <ActionIcon
+            variant="subtle"
+            color="gray"
+            size="lg"
+            visibleFrom="sm"
+            aria-label="Open a second device"
+            data-testid="second-device"
+            onClick={() => window.open(otherDevice(), "_blank", "popup,width=1100,height=800")}
+          >
+            <AppWindow size={18} />
+          </ActionIcon>
+        </Tooltip>
+        <ThemeToggle />
+      </Group>
+    </Group>
+  );
+}
+
+/** Past the many links of the library, for who goes by keys. */
+function SkipLink() {
+  return (
+    <a
+      href="#content"
+      className="skip"
+      onClick={(event) => {
+        event.preventDefault();
+        document.querySelector<HTMLElement>("main :is([tabindex='0'], a, button)")?.focus();
+      }}
+    >
+      Skip to the content
+    </a>
   );
 }
 
@@ -144,7 +209,7 @@ function SearchBox({ route }: { route: Route }) {
         if (value.trim() !== "") goTo({ view: "search", text: value });
         else if (isSearching) goTo({ view: "home" });
       }}
-      placeholder="Search all files   /"
+      placeholder="Search all files"
       leftSection={<Search size={16} />}
       radius="xl"
       variant="filled"

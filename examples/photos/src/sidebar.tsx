@@ -1,9 +1,7 @@
 import {
   ActionIcon,
   AppShell,
-  ColorSwatch,
   Menu,
-  NavLink,
   ScrollArea,
   Select,
   Text,
@@ -20,15 +18,15 @@ import {
   Sparkles,
   Trash2,
 } from "lucide-react";
-import { useState } from "react";
-import type { ReactNode } from "react";
+import { memo, useState } from "react";
+import type { AnchorHTMLAttributes, ReactNode } from "react";
 import { tellFailure } from "./act.ts";
-import { pictureUrl } from "./picture.ts";
 import { goTo, toHash } from "./route.ts";
 import type { Route } from "./route.ts";
 import type { ShellProps } from "./shell.tsx";
-import type { AlbumRecord } from "./sync.ts";
-import { useClient, useQuery, useRecord } from "./sync.ts";
+import type { AlbumRecord, TagRecord } from "./sync.ts";
+import { useClient, useGrowingList, useRecord } from "./sync.ts";
+import { Picture } from "./thumb.tsx";
 
 const tagPalette = ["grape", "pink", "yellow", "cyan", "lime", "orange", "indigo", "teal"];
 
@@ -49,13 +47,12 @@ export function Sidebar({ library, libraries, route, ...props }: ShellProps & { 
         />
       </AppShell.Section>
       <AppShell.Section grow component={ScrollArea} scrollbarSize={6} px="sm">
-        <NavLink
+        <NavItem
           href={toHash({ view: "favorites" })}
           label="Favorites"
-          leftSection={<Heart size={17} strokeWidth={1.8} />}
-          active={route.view === "favorites"}
+          left={<Heart size={17} strokeWidth={1.8} />}
+          isActive={route.view === "favorites"}
           data-testid="favorites-link"
-          className="nav"
         />
         <Albums route={route} />
         <Folders route={route} />
@@ -70,71 +67,60 @@ export function Sidebar({ library, libraries, route, ...props }: ShellProps & { 
 
 function Albums({ route }: { route: Route }) {
   const client = useClient();
-  const albums = useQuery("album.list", { limit: 1_000 });
+  const albums = useGrowingList("album.list", {});
   const add = (name: string) => {
     const { recordId } = tellFailure(client.insert("album", { name }));
     if (recordId !== undefined) goTo({ view: "album", id: recordId });
   };
   return (
     <Section title="Albums" placeholder="Name of the album" onAdd={add} testId="new-album">
-      {albums.data?.map((album) => (
-        <AlbumLink
-          key={album.id}
-          album={album}
-          isActive={route.view === "album" && route.id === album.id}
-        />
-      ))}
+      <Links list={albums}>
+        {(album) => (
+          <AlbumLink
+            key={album.id}
+            album={album}
+            isActive={route.view === "album" && route.id === album.id}
+          />
+        )}
+      </Links>
     </Section>
   );
 }
 
 function Folders({ route }: { route: Route }) {
-  const locations = useQuery("location.list", {});
+  const locations = useGrowingList("location.list", {});
   return (
     <Section title="Folders">
-      {locations.data?.map((location) => (
-        <NavLink
-          key={location.id}
-          href={toHash({ view: "folder", locationId: location.id, parentId: null })}
-          label={location.name}
-          leftSection={<FolderTree size={17} strokeWidth={1.8} />}
-          active={route.view === "folder" && route.locationId === location.id}
-          data-testid="location-link"
-          className="nav"
-        />
-      ))}
+      <Links list={locations}>
+        {(location) => (
+          <NavItem
+            key={location.id}
+            href={toHash({ view: "folder", locationId: location.id, parentId: null })}
+            label={location.name}
+            left={<FolderTree size={17} strokeWidth={1.8} />}
+            isActive={route.view === "folder" && route.locationId === location.id}
+            data-testid="location-link"
+          />
+        )}
+      </Links>
     </Section>
   );
 }
 
 function Tags({ route }: { route: Route }) {
   const client = useClient();
-  const tags = useQuery("tag.list", {});
+  const tags = useGrowingList("tag.list", {});
   const add = (name: string) => {
     const color = tagPalette[(tags.data?.length ?? 0) % tagPalette.length] ?? "teal";
     tellFailure(client.insert("tag", { name, color }));
   };
   return (
     <Section title="Tags" placeholder="Name of the tag" onAdd={add} testId="new-tag">
-      {tags.data?.map((tag) => (
-        <NavLink
-          key={tag.id}
-          href={toHash({ view: "tag", id: tag.id })}
-          label={tag.name}
-          leftSection={
-            <ColorSwatch
-              color={`var(--mantine-color-${tag.color ?? "gray"}-6)`}
-              size={11}
-              mx={3}
-              withShadow={false}
-            />
-          }
-          active={route.view === "tag" && route.id === tag.id}
-          data-testid="tag-link"
-          data-id={tag.id}
-          className="nav"
-        />
-      ))}
+      <Links list={tags}>
+        {(tag) => (
+          <TagLink key={tag.id} tag={tag} isActive={route.view === "tag" && route.id === tag.id} />
+        )}
+      </Links>
     </Section>
   );
 }
@@ -159,43 +145,111 @@ function More({ onSample, onSignOut }: Pick<ShellProps, "onSample" | "onSignOut"
   );
 }
 
-function AlbumLink({ album, isActive }: { album: AlbumRecord; isActive: boolean }) {
+const AlbumLink = memo(function AlbumLink(props: { album: AlbumRecord; isActive: boolean }) {
+  const { album, isActive } = props;
   const client = useClient();
   const cover = useRecord("file", album.coverId);
   return (
-    <NavLink
+    <NavItem
       href={toHash({ view: "album", id: album.id })}
       label={album.name}
-      leftSection={
+      left={
         cover.data === null ? (
           <span className="cover">
             <Images size={14} strokeWidth={1.8} />
           </span>
         ) : (
-          <img className="cover" src={pictureUrl(cover.data.id, cover.data.parentId)} alt="" />
+          <Picture id={cover.data.id} group={cover.data.parentId} size={24} className="cover" />
         )
       }
-      rightSection={
-        <ActionIcon
-          variant="subtle"
-          color="gray"
-          size="sm"
-          className="on-hover"
-          aria-label={`Delete ${album.name}`}
-          onClick={(event) => {
-            event.preventDefault();
-            tellFailure(client.action("album.delete", { id: album.id }));
-            if (isActive) goTo({ view: "home" });
-          }}
-        >
-          <Trash2 size={14} />
-        </ActionIcon>
-      }
-      active={isActive}
+      isActive={isActive}
       data-testid="album-link"
       data-id={album.id}
-      className="nav"
+    >
+      <ActionIcon
+        variant="subtle"
+        color="gray"
+        size="sm"
+        className="on-hover"
+        aria-label={`Delete ${album.name}`}
+        onClick={() => {
+          tellFailure(client.action("album.delete", { id: album.id }));
+          if (isActive) goTo({ view: "home" });
+        }}
+      >
+        <Trash2 size={14} />
+      </ActionIcon>
+    </NavItem>
+  );
+});
+
+const TagLink = memo(function TagLink({ tag, isActive }: { tag: TagRecord; isActive: boolean }) {
+  return (
+    <NavItem
+      href={toHash({ view: "tag", id: tag.id })}
+      label={tag.name}
+      left={
+        <span
+          className="tag-dot"
+          style={{ background: `var(--mantine-color-${tag.color ?? "gray"}-6)` }}
+        />
+      }
+      isActive={isActive}
+      data-testid="tag-link"
+      data-id={tag.id}
     />
+  );
+});
+
+/** A link, and what can be done with where it leads. */
+function NavItem({
+  label,
+  left,
+  isActive,
+  children,
+  ...link
+}: {
+  label: string;
+  left: ReactNode;
+  isActive: boolean;
+} & AnchorHTMLAttributes<HTMLAnchorElement>) {
+  return (
+    <div className="nav" data-active={isActive || undefined}>
+      <a {...link} className="nav-link" aria-current={isActive ? "page" : undefined}>
+        {left}
+        <span className="nav-label">{label}</span>
+      </a>
+      {children}
+    </div>
+  );
+}
+
+/** Links that are shown at once. */
+const linksMax = 20;
+
+/** The first links of a list; the rest when somebody asks for them. */
+function Links<Item>(props: {
+  list: { data: readonly Item[] | null; onEnd: (() => void) | undefined };
+  children: (item: Item) => ReactNode;
+}) {
+  const { data, onEnd } = props.list;
+  const [most, setMost] = useState(linksMax);
+  const count = data?.length ?? 0;
+  return (
+    <>
+      {data?.slice(0, most).map(props.children)}
+      {(count > most || onEnd !== undefined) && (
+        <UnstyledButton
+          className="foot-button"
+          onClick={() => {
+            setMost(most * 2);
+            if (most * 2 > count) onEnd?.();
+          }}
+        >
+          <Text size="xs">Show more</Text>
+        </UnstyledButton>
+      )}
+    </>
   );
 }
 
@@ -208,7 +262,7 @@ function Section(props: {
 }) {
   const [name, setName] = useState<string | null>(null);
   return (
-    <section className="nav-section">
+    <section className="nav-section" aria-label={props.title}>
       <header>
         <Text size="xs" fw={600} c="dimmed">
           {props.title}

@@ -20,6 +20,7 @@ const looks = {
 export function SyncIndicator({ client }: { client: PhotosClient }) {
   const { connection, isPaused, cursor, pendingCount, rejected } = useSyncStatus();
   const { color, label } = looks[connection];
+  const text = pendingCount > 0 ? `${label}, ${pendingCount} waiting` : label;
   return (
     <Group gap="sm" wrap="nowrap">
       <RunningJob client={client} />
@@ -37,8 +38,9 @@ export function SyncIndicator({ client }: { client: PhotosClient }) {
             data-connection={connection}
             data-cursor={cursor}
             data-pending={pendingCount}
+            aria-label={text}
           >
-            {pendingCount > 0 ? `${label}, ${pendingCount} waiting` : label}
+            <span className="status-text">{text}</span>
           </Badge>
         </Popover.Target>
         <Popover.Dropdown>

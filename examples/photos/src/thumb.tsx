@@ -1,7 +1,8 @@
 import { FileText, Folder } from "lucide-react";
+import { memo, useLayoutEffect, useRef } from "react";
 import type { FileRecord } from "./sync.ts";
 import { isFolder } from "./sync.ts";
-import { pictureUrl } from "./picture.ts";
+import { draw } from "./picture.ts";
 
 /** The picture of a photo, or a sign for what is none. */
 export function Thumb({ file, size }: { file: FileRecord; size?: number }) {
@@ -19,14 +20,30 @@ export function Thumb({ file, size }: { file: FileRecord; size?: number }) {
       </span>
     );
   }
-  const src = pictureUrl(file.id, file.parentId);
+  return <Picture id={file.id} group={file.parentId} size={size} />;
+}
+
+/** What a photo shows. */
+export const Picture = memo(function Picture(props: {
+  id: string;
+  group: string | null;
+  size?: number | undefined;
+  className?: string;
+}) {
+  const { id, group, size, className = "thumb" } = props;
+  const canvas = useRef<HTMLCanvasElement>(null);
+  useLayoutEffect(() => {
+    if (canvas.current !== null) draw(canvas.current, id, group ?? "");
+  }, [id, group]);
+  const width = size === undefined ? 360 : size * 3;
   return (
-    <img
-      className="thumb"
-      src={src}
-      alt=""
-      draggable={false}
+    <canvas
+      ref={canvas}
+      className={className}
+      width={width}
+      height={(width * 2) / 3}
       style={{ width: size, height: size }}
+      aria-hidden="true"
     />
   );
-}
+});

@@ -1,14 +1,4 @@
-import {
-  ActionIcon,
-  Anchor,
-  Center,
-  Group,
-  Loader,
-  Skeleton,
-  Stack,
-  Text,
-  Title,
-} from "@mantine/core";
+import { ActionIcon, Anchor, Center, Group, Loader, Stack, Text, Title } from "@mantine/core";
 import { useLocalStorage } from "@mantine/hooks";
 import { ChevronRight, Heart, ImageOff, LayoutGrid, List } from "lucide-react";
 import { useDeferredValue, useMemo } from "react";
@@ -17,11 +7,12 @@ import { FileGrid } from "./file-grid.tsx";
 import { FileTable } from "./file-table.tsx";
 import { explain } from "./act.ts";
 import { count } from "./format.ts";
-import { pictureUrl } from "./picture.ts";
 import { toHash } from "./route.ts";
 import { SelectionBar } from "./selection-bar.tsx";
 import type { AlbumRecord, FileRecord } from "./sync.ts";
-import { isFolder, useQuery, useRecord, useSyncStatus } from "./sync.ts";
+import { countOf, isFolder, useGrowingList, useQuery, useRecord, useSyncStatus } from "./sync.ts";
+import { Picture, Thumb } from "./thumb.tsx";
+import { VirtualGrid } from "./virtual-grid.tsx";
 
 /** A heading, the files, and what can be done with those that are selected. */
 export function Page(props: {
@@ -55,14 +46,17 @@ export function Files(props: {
   data: readonly FileRecord[] | null;
   error: unknown;
   empty: string;
+  label: string;
   look: "list" | "grid";
+  onEnd?: (() => void) | undefined;
 }) {
-  const { data, error, empty, look } = props;
+  const { data, error, empty, label, look, onEnd } = props;
   if (data === null) return <Missing error={error} />;
   if (data.length === 0) return <Empty text={empty} />;
+  const List = look === "list" ? FileTable : FileGrid;
   return (
     <>
-      {look === "list" ? <FileTable files={data} /> : <FileGrid files={data} />}
+      <List files={data} label={label} onEnd={onEnd} />
       <SelectionBar files={data} />
     </>
   );
@@ -104,6 +98,7 @@ function useLook(initial: "list" | "grid") {
         variant={look === "list" ? "light" : "default"}
         onClick={() => setLook("list")}
         aria-label="Show as a list"
+        aria-pressed={look === "list"}
         data-testid="look-list"
       >
         <List size={16} />
@@ -112,6 +107,7 @@ function useLook(initial: "list" | "grid") {
         variant={look === "grid" ? "light" : "default"}
         onClick={() => setLook("grid")}
         aria-label="Show as pictures"
+        aria-pressed={look === "grid"}
         data-testid="look-grid"
       >
         <LayoutGrid size={16} />
@@ -129,7 +125,8 @@ export function FolderView({
   parentId: string | null;
 }) {
   const { look, toggle } = useLook("list");
-  const { data, error } = useQuery("file.by_directory", { locationId, parentId, limit: 5_000 });
+  const list = useGrowingList("file.by_directory", { locationId, parentId }, 5_000);
+  const { data, error, onEnd } = list;
   const folder = useRecord("file", parentId);
   const location = useRecord("location", locationId);
   // Folders first, each group by name as the service orders it.
@@ -138,19 +135,27 @@ export function FolderView({
       data === null ? null : [...data.filter(isFolder), ...data.filter((file) => !isFolder(file))],
     [data],
   );
+  const title = folder.data?.name ?? location.data?.name ?? "…";
   return (
     <Page
-      title={folder.data?.name ?? location.data?.name ?? "…"}
+      title={title}
       note={
         <Crumbs
           locationId={locationId}
           parent={parentId}
-          tail={files === null ? "" : count(files.length, "item")}
+          tail={files === null ? "" : countOf(list, count(files.length, "item"))}
         />
       }
       actions={toggle}
     >
-      <Files data={files} error={error} empty="Nothing lies in this folder." look={look} />
+      <Files
+        data={files}
+        error={error}
+        empty="Nothing lies in this folder."
+        label={title}
+        look={look}
+        onEnd={onEnd}
+      />
     </Page>
   );
 }
@@ -201,14 +206,23 @@ function Crumb({ locationId, id }: { locationId: string; id: string | null }): R
 export function TagView({ id }: { id: string }) {
   const { look, toggle } = useLook("grid");
   const tag = useRecord("tag", id);
-  const { data, error } = useQuery("file.with_tag", { tagId: id });
+  const list = useGrowingList("file.with_tag", { tagId: id });
+  const { data, error, onEnd } = list;
+  const title = tag.data?.name ?? "…";
   return (
     <Page
-      title={tag.data?.name ?? "…"}
-      note={data === null ? "" : count(data.length, "file")}
+      title={title}
+      note={data === null ? "" : countOf(list, count(data.length, "file"))}
       actions={toggle}
     >
-      <Files data={data} error={error} empty="No file carries this tag." look={look} />
+      <Files
+        data={data}
+        error={error}
+        empty="No file carries this tag."
+        label={title}
+        look={look}
+        onEnd={onEnd}
+      />
     </Page>
   );
 }
@@ -217,32 +231,40 @@ export function SearchView({ text }: { text: string }) {
   const { look, toggle } = useLook("list");
   // Typing stays quick: the list follows when there is time, and the old one stays meanwhile.
   const wanted = useDeferredValue(text.trim());
-  const { data, error } = useQuery(
+  const { data, error, isComplete } = useQuery(
     "file.search",
     { text: wanted, limit: 500 },
     { enabled: wanted !== "" },
   );
-  const note =
-    data === null ? "" : `${data.length === 500 ? "The first " : ""}${count(data.length, "file")}`;
+  const note = data === null ? "" : countOf({ isComplete }, count(data.length, "file"));
   return (
     <Page title={`“${text.trim()}”`} note={note} actions={toggle}>
-      <Files data={data} error={error} empty="No file has this in its name." look={look} />
+      <Files
+        data={data}
+        error={error}
+        empty="No file has this in its name."
+        label={`Files with “${text.trim()}”`}
+        look={look}
+      />
     </Page>
   );
 }
 
 export function FavoritesView() {
-  const { data } = useQuery("file.favorites", {});
+  const list = useGrowingList("file.favorites", {});
+  const { data, error, onEnd } = list;
   return (
-    <Page title="Favorites" note={data === null ? "" : count(data.length, "file")}>
-      {data?.length === 0 ? (
+    <Page title="Favorites" note={data === null ? "" : countOf(list, count(data.length, "file"))}>
+      {data === null ? (
+        <Missing error={error} />
+      ) : data.length === 0 ? (
         <Empty text="Select a photo and give it a heart." />
       ) : (
-        <div className="scroller favorites">
-          {data?.map((metadata) => (
-            <FavoriteCard key={metadata.id} fileId={metadata.fileId} />
-          ))}
-        </div>
+        <VirtualGrid
+          items={data}
+          onEnd={onEnd}
+          draw={({ id, fileId }) => <FavoriteCard key={id} fileId={fileId} />}
+        />
       )}
     </Page>
   );
@@ -250,40 +272,47 @@ export function FavoritesView() {
 
 function FavoriteCard({ fileId }: { fileId: string }) {
   const { data: file } = useRecord("file", fileId);
-  if (file === null) return null;
+  if (file === null) return <span />;
   return (
     <a
       className="card"
       href={toHash({ view: "folder", locationId: file.locationId, parentId: file.parentId })}
     >
       <div className="card-picture">
-        <img className="thumb" src={pictureUrl(file.id, file.parentId)} alt="" />
+        <Thumb file={file} />
         <Heart className="card-heart" size={18} fill="currentColor" />
       </div>
-      <Text size="xs" truncate>
+      <Text size="xs" truncate className="card-name">
         {file.name}
       </Text>
     </a>
   );
 }
 
+const albumLook = { width: 240, gap: 22, heightOf: (width: number) => (width * 2) / 3 + 62 };
+
 /** The albums, large. */
 export function HomeView() {
-  const { data } = useQuery("album.list", { limit: 1_000 });
+  const list = useGrowingList("album.list", {});
+  const { data, error, onEnd } = list;
   return (
-    <Page title="Albums" note={data === null ? "" : count(data.length, "album")}>
-      <div className="scroller albums">
-        {data === null && [1, 2, 3].map((key) => <Skeleton key={key} className="album-card" />)}
-        {data?.map((album) => (
-          <AlbumCard key={album.id} album={album} />
-        ))}
-      </div>
+    <Page title="Albums" note={data === null ? "" : countOf(list, count(data.length, "album"))}>
+      {data === null ? (
+        <Missing error={error} />
+      ) : (
+        <VirtualGrid
+          items={data}
+          look={albumLook}
+          onEnd={onEnd}
+          draw={(album) => <AlbumCard key={album.id} album={album} />}
+        />
+      )}
     </Page>
   );
 }
 
 function AlbumCard({ album }: { album: AlbumRecord }) {
-  const { data: items } = useQuery("album.items", { albumId: album.id });
+  const { data: items, isComplete } = useQuery("album.items", { albumId: album.id, limit: 100 });
   const ids = [album.coverId, ...(items ?? []).map((item) => item.fileId)].filter(
     (id) => id !== null,
   );
@@ -303,7 +332,11 @@ function AlbumCard({ album }: { album: AlbumRecord }) {
         {album.name}
       </Text>
       <Text size="sm" c="dimmed">
-        {items === null ? "…" : count(items.length, "photo")}
+        {items === null
+          ? "…"
+          : isComplete
+            ? count(items.length, "photo")
+            : `More than ${count(items.length, "photo")}`}
       </Text>
     </a>
   );
@@ -311,9 +344,5 @@ function AlbumCard({ album }: { album: AlbumRecord }) {
 
 function AlbumCover({ id }: { id: string }) {
   const { data } = useRecord("file", id);
-  return data === null ? (
-    <span className="thumb" />
-  ) : (
-    <img className="thumb" src={pictureUrl(id, data.parentId)} alt="" />
-  );
+  return data === null ? <span className="thumb" /> : <Picture id={id} group={data.parentId} />;
 }
