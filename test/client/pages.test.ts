@@ -202,6 +202,28 @@ test("I7: whatever two people do, a list with a limit is a fresh answer once all
   await fc.assert(property, { numRuns: runs });
 }, 120_000);
 
+test("I7: what a list with a limit shows offline is what the service says later", async () => {
+  const property = fc.asyncProperty(
+    fc.array(fc.array(step, { minLength: 1, maxLength: 5 }), { maxLength: 8 }),
+    async (turns) => {
+      const { world, clients } = await openWorld();
+      await using _ = world;
+      const client = clients[0]!;
+      for (const steps of turns) {
+        client.setOffline(true);
+        for (const { what, a, b } of steps) deeds[what](client, a, b);
+        const shown = lists.map((list) => idsOf(client, list));
+        const before = client.status.getSnapshot().rejected.length;
+        client.setOffline(false);
+        await settle(world, client);
+        if (client.status.getSnapshot().rejected.length === before) expectForetold(client, shown);
+      }
+      await expectFresh(world, client);
+    },
+  );
+  await fc.assert(property, { numRuns: runs });
+}, 120_000);
+
 test("I7: what a list with a limit shows at once is what the service says later", async () => {
   const property = fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
     const { world, clients } = await openWorld();
