@@ -25,7 +25,7 @@ export function Page(props: {
     <div className="page">
       <Group className="page-head" justify="space-between" wrap="nowrap" align="flex-end">
         <div className="page-title">
-          <Title order={3} lineClamp={1} data-testid="page-title">
+          <Title order={1} size="h3" lineClamp={1} data-testid="page-title">
             {props.title}
           </Title>
           {props.note !== undefined && (
