@@ -138,10 +138,28 @@ export function place(state: CacheState, query: QueryNode, change: BaseChange): 
   return insert(query, node, at);
 }
 
+/** Places again what changed in a whole list since it was shown. */
+function renew(state: CacheState, query: QueryNode, changed: readonly RecordNode[]) {
+  const moved = new Set(changed);
+  const list = query.shown.filter((node) => !moved.has(node));
+  for (const node of moved) {
+    const record = viewOf(node);
+    if (record === null) continue;
+    // Of what is not pending, the base knows whether it belongs.
+    const belongs = node.type.overlaid.has(node) ? fits(state, query, record) : owns(query, node);
+    if (belongs) list.splice(search(query, list, { record, read: viewOf }), 0, node);
+  }
+  return list;
+}
+
 /** The records of a list with the overlay: the base itself when no pending mutation has a say. */
 function overlay(state: CacheState, query: QueryNode, type: TypeStore): readonly RecordNode[] {
-  const { base, rule, limit } = query;
+  const { base, rule, limit, changed, shown, isComplete } = query;
   const isOrdered = rule.compare !== undefined;
+  // Nothing was cut off, nor will be: what did not change since it was shown stays where it is.
+  const isWhole = isComplete && shown.length + (changed?.length ?? 0) <= (limit ?? Infinity);
+  if (changed !== null && shown !== base && isOrdered && isRuled(query) && isWhole)
+    return renew(state, query, changed);
   const entering: RecordNode[] = [];
   const leaving = new Set<RecordNode>();
   let isMoved = false;
@@ -163,7 +181,7 @@ function overlay(state: CacheState, query: QueryNode, type: TypeStore): readonly
     if (record === null) continue;
     const to = isOrdered ? search(query, list, { record, read: viewOf }) : list.length;
     // A new record beyond a full page is not shown, as the server would not show it.
-    if (to < list.length || query.isComplete || leaving.has(node)) list.splice(to, 0, node);
+    if (to < list.length || isComplete || leaving.has(node)) list.splice(to, 0, node);
   }
   if (limit !== null && list.length > limit) list.length = limit;
   return list;
@@ -210,13 +228,14 @@ export function dataOf(state: CacheState, query: QueryNode): readonly unknown[] 
   return old;
 }
 
+function noteChange(state: CacheState, query: QueryNode, node: RecordNode): void {
+  if (query.changed !== null && query.changed.push(node) > query.shown.length) query.changed = null;
+  markDirty(state, query);
+}
+
 /** After a base changed: the lists that hold it. */
 export function markOwners(state: CacheState, node: RecordNode): void {
-  for (const query of ownersOf(node)) {
-    if (query.changed !== null && query.changed.push(node) > query.base.length)
-      query.changed = null;
-    markDirty(state, query);
-  }
+  for (const query of ownersOf(node)) noteChange(state, query, node);
 }
 
 /** After a view changed: also the lists that only a pending mutation makes it part of. */
@@ -224,11 +243,11 @@ export function markLists(state: CacheState, node: RecordNode, view: ClientRecor
   for (const index of node.type.rules.values()) {
     for (const query of listsFor(index, view)) {
       try {
-        if (query.isDirty || !fits(state, query, view)) continue;
+        if (!fits(state, query, view)) continue;
       } catch {
         // Whether it belongs there is found out when the list is read.
       }
-      markDirty(state, query);
+      noteChange(state, query, node);
     }
   }
 }

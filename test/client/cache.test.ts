@@ -337,3 +337,25 @@ test("what failed and is looked at by nobody is asked for by whoever looks next,
   watch(cache, key);
   expect(asked()).toEqual([key.text]);
 });
+
+test("a write into a list costs the same with a thousand waiting as with ten, and so does its answer", () => {
+  const { cache, list } = createWorld();
+  const directory = list("directory", { parentId: "p" }, [file("b"), file("d")]);
+  const { work } = statsOf(cache);
+  const matchedBy = (one: () => void): number => {
+    const before = work.matched;
+    one();
+    return before === work.matched ? 0 : work.matched - before;
+  };
+  const insert = (id: string) =>
+    cache.mutate({ id: `m${id}`, apply: (draft) => draft.insert("file", file(id)) });
+  const costs = Array.from({ length: 1_000 }, (_, at) => matchedBy(() => insert(`c${at}`)));
+  expect(Math.max(...costs.slice(10))).toBeLessThanOrEqual(3);
+  const rename = () =>
+    cache.mutate({ id: "r", apply: (draft) => draft.update("file", "b", { name: "e" }) });
+  expect(matchedBy(rename)).toBeLessThanOrEqual(4);
+  expect(directory.names().slice(-2)).toEqual(["d", "e"]);
+  expect(matchedBy(() => cache.reject("mc7"))).toBeLessThanOrEqual(4);
+  const pending = Array.from({ length: 1_000 }, (_, at) => `c${at}`).filter((id) => id !== "c7");
+  expect(directory.names()).toEqual([...pending.toSorted(), "d", "e"]);
+});
