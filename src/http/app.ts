@@ -17,7 +17,7 @@ import { docsRoutes } from "./routes/docs.ts";
 import { libraryRoutes } from "./routes/libraries.ts";
 import { mutationRoutes } from "./routes/mutations.ts";
 import { readRoutes } from "./routes/reads.ts";
-import { inPieces } from "./pieces.ts";
+import { handOver } from "./pieces.ts";
 import { replicaRoutes } from "./routes/replica.ts";
 import { setupRoutes } from "./routes/setup.ts";
 import { snapshotRoutes } from "./routes/snapshot.ts";
@@ -130,9 +130,9 @@ export function createApp(service: Service): Hono<AppEnv> {
     if (service.isStopping()) throw closing(isFromNode(c));
     const named = c.req.header("x-syncline-protocol");
     if (named !== undefined) assertSpoken(readInteger(named, "X-Syncline-Protocol"));
-    return next();
+    await next();
+    handOver(c, service);
   });
-  app.use("/v1/*", inPieces(service));
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", async (c) => {
     await service.ready();

@@ -1,8 +1,8 @@
-import type { MiddlewareHandler } from "hono";
 import type { Clock } from "../base/clock.ts";
 import type { Room } from "../base/room.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
+import type { AppContext } from "./context.ts";
 import { PIECE_BYTES, createPacedBody } from "./paced.ts";
 
 /** The bytes of large answers, before they are compressed, by their requests. */
@@ -21,35 +21,26 @@ async function* toPieces(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8
 }
 
 /**
- * Hands large answers over in pieces, and bounds what all of them hold until they are taken: a thousand
- * readers that stopped in the middle of a page would else fill the memory.
+ * Hands a large answer over in pieces, and bounds what all of them hold until they are taken: a thousand
+ * readers that stopped in the middle of a page would else fill the memory. @throws overloaded
  */
-export function inPieces(bounds: {
-  readonly answers: Room;
-  readonly clock: Clock;
-  readonly limits: Limits;
-}): MiddlewareHandler {
-  const { answers } = bounds;
-  return async (c, next) => {
-    await next();
-    const { res } = c;
-    const { body } = res;
-    const bytes = sizes.get(c.req.raw);
-    if (bytes === undefined || body === null) return;
-    if (!answers.take(bytes)) {
-      const detail = "Too many large answers wait for their readers; ask again.";
-      throw new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail });
-    }
-    const pieces = toPieces(body);
-    const leave = (): void => {
-      answers.give(bytes);
-      void pieces.return(undefined);
-    };
-    const paced = createPacedBody(
-      { next: async () => (await pieces.next()).value ?? null, leave },
-      bounds,
-    );
-    c.res = undefined;
-    c.res = new Response(paced, res);
+export function handOver(
+  c: AppContext,
+  bounds: { readonly answers: Room; readonly clock: Clock; readonly limits: Limits },
+): void {
+  const bytes = sizes.get(c.req.raw);
+  if (bytes === undefined || c.res.body === null) return;
+  if (!bounds.answers.take(bytes)) {
+    const detail = "Too many large answers wait for their readers; ask again.";
+    throw new SyncError("overloaded", { retryAfterSeconds: 1 }, { detail });
+  }
+  const pieces = toPieces(c.res.body);
+  const leave = (): void => {
+    bounds.answers.give(bytes);
+    void pieces.return(undefined);
   };
+  const next = async () => (await pieces.next()).value ?? null;
+  const paced = new Response(createPacedBody({ next, leave }, bounds), c.res);
+  c.res = undefined;
+  c.res = paced;
 }
