@@ -54,7 +54,7 @@ export async function composeService(composition: Composition): Promise<Service>
   const namespaces = adminUrl === undefined ? null : createNamespaces({ adminUrl, fetch });
   const ending = new AbortController();
   return createService({
-    onStopping: () => ending.abort(),
+    onStopping: () => ending.abort(systemClock.monotonic()),
     registry: createRegistry(composition.plugins),
     lease: { deviceId, nodeUrl: config.NODE_URL ?? null, leaseMs: config.LEASE_MS },
     clock: systemClock,

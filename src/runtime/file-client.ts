@@ -14,7 +14,7 @@ import type * as Libsql from "@libsql/client";
 import type { InStatement, InValue, ResultSet, Row, Transaction } from "@libsql/client";
 import Native from "libsql";
 import { toRows } from "../store/database.ts";
-import type { DatabaseClient, RowsStatement, Statement } from "../store/database.ts";
+import type { ClientConfig, DatabaseClient, RowsStatement, Statement } from "../store/database.ts";
 
 /** Statements kept prepared by one connection; those of a commit are a few dozen. */
 const STATEMENTS_MAX = 200;
@@ -160,7 +160,7 @@ function forget(): void {
 }
 
 /** One connection to the database of `url`, which must be a file; opened when it is first used. */
-export function createFileClient(url: string): DatabaseClient {
+export function createFileClient(url: string, ending?: AbortSignal): DatabaseClient {
   const path = toPath(url);
   let connection: ReturnType<typeof openConnection> | null = null;
   const use = () => (connection ??= openConnection(path));
@@ -168,7 +168,8 @@ export function createFileClient(url: string): DatabaseClient {
     if (connection === null) return;
     connection.close();
     connection = null;
-    forget();
+    // A process that ends gives all of its files back by itself.
+    if (ending?.aborted !== true) forget();
   };
   const transaction = async (): Promise<Transaction> => {
     const own = use();
@@ -219,13 +220,9 @@ export function createFileClient(url: string): DatabaseClient {
 }
 
 /** The fitting client of a URL: files are ours, all else is `@libsql/client`'s. */
-export function createDatabaseClient(config: {
-  readonly url: string;
-  readonly authToken?: string;
-  readonly concurrency: number;
-}): DatabaseClient {
+export function createDatabaseClient({ ending, ...config }: ClientConfig): DatabaseClient {
   const isFile = config.url.startsWith("file:") && !config.url.includes(":memory:");
-  if (isFile) return createFileClient(config.url);
+  if (isFile) return createFileClient(config.url, ending);
   // Loaded only here, because it costs every start on files a twentieth of a second.
   const { createClient } = createRequire(import.meta.url)("@libsql/client") as typeof Libsql;
   return createClient({ ...config });

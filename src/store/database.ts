@@ -66,6 +66,13 @@ export interface DatabaseClient extends Pick<
   readonly writeRows?: (statements: readonly (Statement | RowsStatement)[]) => Promise<Rows[]>;
 }
 
+/** What a client of one database is made from. */
+export interface ClientConfig extends Pick<DatabaseOptions, "ending"> {
+  readonly url: string;
+  readonly authToken?: string;
+  readonly concurrency: number;
+}
+
 export interface DatabaseOptions {
   readonly url: string;
   /** A copy that may be behind, for reads. */
@@ -73,15 +80,11 @@ export interface DatabaseOptions {
   readonly authToken?: string | undefined;
   /** `full` survives a power cut on `file:`; `normal` only the death of every process. */
   readonly durability: "full" | "normal";
-  readonly createClient: (config: {
-    url: string;
-    authToken?: string;
-    concurrency: number;
-  }) => DatabaseClient;
+  readonly createClient: (config: ClientConfig) => DatabaseClient;
   readonly clock: Clock;
   readonly limits: Limits;
   readonly telemetry: Telemetry;
-  /** Aborted when the process is to end: a server that is away then is not waited for. */
+  /** Aborted, with the monotonic time as its reason, when the process is to end: then nothing is waited for long. */
   readonly ending?: AbortSignal | undefined;
 }
 
@@ -92,6 +95,8 @@ export function toRows({ rows }: { readonly rows: readonly ArrayLike<Value>[] })
 
 /** How long a server is waited for by a process that ends. */
 const ENDING_MS = 2_000;
+/** How long it makes files whole: a thousand would take longer than it has, and a WAL loses nothing. */
+const WHOLE_MS = 4_000;
 
 /** Gives up on a server that neither answers nor closes the connection (FACTS, trap 2). */
 async function withDeadline<Result>(
@@ -126,8 +131,8 @@ const pragmasOf = ({ durability, limits }: DatabaseOptions): string[] => [
   "temp_store=MEMORY",
 ];
 
-const clientOf = ({ url, authToken, createClient }: DatabaseOptions): DatabaseClient =>
-  createClient({ url, concurrency: 1, ...(authToken === undefined ? {} : { authToken }) });
+const clientOf = ({ url, authToken, createClient, ending }: DatabaseOptions): DatabaseClient =>
+  createClient({ url, concurrency: 1, ending, ...(authToken === undefined ? {} : { authToken }) });
 
 /**
  * One connection, and what keeps it honest.
@@ -206,8 +211,9 @@ function createConnection(options: DatabaseOptions, isReader: boolean) {
     });
   const close = (): void => {
     isClosed = true;
+    const isLate = ending?.aborted === true && clock.monotonic() - Number(ending.reason) > WHOLE_MS;
     // So that the file holds all by itself. The client of files does it before this goes on.
-    if (isFile && isReady && !isReader)
+    if (isFile && isReady && !isReader && !isLate)
       client.execute("PRAGMA wal_checkpoint(PASSIVE)").catch(() => {});
     client.close();
   };

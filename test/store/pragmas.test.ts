@@ -86,8 +86,9 @@ test("a database that was closed is whole in its one file", async () => {
   const directory = await mkdtemp(join(tmpdir(), "syncline-closed-"));
   const url = `file:${join(directory, "one.db")}`;
   const copy = `file:${join(directory, "copy.db")}`;
-  const open = (of: string) =>
+  const open = (of: string, ending?: AbortSignal) =>
     openDatabase({
+      ending,
       url: of,
       durability: "full",
       createClient: ({ url: file }) => createFileClient(file),
@@ -105,6 +106,19 @@ test("a database that was closed is whole in its one file", async () => {
   const copied = open(copy);
   expect(await copied.read([{ sql: "SELECT count(*) FROM t", args: [] }])).toEqual([[[9]]]);
   copied.close();
+  // A process that ends is not held up by the thousandth; what it leaves is whole with its WAL.
+  const late = open(url, AbortSignal.abort(systemClock.monotonic() - 60_000));
+  await late.write([{ sql: "INSERT INTO t VALUES (9)", args: [] }]);
+  late.close();
+  await copyFile(join(directory, "one.db"), join(directory, "copy.db"));
+  for (const [at, count] of [
+    [copy, 9],
+    [url, 10],
+  ] as const) {
+    const again = open(at);
+    expect(await again.read([{ sql: "SELECT count(*) FROM t", args: [] }])).toEqual([[[count]]]);
+    again.close();
+  }
   // Closing what was never used makes no file.
   open(`file:${join(directory, "none.db")}`).close();
   expect(existsSync(join(directory, "none.db"))).toBe(false);
