@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createClient } from "@libsql/client";
+import { createDatabaseClient } from "../../src/runtime/file-client.ts";
 import { bundledPlugins } from "../../plugins/index.ts";
 import { createApp } from "../../src/http/app.ts";
 import { defaultLimits } from "../../src/protocol/limits.ts";
@@ -59,7 +59,7 @@ export async function createCluster(random: Random): Promise<Cluster> {
     const database = openDatabase({
       url: `file:${join(directory, folder + name)}.db`,
       durability: "normal",
-      createClient,
+      createClient: createDatabaseClient,
       clock: time.clockOf(owner),
       limits: defaultLimits,
       telemetry: silentTelemetry,
