@@ -1,9 +1,9 @@
-import type { MintOptions } from "./auth/token.ts";
+import type { TokenRequest } from "./auth/token.ts";
 
 /** What the routes of an application may ask of the service that they stand beside. */
 export interface Host {
   /** Signs a token for a user. @throws Error where there is no secret: another issuer's tokens count then */
-  mint(token: Pick<MintOptions, "subject" | "grants" | "ttlSeconds">): Promise<string>;
+  mint(token: TokenRequest): Promise<string>;
   /**
    * Asks any route of the service, as an owner of all of it: `ask("/v1/libraries")`. A body is JSON.
    * @throws Error as `mint`

@@ -8,7 +8,7 @@ import { createTickets } from "./auth/tickets.ts";
 import type { Tickets } from "./auth/tickets.ts";
 import { nodeSubject } from "./auth/capability.ts";
 import { createTokenVerifier, mintToken } from "./auth/token.ts";
-import type { MintOptions } from "./auth/token.ts";
+import type { TokenRequest } from "./auth/token.ts";
 import type { TokenVerifier } from "./auth/token.ts";
 import { createRoom } from "./base/room.ts";
 import type { Room } from "./base/room.ts";
@@ -46,9 +46,7 @@ export interface Service extends CatalogOptions {
   readonly answers: Room;
   readonly fetch: Fetch;
   /** Signs a token of this service; null when another issuer makes them. */
-  readonly mint:
-    | ((token: Pick<MintOptions, "subject" | "grants" | "ttlSeconds">) => Promise<string>)
-    | null;
+  readonly mint: ((token: TokenRequest) => Promise<string>) | null;
   /** Merges of libraries, as jobs. */
   readonly setup: Setup;
   /** Resolves when the service can commit. @throws database_unavailable */

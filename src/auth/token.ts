@@ -104,6 +104,9 @@ export interface MintOptions {
   readonly audience?: string;
 }
 
+/** What differs from token to token of one service. */
+export type TokenRequest = Pick<MintOptions, "subject" | "grants" | "ttlSeconds">;
+
 /** Signs a new HS256 token with an id of its own. @throws unauthorized for grants no verifier takes */
 export async function mintToken(options: MintOptions): Promise<string> {
   const { clock = systemClock } = options;

@@ -17,7 +17,7 @@ import { docsRoutes } from "./routes/docs.ts";
 import { libraryRoutes } from "./routes/libraries.ts";
 import { mutationRoutes } from "./routes/mutations.ts";
 import { readRoutes } from "./routes/reads.ts";
-import { handOver } from "./pieces.ts";
+import { paceLarge } from "./pieces.ts";
 import { replicaRoutes } from "./routes/replica.ts";
 import { setupRoutes } from "./routes/setup.ts";
 import { snapshotRoutes } from "./routes/snapshot.ts";
@@ -131,7 +131,7 @@ export function createApp(service: Service): Hono<AppEnv> {
     const named = c.req.header("x-syncline-protocol");
     if (named !== undefined) assertSpoken(readInteger(named, "X-Syncline-Protocol"));
     await next();
-    handOver(c, service);
+    paceLarge(c, service);
   });
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", async (c) => {

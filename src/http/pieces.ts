@@ -24,7 +24,7 @@ async function* toPieces(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8
  * Hands a large answer over in pieces, and bounds what all of them hold until they are taken: a thousand
  * readers that stopped in the middle of a page would else fill the memory. @throws overloaded
  */
-export function handOver(
+export function paceLarge(
   c: AppContext,
   bounds: { readonly answers: Room; readonly clock: Clock; readonly limits: Limits },
 ): void {

@@ -2,7 +2,6 @@ import { basename, resolve } from "node:path";
 import type { Command } from "commander";
 import { SERVICE_WIDE, type Role } from "../../auth/capability.ts";
 import { mintToken } from "../../auth/token.ts";
-import { systemClock } from "../../base/clock.ts";
 import { createId } from "../../base/id.ts";
 import type { Routes } from "../../routes.ts";
 import { createApi } from "../api.ts";
@@ -75,7 +74,6 @@ async function develop(command: string[], { library }: { library: string }): Pro
       subject: "developer",
       grants: [{ library: SERVICE_WIDE, role }],
       ttlSeconds: daySeconds,
-      clock: systemClock,
     });
   const token = secret === null ? null : await mint("owner");
   if (!isBeside) return writeLine(formatWelcome({ url, dataDir, token, hasAlbums, hasDemo }));

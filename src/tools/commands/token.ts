@@ -1,7 +1,6 @@
 import { Option, type Command } from "commander";
 import { roles, SERVICE_WIDE, type Role } from "../../auth/capability.ts";
 import { mintToken } from "../../auth/token.ts";
-import { systemClock } from "../../base/clock.ts";
 import { isId } from "../../base/id.ts";
 import { readSecret } from "../connect.ts";
 import { UsageError } from "../errors.ts";
@@ -47,6 +46,5 @@ async function mint({ role, library, types, ttl, subject }: TokenOptions): Promi
     subject,
     grants: [{ library, role, ...(types === undefined ? {} : { types }) }],
     ttlSeconds: ttl,
-    clock: systemClock,
   });
 }
