@@ -7,7 +7,7 @@ export const PIECE_BYTES = 65_536;
 export interface PacedSource {
   /** What comes next; null at the end. */
   readonly next: () => Promise<Uint8Array | null>;
-  /** Called once at the end, or when nobody takes what comes next. */
+  /** Called once: at the end, when what comes next fails, or when nobody takes it. */
   readonly leave: () => void;
 }
 
@@ -24,7 +24,10 @@ export function createPacedBody(
   return new ReadableStream<Uint8Array>({
     pull: async (controller) => {
       stopWaiting();
-      const piece = await next();
+      const piece = await next().catch((error: unknown) => {
+        leave();
+        throw error;
+      });
       if (piece === null) {
         leave();
         return controller.close();
