@@ -1,3 +1,9 @@
+/**
+ * Simulation: nodes, writers and subscribers on one virtual clock over real libSQL files, with a network
+ * and a database that fail as the seed says. After every step the log is dense (I1), rows and entries
+ * agree (I2), epochs only rise (I3), what was acknowledged stands (I4) and took effect once (I5); in the
+ * end every subscriber has seen every event (I6) and holds what the database holds (I7).
+ */
 import { mintToken } from "../../src/auth/token.ts";
 import { SECRET } from "../support/world.ts";
 import { LEASE_MS, createCluster } from "./cluster.ts";
@@ -242,4 +248,19 @@ async function run(seed: number, options: SimulationOptions): Promise<Outcome> {
 /** What a person needs to see a failure again. */
 export function describe({ seed, history, broken }: Outcome): string {
   return [`seed ${seed}`, ...history.slice(-40), ...broken.slice(0, 10)].join("\n");
+}
+
+/** Runs `count` seeds from `from` on. @throws an error with the history of the first that breaks an invariant */
+export async function holdAll({
+  from,
+  count,
+  ...options
+}: Omit<SimulationOptions, "stepCount"> & {
+  readonly from: number;
+  readonly count: number;
+}): Promise<void> {
+  for (let seed = from; seed < from + count; seed += 1) {
+    const outcome = await simulate(seed, { ...options, stepCount: 25 });
+    if (outcome.broken.length > 0) throw new Error(describe(outcome));
+  }
 }
