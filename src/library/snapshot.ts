@@ -44,8 +44,8 @@ async function* readType(
   for (let after = ""; ;) {
     const sql = `SELECT record_id, version FROM tombstones WHERE model_type = ? AND record_id > ?
       ORDER BY record_id LIMIT ?`;
-    await turn();
-    const [rows = []] = await readNear([{ sql, args: [resource.type, after, PAGE] }]);
+    const args = [resource.type, after, PAGE];
+    const [rows = []] = await turn(() => readNear([{ sql, args }]));
     for (const [deleted, version] of rows) yield { resource_type: resource.type, deleted, version };
     if (rows.length < PAGE) break;
     after = rows.at(-1)?.[0] as string;

@@ -77,10 +77,9 @@ export async function trimLog(
   const { alone = (run) => run() } = trim;
   let total = 0;
   for (let count = CHUNK; count >= CHUNK;) {
-    await database.turn();
-    count = await alone(() => trimChunk(database, state, trim));
+    count = await database.turn(() => alone(() => trimChunk(database, state, trim)));
     total += count;
   }
-  while ((await alone(() => forgetChunk(database, trim))) > 0) await database.turn();
+  while ((await database.turn(() => alone(() => forgetChunk(database, trim)))) > 0);
   return total;
 }

@@ -9,6 +9,7 @@ import { createService } from "../service.ts";
 import type { Service, ServiceOptions } from "../service.ts";
 import { openDatabase } from "../store/database.ts";
 import type { DatabaseOptions } from "../store/database.ts";
+import { createTurns } from "../store/turns.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { isLoopback } from "./config.ts";
 import type { Config } from "./config.ts";
@@ -53,6 +54,7 @@ export async function composeService(composition: Composition): Promise<Service>
   const adminUrl = config.DATABASE_ADMIN_URL;
   const namespaces = adminUrl === undefined ? null : createNamespaces({ adminUrl, fetch });
   const ending = new AbortController();
+  const turn = createTurns(systemClock);
   return createService({
     onStopping: () => ending.abort(systemClock.monotonic()),
     registry: createRegistry(composition.plugins),
@@ -85,6 +87,7 @@ export async function composeService(composition: Composition): Promise<Service>
         limits,
         telemetry,
         ending: ending.signal,
+        turn,
       }),
     dropDatabase: async (name) => {
       const url = urlOf(name);

@@ -6,6 +6,7 @@ import type { Limits } from "../protocol/limits.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { codeOf, isLost, isUnsent, troubleOf, unavailable } from "./failure.ts";
 import { createTurns } from "./turns.ts";
+import type { Turn } from "./turns.ts";
 
 export interface Statement {
   readonly sql: string;
@@ -50,8 +51,8 @@ export interface Database {
   write(statements: readonly (Statement | RowsStatement)[]): Promise<Rows[]>;
   /** An interactive transaction, for raw SQL; nothing else may write meanwhile. */
   transaction<Result>(run: (tx: Transaction) => Promise<Result>): Promise<Result>;
-  /** Lets everything else have a turn, for whoever goes on and on where nothing has to be waited for. */
-  readonly turn: () => Promise<void>;
+  /** Does what may take long where nothing has to be waited for, such as reading a page: when its turn comes. */
+  readonly turn: Turn;
   /** Drizzle over `readNear`. */
   readonly drizzle: SqliteRemoteDatabase;
   close(): void;
@@ -86,6 +87,8 @@ export interface DatabaseOptions {
   readonly telemetry: Telemetry;
   /** Aborted, with the monotonic time as its reason, when the process is to end: then nothing is waited for long. */
   readonly ending?: AbortSignal | undefined;
+  /** Whose turn it is among all databases of the process; each has turns of its own when left out. */
+  readonly turn?: Turn | undefined;
 }
 
 /** Rows by position, whether the driver answers arrays or objects that look like them. */
@@ -279,7 +282,9 @@ export function openDatabase(options: DatabaseOptions): Database {
           tx.close();
         }
       }),
-    turn: options.url.startsWith("file:") ? createTurns(options.clock) : async () => {},
+    turn: options.url.startsWith("file:")
+      ? (options.turn ?? createTurns(options.clock))
+      : (work) => work(),
     drizzle: drizzle(async (sql, args: InValue[], method) => {
       const [rows = []] = await near.readNear([{ sql, args }]);
       return { rows: method === "get" ? ((rows[0] ?? []) as unknown[]) : (rows as unknown[]) } as {

@@ -1,7 +1,8 @@
 import { PAGE_BYTES } from "../base/size.ts";
 import { decodeRow } from "../resource/compile.ts";
 import type { CompiledResource, Row } from "../resource/compile.ts";
-import type { Database, Read } from "./database.ts";
+import type { Read } from "./database.ts";
+import type { Turn } from "./turns.ts";
 
 /** Rows that are read before anything is known of their size, and at once when they were small. */
 const FIRST = 16;
@@ -48,11 +49,11 @@ export async function readPage(
 export async function* readPages(
   read: Read,
   resource: CompiledResource,
-  { from = "", turn }: { readonly from?: string; readonly turn?: Database["turn"] } = {},
+  { from = "", turn = (work) => work() }: { readonly from?: string; readonly turn?: Turn } = {},
 ): AsyncGenerator<readonly Row[]> {
   for (let after = from; ;) {
-    await turn?.();
-    const { rows, isLast } = await readPage(read, resource, { ...PAGE, after });
+    const asked = { ...PAGE, after };
+    const { rows, isLast } = await turn(() => readPage(read, resource, asked));
     yield rows;
     if (isLast) return;
     after = rows.at(-1)?.["id"] as string;

@@ -35,9 +35,8 @@ export function createLogReader(options: LogReaderOptions): ReadLog {
     const [rows = []] = await database.readNear([extent]);
     return Math.min(head, (rows[0]?.[0] as number | null | undefined) ?? head);
   };
-  return async (after, head) => {
-    await database.turn();
-    return during(telemetry.span("stream.catch_up", { after }), async () => {
+  const readPage: ReadLog = (after, head) =>
+    during(telemetry.span("stream.catch_up", { after }), async () => {
       const end = await findEnd(after, head);
       // A stream whose place was trimmed ends: its next request is told to start afresh.
       const entries = await readEntries(database.readNear, selectSurvivors(after, end), {
@@ -47,5 +46,5 @@ export function createLogReader(options: LogReaderOptions): ReadLog {
       const rendered = await render(entries);
       return { events: toEvents(rendered, { libraryId: state.id, after }), end };
     });
-  };
+  return (after, head) => database.turn(() => readPage(after, head));
 }

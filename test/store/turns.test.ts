@@ -8,6 +8,8 @@ import { sumType } from "../../src/commit/remote-snapshot.ts";
 import { readSnapshot } from "../../src/library/snapshot.ts";
 import { trimLog } from "../../src/log/retention.ts";
 import type { Subscription } from "../../src/stream/subscription.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { createTurns } from "../../src/store/turns.ts";
 import { createWorld } from "../support/world.ts";
 import type { World } from "../support/world.ts";
 
@@ -77,3 +79,66 @@ test.each(Object.keys(work))("%s lets a timer run in between", async (name) => {
   expect(await work[name]?.(world)).toBeCloseTo(COUNT, 0);
   expect(hasRun).toBe(true);
 });
+
+/** How many of `works` went on in the same turn of the event loop, at most. */
+async function countTogether(works: readonly ((went: () => void) => Promise<unknown>)[]) {
+  let [inTurn, most] = [0, 0];
+  let next: ReturnType<typeof setImmediate>;
+  const watch = (): void => {
+    most = Math.max(most, inTurn);
+    inTurn = 0;
+    next = setImmediate(watch);
+  };
+  watch();
+  await Promise.all(works.map((work) => work(() => void (inTurn += 1))));
+  clearImmediate(next!);
+  return Math.max(most, inTurn);
+}
+
+/** Work that holds everything else up for a while. */
+const hold = async (ms: number): Promise<void> => {
+  for (const end = performance.now() + ms; performance.now() < end;);
+};
+
+test("of many who hold everything up, each has a turn of its own; who comes alone begins at once", async () => {
+  const turn = createTurns(systemClock);
+  const rounds = async (went: () => void): Promise<void> => {
+    for (let round = 0; round < 3; round += 1) {
+      await turn(() => hold(25));
+      went();
+    }
+  };
+  expect(await countTogether(Array.from({ length: 5 }, () => rounds))).toBe(1);
+  await Bun.sleep(1);
+  let isNext = false;
+  setImmediate(() => (isNext = true));
+  await turn(async () => {});
+  expect(isNext).toBe(false);
+});
+
+test("many whose work is short share a turn, and none waits for work that waits itself, or failed", async () => {
+  const turn = createTurns(systemClock);
+  const stuck = Promise.withResolvers<void>();
+  const waits = turn(() => stuck.promise);
+  const fails = turn(() => Promise.reject(new Error("It fails.")));
+  expect(fails).rejects.toThrow("It fails.");
+  const short = async (went: () => void): Promise<void> => turn(async () => went());
+  expect(await countTogether(Array.from({ length: 20 }, () => short))).toBe(20);
+  stuck.resolve();
+  await waits;
+});
+
+test.each(["log?limit=1000", "resources/tag?limit=1000", "query/tag.list"])(
+  "sixty who ask for %s at once are not answered in one turn",
+  async (path) => {
+    await using world = await createWorld();
+    await fill(world);
+    const headers = { authorization: `Bearer ${world.token}` };
+    const ask = async (went: () => void): Promise<void> => {
+      const response = await world.app.request(`${world.at}/${path}`, { headers });
+      went();
+      expect(response.status).toBe(200);
+    };
+    expect(await countTogether(Array.from({ length: 60 }, () => ask))).toBeLessThan(30);
+  },
+);

@@ -52,12 +52,20 @@ async function readPage(
 async function readLog(c: AppContext, service: Service): Promise<Response> {
   await authenticate(c, service);
   const library = await openFor(c, service, { role: "reader" });
-  const { state } = library;
-  const { limits } = service;
   const after = readInteger(c.req.query("after") ?? "0", "after");
   if (isOtherHistory(c, library) || (await isBeyondHead(library, after))) {
     throw historyChanged(library);
   }
+  return library.database.turn(() => answerPage(c, service, { library, after }));
+}
+
+async function answerPage(
+  c: AppContext,
+  service: Service,
+  { library, after }: { readonly library: Library; readonly after: number },
+): Promise<Response> {
+  const { state } = library;
+  const { limits } = service;
   const entries = await readPage(library, after, {
     entries: readLimit(c, service),
     bytes: limits.pageBytes,

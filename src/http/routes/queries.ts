@@ -78,17 +78,29 @@ function isFull({ limit }: AnyQuery, input: unknown, data: readonly unknown[]): 
 }
 
 async function runQuery(c: AppContext, service: Service, given: unknown): Promise<Response> {
-  const { registry, clock, telemetry } = service;
   const name = c.req.param("name") ?? "";
   const library = await openFor(c, service, { role: "reader" });
-  const query = registry.queries.get(name);
+  const query = service.registry.queries.get(name);
   if (query === undefined) {
     throw new SyncError("not_found", { what: name }, { detail: `There is no query "${name}".` });
   }
-  const type = query.returns as string | null;
   requireRead(c, library, query);
-  const started = clock.monotonic();
   const input: unknown = validateInput(query.input, given ?? {});
+  return library.database.turn(() => answerQuery(c, service, { library, name, query, input }));
+}
+
+interface Asked {
+  readonly library: Library;
+  readonly name: string;
+  readonly query: AnyQuery;
+  readonly input: unknown;
+}
+
+async function answerQuery(c: AppContext, service: Service, asked: Asked): Promise<Response> {
+  const { registry, clock, telemetry } = service;
+  const { library, name, query, input } = asked;
+  const type = query.returns as string | null;
+  const started = clock.monotonic();
   // The sequence is read first: an answer may be newer than it says, never older.
   const sequence = library.state.head;
   const data = await query.resolve(library.reader, input);

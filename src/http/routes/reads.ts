@@ -45,12 +45,15 @@ async function listRecords(c: AppContext, service: Service): Promise<Response> {
   const sequence = library.state.head;
   const bytes = service.limits.pageBytes;
   const asked = { after: readAfter(c), limit: limit + 1, bytes };
-  const { rows, isLast } = await readPage(library.database.readNear, resource, asked);
-  const { page, nextCursor: next } = toPage(rows, limit);
-  // A page that is full by its bytes is shorter than was asked for, and goes on.
-  const nextCursor = isLast ? next : (page.at(-1)?.["id"] ?? null);
-  const resources: readonly WireResource[] = await renderRows(resource, page, library.reader);
-  return answer(c.req.raw, { resources, next_cursor: nextCursor, sequence });
+  const { readNear, turn } = library.database;
+  return turn(async () => {
+    const { rows, isLast } = await readPage(readNear, resource, asked);
+    const { page, nextCursor: next } = toPage(rows, limit);
+    // A page that is full by its bytes is shorter than was asked for, and goes on.
+    const nextCursor = isLast ? next : (page.at(-1)?.["id"] ?? null);
+    const resources: readonly WireResource[] = await renderRows(resource, page, library.reader);
+    return answer(c.req.raw, { resources, next_cursor: nextCursor, sequence });
+  });
 }
 
 /** What became of a mutation whose answer was lost (I5). */
