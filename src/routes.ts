@@ -3,12 +3,15 @@ import type { TokenRequest } from "./auth/token.ts";
 /** What the routes of an application may ask of the service that they stand beside. */
 export interface Host {
   /** Signs a token for a user. @throws Error where there is no secret: another issuer's tokens count then */
-  mint(token: TokenRequest): Promise<string>;
+  readonly mint: (token: TokenRequest) => Promise<string>;
   /**
    * Asks any route of the service, as an owner of all of it: `ask("/v1/libraries")`. A body is JSON.
    * @throws Error as `mint`
    */
-  ask(path: string, init?: { readonly method?: string; readonly body?: string }): Promise<Response>;
+  readonly ask: (
+    path: string,
+    init?: { readonly method?: string; readonly body?: string },
+  ) => Promise<Response>;
   /** The settings of the process. */
   readonly env: Readonly<Record<string, string | undefined>>;
 }

@@ -2,6 +2,7 @@ import { createRoot } from "react-dom/client";
 import { createClient, openIndexedDb, openTabs } from "syncline/client";
 import { createHooks } from "syncline/client/react";
 import { rules } from "./rules.ts";
+import { SignIn, library, token, url } from "./session.tsx";
 import type { plugins } from "./syncline.config.ts";
 
 // The types come from the plugin, with no step between.
@@ -20,6 +21,7 @@ function Status() {
         <input type="checkbox" checked={isPaused} onChange={() => client.setOffline(!isPaused)} />
         offline
       </label>
+      {connection === "needs-auth" && <SignIn />}
       {rejected.map((one) => (
         <p key={one.mutationId}>
           Refused: {one.problem.detail} <button onClick={() => one.discard()}>Discard</button>
@@ -59,19 +61,27 @@ function Notes() {
   );
 }
 
-// `syncline dev -- vite` sets these. In earnest a token is a function that asks your own server for one.
-const { VITE_SYNCLINE_URL: url, VITE_SYNCLINE_LIBRARY: library } = import.meta.env;
-const name = `notes-${library}`;
-const client = createClient<App>({
-  url,
-  library,
-  token: import.meta.env.VITE_SYNCLINE_TOKEN,
-  rules,
-  persistence: openIndexedDb({ name }),
-  tabs: openTabs(name),
-});
+function open(library: string) {
+  const name = `notes-${library}`;
+  return createClient<App>({
+    url,
+    library,
+    token,
+    rules,
+    persistence: openIndexedDb({ name }),
+    tabs: openTabs(name),
+  });
+}
+
 createRoot(document.body.appendChild(document.createElement("div"))).render(
-  <SynclineProvider client={client}>
-    <Notes />
-  </SynclineProvider>,
+  library === undefined ? (
+    <SignIn />
+  ) : (
+    <SynclineProvider client={open(library)}>
+      <Notes />
+    </SynclineProvider>
+  ),
 );
+
+// Keeps the built page, so that it opens without the service.
+if (import.meta.env.PROD) void navigator.serviceWorker?.register("/sw.js");

@@ -44,3 +44,4 @@ const notePlugin = definePlugin({
 });
 
 export const plugins = [notePlugin] as const;
+export { routes } from "./routes.ts";

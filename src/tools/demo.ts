@@ -17,7 +17,7 @@ const vite = join(root, "node_modules/vite/bin/vite.js");
 export const isDemoHere = (): boolean => existsSync(vite) && existsSync(source);
 
 /** Bun's globs find nothing by braces with slashes in them, so each folder is looked through by itself. */
-const sources = ["examples/photos", "plugins/rules"].concat(
+const sources = ["examples/photos", "examples/notes/public", "plugins/rules"].concat(
   ["base", "client", "protocol", "resource"].map((name) => `src/${name}`),
 );
 

@@ -5,6 +5,7 @@
 import { mkdir, readdir, rename, rm, symlink } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { expect } from "bun:test";
+import type { Page } from "playwright-core";
 import { createId } from "../../src/base/id.ts";
 import { openBrowserTests } from "../support/chromium.ts";
 import { startCli } from "../support/cli-process.ts";
@@ -31,6 +32,12 @@ async function makeApplication(): Promise<string> {
   return folder;
 }
 
+async function write(page: Page, title: string): Promise<void> {
+  await page.getByPlaceholder("What is to be done?").fill(title);
+  await page.keyboard.press("Enter");
+  await page.getByText(title, { exact: true }).waitFor();
+}
+
 story(
   "a new application is live in two windows, and keeps what one wrote cut off",
   async (browser) => {
@@ -50,11 +57,6 @@ story(
         return page;
       };
       const [ada, bob] = [await open(), await open()];
-      const write = async (page: typeof ada, title: string) => {
-        await page.getByPlaceholder("What is to be done?").fill(title);
-        await page.keyboard.press("Enter");
-        await page.getByText(title, { exact: true }).waitFor();
-      };
       await write(ada, "milk");
       await bob.getByText("milk", { exact: true }).waitFor();
       await ada.getByLabel("offline").click();
@@ -79,5 +81,63 @@ story(
         () => true,
       ),
     );
+  },
+);
+
+/** Starts it in earnest: without a secret or a password but those that lie in its folder. */
+const startApplication = (folder: string, port = "0") =>
+  startCli(["start"], { env: { PORT: port, SYNCLINE_SECRET: "" }, folder });
+
+story(
+  "built and started, it lets in who has the password, opens offline, and sends what was written then",
+  async (browser) => {
+    const folder = await makeApplication();
+    // As a person has it: for this process Vite would build without the service worker.
+    const env = { ...process.env, NODE_ENV: "production" };
+    const built = Bun.spawnSync([join(bin, "vite"), "build"], { cwd: folder, env });
+    expect(built.exitCode).toBe(0);
+    const [, password = ""] =
+      /^APP_PASSWORD=(\S{16})$/m.exec(await Bun.file(join(folder, ".env")).text()) ?? [];
+    const signIn = async (page: Page, word = password) => {
+      await page.getByPlaceholder("Password").fill(word);
+      await page.keyboard.press("Enter");
+    };
+    let service = await startApplication(folder);
+    try {
+      const open = async () => {
+        const page = await (await browser.newContext()).newPage();
+        await page.goto(service.url);
+        return page;
+      };
+      const [ada, bob] = [await open(), await open()];
+      await signIn(ada, "a guess of mine");
+      await ada.getByText("That is not the password.").waitFor();
+      await signIn(ada);
+      await ada.getByText("live, 0 to send").waitFor();
+      await write(ada, "milk");
+      await ada.evaluate(async () => navigator.serviceWorker.ready);
+      await signIn(bob);
+      await bob.getByText("milk", { exact: true }).waitFor();
+
+      service.kill("SIGTERM");
+      expect(await service.exited).toBe(0);
+      await ada.reload();
+      await ada.getByText("milk", { exact: true }).waitFor();
+      await write(ada, "bread");
+      await ada.getByText("offline, 1 to send").waitFor();
+      await ada.reload();
+      await ada.getByText("bread", { exact: true }).waitFor();
+      // Meanwhile the session ends.
+      await ada.context().clearCookies();
+      service = await startApplication(folder, new URL(service.url).port);
+      await ada.getByText("needs-auth, 1 to send").waitFor();
+      await signIn(ada);
+      await ada.getByText("live, 0 to send").waitFor();
+      await bob.getByText("bread", { exact: true }).waitFor();
+    } finally {
+      service.kill("SIGTERM");
+      expect(await service.exited).toBe(0);
+      await rm(folder, { recursive: true });
+    }
   },
 );

@@ -23,7 +23,7 @@ story(
         if (network.isPortal) return html("Welcome to the hotel", "");
         if (isPage) return html("Photos", `<script src="/assets/app-1.js"></script>`);
         if (pathname !== "/sw.js") return new Response("globalThis.isLoaded = true;");
-        return new Response(Bun.file("examples/photos/public/sw.js"));
+        return new Response(Bun.file("examples/notes/public/sw.js"));
       },
     });
     const context = await browser.newContext();

@@ -1,7 +1,9 @@
-import { cp, mkdir, readdir, writeFile } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { cp, mkdir, readFile, readdir, writeFile } from "node:fs/promises";
 import { basename, join, resolve, sep } from "node:path";
 import type { Command } from "commander";
 import { dependencies, devDependencies, name, version } from "../../../package.json";
+import { createId } from "../../base/id.ts";
 import { CommandError } from "../errors.ts";
 import { writeLine } from "../output.ts";
 
@@ -15,7 +17,10 @@ export function addNew(program: Command): void {
     .description("make an application to start from: a plugin, a page, one command that runs both")
     .action(async (folder: string) => {
       await makeApplication(resolve(folder));
-      writeLine(`Made ${folder}. Now:\n\n  cd ${folder} && npm install && npm run dev\n`);
+      writeLine(
+        `Made ${folder}. Now:\n\n  cd ${folder} && npm install && npm run dev\n\n` +
+          "In earnest: `npm run build && npm start`; the password stands in .env.",
+      );
     });
 }
 
@@ -32,8 +37,13 @@ async function makeApplication(folder: string): Promise<void> {
   await cp(join(root, "examples/notes"), folder, { recursive: true });
   const manifest = JSON.stringify(describe(folder), null, 2);
   await writeFile(join(folder, "package.json"), `${manifest}\n`);
+  // An id of its own: two applications that are tried at one address must not meet in the browser.
+  const users = join(folder, "users.ts");
+  const text = await readFile(users, "utf8");
+  await writeFile(users, text.replace(/(?<=library = ")[^"]+/, createId()));
+  await writeFile(join(folder, ".env"), `APP_PASSWORD=${randomBytes(12).toString("base64url")}\n`);
   // What npm would leave out of a package.
-  await writeFile(join(folder, ".gitignore"), "node_modules/\ndata/\ndist/\n");
+  await writeFile(join(folder, ".gitignore"), "node_modules/\ndata/\ndist/\n.env\n");
 }
 
 /** Puts Syncline into the folder, as it would be published. @throws CommandError with what went wrong */
@@ -72,7 +82,7 @@ function describe(folder: string) {
       check: "tsc",
       start: "syncline start",
     },
-    dependencies: { [name]: own, ...pick("drizzle-orm", "react", "react-dom", "valibot") },
+    dependencies: { [name]: own, ...pick("drizzle-orm", "hono", "react", "react-dom", "valibot") },
     devDependencies: pick("@types/react", "@types/react-dom", "bun", "typescript", "vite"),
   };
 }
