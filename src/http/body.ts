@@ -8,10 +8,9 @@ import { pack } from "../stream/codec.ts";
 import { joinBytes } from "../stream/frame.ts";
 import { readParts } from "../stream/unpack.ts";
 import { respond } from "./gzip.ts";
-import { accepts, encodingOf, mediaTypeOf } from "./media.ts";
+import { MSGPACK, accepts, encodingOf, mediaTypeOf } from "./media.ts";
 import { noteSize } from "./pieces.ts";
 
-export const MSGPACK = "application/msgpack";
 const unpackr = new Unpackr({ useRecords: false, int64AsType: "number" });
 const decoder = new TextDecoder("utf-8", { fatal: true });
 

@@ -9,6 +9,7 @@ import type { GenericSchema } from "valibot";
 import * as answers from "../protocol/answers.ts";
 import * as bodies from "../protocol/commit.ts";
 import * as setup from "../protocol/setup.ts";
+import { EVENTS_MSGPACK, MSGPACK, RECORDS_MSGPACK, RECORDS_NDJSON } from "./media.ts";
 
 /** A route by its method and path, as in "get /v1/libraries/{library}". */
 export interface Described {
@@ -20,8 +21,12 @@ export interface Described {
   readonly headers?: Readonly<Record<string, GenericSchema>>;
   /** By status; null for one without a body. */
   readonly answers: Readonly<Record<number, GenericSchema | null>>;
-  /** Of the answer, when it is no JSON; a schema is then one of its lines. */
-  readonly media?: string;
+  /** What is sent, where it is neither JSON nor msgpack; the schema is then one record. */
+  readonly sends?: readonly string[];
+  /** What answers, where it is not JSON or msgpack as the caller likes; a schema is then one line. */
+  readonly media?: readonly string[];
+  /** Who may ask; the bearer of a token unless said otherwise. */
+  readonly security?: readonly Readonly<Record<string, readonly string[]>>[];
 }
 
 const text = v.optional(v.string());
@@ -55,9 +60,14 @@ const post = (summary: string, body: GenericSchema, answer: GenericSchema): Desc
   answers: { 200: answer },
 });
 
+/** Whoever comes may ask. */
+const open = { security: [] };
+
 const library = "/v1/libraries/{library}";
 const upload: Described = {
   summary: "Write a stream of records, with one log entry",
+  body: v.looseObject({ id: v.pipe(v.string(), v.uuid()) }),
+  sends: [RECORDS_NDJSON, RECORDS_MSGPACK],
   query: bodies.bulkQuerySchema.entries,
   headers: { "X-Device-Id": text },
   answers: { 200: answers.bulkAnswer },
@@ -124,7 +134,8 @@ const reads: Readonly<Record<string, Described>> = {
     },
     headers: { "Last-Event-ID": text },
     answers: { 200: null },
-    media: "text/event-stream",
+    media: ["text/event-stream", EVENTS_MSGPACK],
+    security: [{ bearer: [] }, { ticket: [] }],
   },
   [`get ${library}/log`]: get("Read the sync log after a cursor", answers.logPage, {
     ...read,
@@ -140,7 +151,7 @@ const reads: Readonly<Record<string, Described>> = {
       after_key: text,
       rows: flag,
     }),
-    media: "application/x-ndjson",
+    media: [RECORDS_NDJSON, MSGPACK],
   },
   [`get ${library}/checksum`]: get("Read the checksum of each type", answers.checksumAnswer, {
     ...read,
@@ -225,12 +236,16 @@ const joining: Readonly<Record<string, Described>> = {
     setup.pairSchema,
     answers.codeAnswer,
   ),
-  "post /v1/pairing/join": post(
-    "Name a device and its key with a code, and get a challenge",
-    setup.joinSchema,
-    answers.challengeAnswer,
-  ),
+  "post /v1/pairing/join": {
+    ...post(
+      "Name a device and its key with a code, and get a challenge",
+      setup.joinSchema,
+      answers.challengeAnswer,
+    ),
+    ...open,
+  },
   "post /v1/pairing/confirm": {
+    ...open,
     summary: "Send the signed challenge, and get a token",
     body: setup.confirmSchema,
     answers: { 200: answers.confirmAnswer, 202: answers.confirmAnswer },
@@ -278,8 +293,11 @@ const joining: Readonly<Record<string, Described>> = {
 const document = (summary: string, media: string): Described => ({
   summary,
   answers: { 200: null },
-  media,
+  media: [media],
+  ...open,
 });
+/** JSON, whatever the caller would like. */
+const plain = { media: ["application/json"], ...open };
 
 /** All routes but those of one type, which each registered type has for itself. */
 export const described: Readonly<Record<string, Described>> = {
@@ -287,9 +305,15 @@ export const described: Readonly<Record<string, Described>> = {
   ...reads,
   ...libraries,
   ...joining,
-  "get /healthz": get("Ask whether the process lives", answers.healthAnswer),
-  "get /readyz": get("Ask whether it can commit", answers.readyAnswer),
-  "get /metrics": document("Read the figures, as Prometheus does", "text/plain"),
+  "get /healthz": { ...get("Ask whether the process lives", answers.healthAnswer), ...plain },
+  "get /readyz": { ...get("Ask whether it can commit", answers.readyAnswer), ...plain },
+  "get /metrics": {
+    ...document("Read the figures, as Prometheus does", "text/plain"),
+    security: [{}, { bearer: [] }],
+  },
   "get /docs": document("Read about every route", "text/html"),
-  "get /openapi.json": get("Read this document", v.record(v.string(), v.unknown())),
+  "get /openapi.json": {
+    ...get("Read this document", v.record(v.string(), v.unknown())),
+    ...plain,
+  },
 };

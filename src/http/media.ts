@@ -1,5 +1,10 @@
 /** What headers say of bodies. Names of types and of encodings have no case (RFC 9110). */
 
+export const MSGPACK = "application/msgpack";
+export const RECORDS_MSGPACK = "application/vnd.syncline.records+msgpack";
+export const RECORDS_NDJSON = "application/x-ndjson";
+export const EVENTS_MSGPACK = "application/vnd.syncline.events+msgpack";
+
 /** The type a body is sent in, without its parameters; null where none is named. */
 export function mediaTypeOf(request: Request): string | null {
   const named = request.headers.get("content-type");

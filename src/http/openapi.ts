@@ -9,6 +9,7 @@ import type { CompiledResource } from "../resource/compile.ts";
 import type { Registry } from "../resource/registry.ts";
 import { described } from "./described.ts";
 import type { Described } from "./described.ts";
+import { MSGPACK } from "./media.ts";
 
 type Json = Record<string, unknown>;
 
@@ -89,27 +90,28 @@ function toParameters(path: string, { query = {}, headers = {} }: Described): Js
   return [...inPath, ...toNamed("query", query), ...toNamed("header", headers)];
 }
 
-const toContent = (schema: Json | null, media = "application/json") => ({
-  content: { [media]: schema === null ? {} : { schema } },
+/** Bodies, and answers as the caller likes. */
+const EITHER = ["application/json", MSGPACK];
+
+const toContent = (schema: Json | null, media: readonly string[] = EITHER) => ({
+  content: Object.fromEntries(media.map((one) => [one, schema === null ? {} : { schema }])),
 });
 
 const problem = {
   description: "A problem (RFC 9457).",
-  ...toContent(refTo("Problem"), "application/problem+json"),
+  ...toContent(refTo("Problem"), ["application/problem+json", MSGPACK]),
 };
 
 /** What the route of one type says for itself. */
 interface OfType {
   readonly summary: string;
   readonly request?: Json;
-  /** What is sent, when it is no JSON. */
-  readonly media?: string;
   readonly answer?: Json;
 }
 
 function describeRoute(key: string, route: Described, of?: OfType): Json {
   const [method = "", path = ""] = key.split(" ");
-  const { body, media } = route;
+  const { body, media, sends, security } = route;
   const request = of?.request ?? (body === undefined ? null : toSchema(body));
   const responses = Object.entries(route.answers).map(([status, schema]) => {
     const json = schema === null ? null : (of?.answer ?? toSchema(schema));
@@ -121,9 +123,8 @@ function describeRoute(key: string, route: Described, of?: OfType): Json {
     operationId: toCamelCase(`${method}_${words.join("_")}`),
     summary: of?.summary ?? route.summary,
     parameters: toParameters(path, route),
-    ...(request === null
-      ? {}
-      : { requestBody: { required: true, ...toContent(request, of?.media) } }),
+    ...(request === null ? {} : { requestBody: { required: true, ...toContent(request, sends) } }),
+    ...(security === undefined ? {} : { security }),
     responses: { ...Object.fromEntries(responses), default: problem },
   };
 }
@@ -173,7 +174,6 @@ function describeTypeRoutes(resource: CompiledResource): Readonly<Record<string,
     },
     bulk: {
       summary: `Write a stream of ${type} records`,
-      media: "application/x-ndjson",
       // A bulk of deletes has ids only.
       request: {
         anyOf: [
@@ -195,6 +195,11 @@ function describeTypeRoutes(resource: CompiledResource): Readonly<Record<string,
   const reading = describeRoute(key, one, { summary: `Read one ${type}`, answer: record });
   return { ...Object.fromEntries(routes), [key]: reading };
 }
+
+const securitySchemes = {
+  bearer: { type: "http", scheme: "bearer" },
+  ticket: { type: "apiKey", in: "query", name: "ticket" },
+};
 
 /** The document of `GET /openapi.json`: 3.1, from the schemas that validate. */
 export function describeApi(
@@ -225,7 +230,7 @@ export function describeApi(
     },
     servers: [{ url: "/" }],
     security: [{ bearer: [] }],
-    components: { schemas, securitySchemes: { bearer: { type: "http", scheme: "bearer" } } },
+    components: { schemas, securitySchemes },
     paths,
   };
 }

@@ -5,10 +5,7 @@ import { SyncError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import { readValues } from "../stream/unpack.ts";
 import { assertShape, brokenOff } from "./body.ts";
-import { encodingOf, mediaTypeOf } from "./media.ts";
-
-export const RECORDS_MSGPACK = "application/vnd.syncline.records+msgpack";
-export const RECORDS_NDJSON = "application/x-ndjson";
+import { RECORDS_MSGPACK, RECORDS_NDJSON, encodingOf, mediaTypeOf } from "./media.ts";
 
 function badRecord(message: string, cause?: unknown): SyncError {
   return new SyncError("invalid_record", { issues: [{ path: "", message }] }, { cause });

@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { html } from "hono/html";
 import type { AppEnv } from "../context.ts";
+import { MSGPACK } from "../media.ts";
 import { describeApi } from "../openapi.ts";
 import type { Service } from "../../service.ts";
 
@@ -26,7 +27,10 @@ summary{cursor:pointer}b{display:inline-block;width:4.5rem;text-transform:upperc
 /** What a route takes and gives, part by part; every route may answer with a problem. */
 function partsOf({ parameters, requestBody, responses }: Route) {
   const shapeOf = ({ content = {} }: Content): readonly unknown[] =>
-    Object.entries(content).map(([media, { schema }]) => ({ [media]: schema ?? "a stream" }));
+    Object.entries(content)
+      // The same once more, where JSON is there.
+      .filter(([media]) => media !== MSGPACK || !("application/json" in content))
+      .map(([media, { schema }]) => ({ [media]: schema ?? "a stream" }));
   const asked = parameters.filter((parameter) => parameter.in !== "path");
   return [
     ...(asked.length === 0 ? [] : [{ title: "Query and headers", shapes: asked }]),

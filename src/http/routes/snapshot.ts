@@ -7,9 +7,8 @@ import { SyncError } from "../../protocol/errors.ts";
 import type { Service } from "../../service.ts";
 import { pack } from "../../stream/codec.ts";
 import { joinBytes } from "../../stream/frame.ts";
-import { MSGPACK } from "../body.ts";
 import { respond } from "../gzip.ts";
-import { accepts } from "../media.ts";
+import { MSGPACK, RECORDS_NDJSON, accepts } from "../media.ts";
 import { PIECE_BYTES, createPacedBody } from "../paced.ts";
 import { authenticate, openFor, visibleTypes } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
@@ -56,14 +55,14 @@ export function snapshotRoutes(service: Service): Hono<AppEnv> {
     const library = await openFor(c, service, { role: "reader" });
     const selection = selectionOf(c, service, library);
     const lines = readSnapshot(service.catalog, library.state.id, selection);
-    const isMsgpack = accepts(c.req.raw, MSGPACK, "application/x-ndjson");
+    const isMsgpack = accepts(c.req.raw, MSGPACK, RECORDS_NDJSON);
     const encode = (line: Record<string, unknown>) => encoder.encode(`${JSON.stringify(line)}\n`);
     const next = () => readPiece(lines, isMsgpack ? pack : encode);
     const leave = () => void lines.return(undefined);
     return respond(c.req.raw, createPacedBody({ next, leave }, service), {
       status: 200,
       headers: {
-        "content-type": isMsgpack ? MSGPACK : "application/x-ndjson",
+        "content-type": isMsgpack ? MSGPACK : RECORDS_NDJSON,
         "cache-control": "no-store",
       },
     });

@@ -15,9 +15,7 @@ import {
   visibleTypes,
 } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
-import { accepts } from "../media.ts";
-
-const EVENTS_MSGPACK = "application/vnd.syncline.events+msgpack";
+import { EVENTS_MSGPACK, accepts } from "../media.ts";
 
 function refuse(path: string, message: string): SyncError {
   return new SyncError("invalid_body", { issues: [{ path, message }] });
