@@ -74,7 +74,7 @@ export function libraryRoutes(service: Service): Hono<AppEnv> {
     })
     .get("/v1/libraries", async (c) => {
       const capability = await authenticate(c, service);
-      requireGrant(capability, { library: SERVICE_WIDE, role: "reader" });
+      requireGrant(capability, { library: SERVICE_WIDE, role: "owner" });
       const limit = readLimit(c, service);
       const { page, nextCursor } = toPage(await catalog.list(readAfter(c), limit + 1), limit);
       return answer(c.req.raw, { libraries: page.map(describe), next_cursor: nextCursor });

@@ -45,6 +45,21 @@ export const auth: Topic = (library) => {
     expect((await api("GET", at, { token: forged })).status).toBe(401);
   });
 
+  test("only an owner of the whole service lists its libraries and creates them", async () => {
+    const { api, id, target } = await library();
+    for (const library of [id, "*"]) {
+      for (const role of ["reader", "writer", "owner"] as const) {
+        if (library === "*" && role === "owner") continue;
+        const token = await target.tokenFor([{ library, role }]);
+        const created = await api("POST", "/v1/libraries", { token, body: { name: "mine" } });
+        expect(created).toMatchObject(problem(403, "forbidden"));
+        const listed = await api("GET", "/v1/libraries", { token });
+        expect(listed).toMatchObject(problem(403, "forbidden"));
+      }
+    }
+    expect((await api("GET", "/v1/libraries")).status).toBe(200);
+  });
+
   test("a reader reads and cannot write; a writer writes and cannot delete the library", async () => {
     const { api, send, commit, id, at, target } = await library();
     const reader = await target.tokenFor([{ library: id, role: "reader" }]);
