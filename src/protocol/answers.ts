@@ -82,9 +82,11 @@ export const bulkAnswer = v.object({
   replayed,
 });
 export const mutationAnswer = v.object({
-  state: v.picklist(["committed", "refused", "unknown"]),
-  first_sequence: v.optional(v.nullable(count)),
-  sequence: v.optional(v.nullable(count)),
+  state: v.picklist(["committed", "unknown"]),
+  first_sequence: v.optional(count),
+  sequence: v.optional(count),
+  /** It was answered with a problem, and gets the same one whenever it is sent again. */
+  refused: v.optional(v.literal(true)),
 });
 
 export const resourcePage = v.object({

@@ -25,7 +25,7 @@ test("I5: a mutation that was refused stays refused when its reason is gone", as
   const album = await world.send("GET", `${world.at}/resources/album/${id}`);
   expect(album.body).toMatchObject({ name: "Iceland", version: 1 });
   const fate = await world.send("GET", `${world.at}/mutations/${mutation_id}`);
-  expect(fate.body).toEqual({ state: "refused" });
+  expect(fate.body).toEqual({ state: "unknown", refused: true });
 });
 
 test("I5: two copies of a refused mutation in one group get one answer", async () => {

@@ -66,8 +66,10 @@ async function findMutation(c: AppContext, service: Service): Promise<Response> 
   const [rows = []] = await library.database.read([{ sql, args }]);
   const [row] = rows;
   if (row === undefined) return answer(c.req.raw, { state: "unknown" });
-  if (row[2] === 1) return answer(c.req.raw, { state: "refused" });
-  return answer(c.req.raw, { state: "committed", first_sequence: row[0], sequence: row[1] });
+  if (row[2] === 1) return answer(c.req.raw, { state: "unknown", refused: true });
+  // One that changed nothing has no sequence.
+  const at = row[0] === null ? {} : { first_sequence: row[0], sequence: row[1] };
+  return answer(c.req.raw, { state: "committed", ...at });
 }
 
 async function readChecksums(c: AppContext, service: Service): Promise<Response> {
