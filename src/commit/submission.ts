@@ -31,16 +31,25 @@ function measure(data: Readonly<Record<string, unknown>>, limitBytes: number): n
   throw new SyncError("body_too_large", { limitBytes }, { detail });
 }
 
+/** A record may be sent as it was read, under its own id only. @throws invalid_record */
+function assertSameId(id: unknown, named: string): void {
+  if (id === undefined || (typeof id === "string" && id.toLowerCase() === named)) return;
+  const message = `The change names ${named}; leave the id out of the fields.`;
+  throw new SyncError("invalid_record", { issues: [{ path: "id", message }] });
+}
+
 /** Names the resource, checks the record against its schema and its limits. */
 export function toChange(request: ChangeRequest, registry: Registry, limits: Limits): Change {
   const resource = registry.resource(request.resource_type);
-  const { id: _id, version: _version, ...data } = request.data ?? {};
+  const { id: given, version: _version, ...data } = request.data ?? {};
+  const id = request.id.toLowerCase();
+  assertSameId(given, id);
   const bytes = measure(data, limits.recordBytes);
   const isFull = request.operation === "insert" || request.operation === "upsert";
   return {
     resource,
     operation: request.operation,
-    id: request.id.toLowerCase(),
+    id,
     fields: isFull ? validateRecord(resource, data) : data,
     expectedVersion: request.expected_version ?? null,
     floor: request.floor,
@@ -65,6 +74,14 @@ export function toChanges(
   });
 }
 
+/** The same with the members of each object in one order: equal content has one text. */
+function inOrder(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(inOrder);
+  if (typeof value !== "object" || value === null || value instanceof Date) return value;
+  const members = Object.entries(value).toSorted(([left], [right]) => (left < right ? -1 : 1));
+  return Object.fromEntries(members.map(([name, member]) => [name, inOrder(member)]));
+}
+
 /** What the committer takes: the changes, and what tells a replay of `source` from another use of its id. */
 export function toSubmission(
   changes: readonly Change[],
@@ -73,7 +90,7 @@ export function toSubmission(
 ): Submission {
   // Only a mutation can be sent twice.
   const isMutation = typeof context.mutationId === "string";
-  const text = isMutation ? JSON.stringify(source) : null;
+  const text = isMutation ? JSON.stringify(inOrder(source)) : null;
   return {
     changes,
     author: context.author,

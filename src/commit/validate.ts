@@ -38,12 +38,24 @@ function toIssues(issue: StandardSchemaV1.Issue & Unknown): Issue[] {
   return [{ path: toPath(parts), message: message.slice(0, issueCharacters) }];
 }
 
+/** `coverId` would else be taken for `cover_id`, or for both of them. @throws invalid_record */
+function assertWireNames(names: readonly string[]): void {
+  const wrong = names.filter((name) => toSnakeCase(name) !== name).slice(0, issuesTold);
+  if (wrong.length === 0) return;
+  const issues = wrong.map((name) => ({
+    path: name.slice(0, issueCharacters),
+    message: "There is no such field.",
+  }));
+  throw new SyncError("invalid_record", { issues });
+}
+
 /** Runs a Standard Schema over wire names and answers TypeScript names. @throws invalid_record */
 export function validateInput<Schema extends StandardSchemaV1>(
   schema: Schema,
   input: unknown,
 ): StandardSchemaV1.InferOutput<Schema> {
   const isRecord = typeof input === "object" && input !== null && !Array.isArray(input);
+  if (isRecord) assertWireNames(Object.keys(input));
   const named = isRecord ? renameKeys(input as Fields, toCamelCase) : input;
   const result = schema["~standard"].validate(named);
   if (result instanceof Promise) {

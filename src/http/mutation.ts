@@ -65,8 +65,7 @@ export async function commitOne(asking: Asking, change: ChangeRequest, named: st
     ...(receipt.lastSequence === null ? { unchanged: true } : { sequence: receipt.lastSequence }),
     epoch: receipt.epoch,
     transaction_id: receipt.transactionId,
-    // Ids are the same whatever the case of their letters; the log and the events have small ones.
-    mutation_id: named?.toLowerCase() ?? null,
+    mutation_id: named ?? null,
     replayed: receipt.replayed,
     resource: receipt.resources[0] ?? null,
   };

@@ -2,8 +2,15 @@ import * as v from "valibot";
 import { batchChanges, lineMutations } from "./limits.ts";
 import { nameOf, textOf } from "./text.ts";
 
-const uuid = v.pipe(v.string(), v.uuid());
-const fields = v.record(v.string(), v.unknown());
+/** Ids are the same whatever the case of their letters; rows, log and events have small ones. */
+const uuid = v.pipe(v.string(), v.uuid(), v.toLowerCase());
+const record = v.record(v.string(), v.unknown());
+/** A map of fields; the validator by itself takes a list for an empty one. */
+const fields: typeof record = {
+  ...record,
+  "~run": (given, config) =>
+    record["~run"](Array.isArray(given.value) ? { value: "a list" } : given, config),
+};
 
 // A member that nobody knows is refused by name: passed over, a misspelled `expected_version` would check
 // nothing, and a `mutation_id` in the wrong place would be once only in name.
@@ -92,14 +99,6 @@ export const bulkQuerySchema = v.object({
   resource_type: v.string(),
   mode: v.optional(v.picklist(["insert", "upsert", "delete"]), "insert"),
   token: v.optional(uuid),
-  hints: v.optional(
-    v.pipe(
-      v.string(),
-      v.maxLength(512),
-      v.parseJson(),
-      v.check((hints) => !Array.isArray(hints), "A JSON object is needed."),
-      fields,
-    ),
-  ),
+  hints: v.optional(v.pipe(v.string(), v.maxLength(512), v.parseJson(), fields)),
   on_error: v.optional(v.picklist(["stop", "skip"]), "stop"),
 });

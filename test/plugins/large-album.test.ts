@@ -31,7 +31,7 @@ test("an album and a tag of more than their lists show are deleted whole, and wh
     files.map((file_id) => ({ id: createId(), tag_id: tag, file_id })),
   );
   const added = createId();
-  expect(await act("album.add_files", { albumId: album, fileIds: [added, added] })).toEqual({
+  expect(await act("album.add_files", { album_id: album, file_ids: [added, added] })).toEqual({
     added: 1,
   });
   const last = "SELECT file_id FROM album_items ORDER BY position DESC LIMIT 1";

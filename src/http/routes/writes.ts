@@ -159,7 +159,7 @@ function createBulkUpload(service: Service): Handler {
     const bulk = library.bulk.run({
       resource,
       mode: query.mode,
-      token: (query.token ?? createId()).toLowerCase(),
+      token: query.token ?? createId(),
       hints: query.hints ?? {},
       author,
       onError: query.on_error,

@@ -56,6 +56,71 @@ export const commit: Topic = (library) => {
     expect(await head()).toBe(before);
   });
 
+  test("I5: the same content is the same in another order and encoding, and with ids in capitals", async () => {
+    const { commit, head } = await library();
+    const [id, mutation_id] = [createId(), createId()];
+    const data = { name: "Iceland", description: "d" };
+    const first = await commit({
+      resource_type: "album",
+      operation: "insert",
+      id,
+      data,
+      mutation_id,
+    });
+    const after = await head();
+    const turned = { description: "d", name: "Iceland" };
+    const again = {
+      mutation_id: mutation_id.toUpperCase(),
+      data: turned,
+      id: id.toUpperCase(),
+      operation: "insert",
+      resource_type: "album",
+    };
+    const headers = { "content-type": MSGPACK };
+    for (const one of [await commit(again), await commit(packr.pack(again), { headers })])
+      expect(one.body).toEqual({ ...first.body, replayed: true });
+    expect(await head()).toBe(after);
+  });
+
+  test("I10: fields have their names of the wire, and no other id than the change", async () => {
+    const { commit, album, send, head } = await library();
+    const id = createId();
+    await album("same", id);
+    const before = await head();
+    const change = { resource_type: "album", id };
+    for (const operation of ["insert", "update", "upsert"]) {
+      const record = {
+        ...change,
+        ...(operation === "insert" ? { id: createId() } : {}),
+        operation,
+      };
+      const camel = await commit({ ...record, data: { name: "a", coverId: createId() } });
+      expect(camel).toMatchObject(
+        problem(422, "invalid_record", { issues: [{ path: "coverId" }] }),
+      );
+      const other = await commit({ ...record, data: { name: "a", id: createId() } });
+      expect(other).toMatchObject(problem(422, "invalid_record", { issues: [{ path: "id" }] }));
+      const list = await commit({ ...record, data: [] });
+      expect(list).toMatchObject(problem(400, "invalid_body", { issues: [{ path: "data" }] }));
+    }
+    const base = await commit({ ...change, operation: "update", data: {}, base: [] });
+    expect(base).toMatchObject(problem(400, "invalid_body", { issues: [{ path: "base" }] }));
+    const query = await send("POST", "/query/file.by_directory", {
+      body: { input: { locationId: id } },
+    });
+    expect(query).toMatchObject(
+      problem(422, "invalid_record", { issues: [{ path: "locationId" }] }),
+    );
+    expect(await head()).toBe(before);
+    const { body } = await send("GET", `/resources/album/${id}`);
+    const whole = await commit({
+      ...change,
+      operation: "upsert",
+      data: { ...body, name: "sent back" },
+    });
+    expect(whole.body.resource).toMatchObject({ id, version: 2, name: "sent back" });
+  });
+
   test("I5: the same mutation id takes effect once and gets the same answer; other content gets 409", async () => {
     const { commit, send, head } = await library();
     const mutation_id = createId();
