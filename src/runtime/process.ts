@@ -53,6 +53,17 @@ export function assertRuntime(name: "Bun" | "Deno"): void {
   throw new Error(`This is no ${name}: the service runs ${places}.`);
 }
 
+/** What stops a file from being loaded; of several mistakes the first, and where it stands. */
+function faultOf(cause: unknown): string {
+  const [first = cause] = cause instanceof AggregateError ? (cause.errors as unknown[]) : [];
+  const { position } = Object(first) as {
+    readonly position?: { readonly file: string; readonly line: number; readonly column: number };
+  };
+  if (!position) return reasonOf(first);
+  const { file, line, column } = position;
+  return `${reasonOf(first)} (${file}:${line}:${column})`;
+}
+
 /** What `syncline.config.ts` in the working folder exports; without that file the bundled plugins. */
 export async function loadApplication(
   path: string = resolve("syncline.config.ts"),
@@ -66,7 +77,7 @@ export async function loadApplication(
   );
   if (!isThere) return { plugins: bundledPlugins };
   const loaded = await import(pathToFileURL(path).href).catch((cause: unknown) => {
-    throw new Error(`${path} cannot be loaded: ${reasonOf(cause)}`, { cause });
+    throw new Error(`${path} cannot be loaded: ${faultOf(cause)}`, { cause });
   });
   const { plugins, routes } = loaded as Partial<Application>;
   if (!Array.isArray(plugins)) throw new Error(`${path} must export an array named "plugins".`);

@@ -9,6 +9,10 @@ import { loadApplication } from "../../src/runtime/process.ts";
 test.each([
   ["export const plugins = [", "cannot be loaded: Unexpected end of file"],
   [
+    "export const plugins = [1;\nconst b = {;",
+    'cannot be loaded: Expected "]" but found ";" (PATH:1:26)',
+  ],
+  [
     "throw new Error('no such thing'); export const plugins = [];",
     "cannot be loaded: no such thing",
   ],
@@ -23,7 +27,7 @@ test.each([
     const path = join(folder, "syncline.config.ts");
     expect((await loadApplication(path)).plugins).toBe(bundledPlugins);
     await writeFile(path, source);
-    await expect(loadApplication(path)).rejects.toThrow(`${path} ${why}`);
+    await expect(loadApplication(path)).rejects.toThrow(`${path} ${why.replace("PATH", path)}`);
   } finally {
     await rm(folder, { recursive: true });
   }
