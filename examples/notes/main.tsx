@@ -41,6 +41,7 @@ function Notes() {
       <form action={(form) => void add(form)}>
         <input name="title" placeholder="What is to be done?" required />
       </form>
+      {notes.error?.detail}
       <ul>
         {notes.data?.map(({ id, title, done }) => (
           <li key={id}>

@@ -31,6 +31,7 @@ export interface Store<Snapshot> {
 
 export interface TypedQuerySnapshot<Item> extends QuerySnapshot {
   readonly data: readonly Item[];
+  readonly problem: ClientProblem | null;
 }
 
 export interface QueryHandle<Item = unknown> extends Store<TypedQuerySnapshot<Item>> {
@@ -41,6 +42,7 @@ export interface QueryHandle<Item = unknown> extends Store<TypedQuerySnapshot<It
 
 export interface TypedRecordSnapshot<Value> extends RecordSnapshot {
   readonly data: (Value & ClientRecord) | null;
+  readonly problem: ClientProblem | null;
 }
 
 export interface RecordHandle<Value = ClientRecord> extends Store<TypedRecordSnapshot<Value>> {}

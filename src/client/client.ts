@@ -7,6 +7,8 @@ import type {
   Store,
   SyncStatus,
   TypedClient,
+  TypedQuerySnapshot,
+  TypedRecordSnapshot,
 } from "./api.ts";
 import type { CacheHandle } from "./cache.ts";
 import { createEngine } from "./engine.ts";
@@ -16,6 +18,7 @@ import type { ClientChange, MutationRequest } from "./mutation.ts";
 import { toQueryKey } from "./query-key.ts";
 import type { QuerySelector } from "./selection.ts";
 import type { QueryPolicy } from "./snapshot.ts";
+import type { ClientRecord } from "./record.ts";
 import { closed } from "./status.ts";
 import { toError } from "./transport.ts";
 import type { TokenSource, TransportRequest } from "./transport.ts";
@@ -57,20 +60,21 @@ function toChange(one: Omit<ClientChange, "id"> & { readonly id?: string }): Cli
   return { ...one, id, data: one.data && data };
 }
 
+/** The cache keeps problems unread; what comes into it is a `ClientProblem`. */
 function createReads({ cache, clock, requests }: Engine) {
   return {
     query: (name: string, input: Fields = {}, policy?: QueryPolicy): QueryHandle => {
       const key = toQueryKey(name, input);
       return {
         key,
-        getSnapshot: () => cache.query(key),
+        getSnapshot: () => cache.query(key) as TypedQuerySnapshot<unknown>,
         // What is stale then, or unknown, is asked for; see `onStale`.
         subscribe: (listener) => cache.subscribeQuery(key, listener, { policy, now: clock.now() }),
         refetch: () => requests.fetchQuery(key),
       };
     },
     record: (type: string, id: string): RecordHandle => ({
-      getSnapshot: () => cache.record(type, id),
+      getSnapshot: () => cache.record(type, id) as TypedRecordSnapshot<ClientRecord>,
       subscribe: (listener) => cache.subscribeRecord(type, id, listener),
     }),
   };

@@ -32,11 +32,14 @@ import type {
   Store,
   SyncStatus,
   TypedClient,
+  TypedQuerySnapshot,
+  TypedRecordSnapshot,
 } from "./api.ts";
 import type { Client } from "./client.ts";
 import { toQueryKey } from "./query-key.ts";
 import type { ClientRecord } from "./record.ts";
-import type { QueryPolicy, QuerySnapshot, RecordSnapshot } from "./snapshot.ts";
+import type { QueryPolicy } from "./snapshot.ts";
+import type { ClientProblem } from "./transport.ts";
 
 // What the hooks are made of, so that a declaration file can name it.
 export type { StandardSchemaV1 } from "@standard-schema/spec";
@@ -52,7 +55,7 @@ export interface QueryState<Item> {
   readonly isStale: boolean;
   /** It has all that there is. False until then, and when more may come behind its `limit`. */
   readonly isComplete: boolean;
-  readonly error: unknown;
+  readonly error: ClientProblem | null;
   readonly refetch: () => Promise<void>;
 }
 
@@ -62,14 +65,14 @@ export interface RecordState<Record> {
   readonly isLoading: boolean;
   /** A change that the service has not confirmed has a say in `data`. */
   readonly isPending: boolean;
-  readonly error: unknown;
+  readonly error: ClientProblem | null;
 }
 
 /** What became of the latest change that a hook made. */
 export interface MutationState<Output> {
   readonly state: "idle" | MutationSnapshot["state"];
   readonly isPending: boolean;
-  readonly error: unknown;
+  readonly error: ClientProblem | null;
   readonly output: Output | undefined;
 }
 
@@ -115,7 +118,7 @@ export interface Hooks<Source extends AnyRegistry> {
 
 const Context = createContext<TypedClient | null>(null);
 
-const loading: QuerySnapshot = {
+const loading: TypedQuerySnapshot<unknown> = {
   data: [],
   status: "loading",
   isStale: false,
@@ -124,8 +127,13 @@ const loading: QuerySnapshot = {
   problem: null,
   sequence: 0,
 };
-const disabled: QuerySnapshot = { ...loading, isFetching: false };
-const unknown: RecordSnapshot = { data: null, isPending: false, isKnown: false, problem: null };
+const disabled: TypedQuerySnapshot<unknown> = { ...loading, isFetching: false };
+const unknown: TypedRecordSnapshot<ClientRecord> = {
+  data: null,
+  isPending: false,
+  isKnown: false,
+  problem: null,
+};
 const offline: SyncStatus = {
   connection: "connecting",
   isPaused: false,
@@ -164,7 +172,7 @@ function useHandle(name: string, input: Fields, policy?: QueryPolicy): QueryHand
 function useQuery(name: string, input: Fields, options?: QueryOptions): QueryState<unknown> {
   const isEnabled = options?.enabled ?? true;
   const handle = useHandle(name, input, options?.policy);
-  const snapshot = useStore<QuerySnapshot>(
+  const snapshot = useStore<TypedQuerySnapshot<unknown>>(
     isEnabled ? handle : null,
     isEnabled ? loading : disabled,
   );
@@ -235,7 +243,7 @@ function useSuspenseQuery(name: string, input: Fields): readonly unknown[] {
 function useRecord(type: string, id: string | null | undefined): RecordState<ClientRecord> {
   const client = useClient();
   const handle = useMemo(() => (id == null ? null : client.record(type, id)), [client, type, id]);
-  const snapshot = useStore<RecordSnapshot>(handle, unknown);
+  const snapshot = useStore<TypedRecordSnapshot<ClientRecord>>(handle, unknown);
   return useMemo(() => {
     const { data, isKnown, isPending, problem } = snapshot;
     const isLoading = handle !== null && !isKnown && problem === null;
