@@ -10,7 +10,8 @@ export const token = env.VITE_SYNCLINE_TOKEN ?? (() => openSession());
 /** A token for who is signed in, or signs in with this form. */
 async function openSession(form: FormData | null = null): Promise<string> {
   const answer = await fetch("/session", { method: "POST", body: form });
-  if (!answer.ok) return "";
+  if (answer.status === 401) return "";
+  if (!answer.ok) throw new Error(`/session answers ${answer.status}.`);
   const session = (await answer.json()) as { library: string; token: string };
   // So that the page opens offline too.
   localStorage["library"] = session.library;

@@ -11,7 +11,9 @@ const cookie = { httpOnly: true, secure: true, sameSite: "Strict", maxAge: 30 * 
 /** Who knows the password is a user, from then on by a cookie that another password ends. */
 export function createUsers({ APP_PASSWORD: password = "" }: Host["env"]) {
   if (password.length < 12)
-    throw new Error("Set APP_PASSWORD to 12 characters or more: who knows it comes in.");
+    throw new Error(
+      "Set APP_PASSWORD, here or in .env, to 12 characters or more: who knows it comes in.",
+    );
   return async (c: Context) => {
     if ((await getSignedCookie(c, password, "user")) === user.id) return user;
     const { password: given = "" } = await c.req.parseBody();

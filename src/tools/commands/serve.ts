@@ -68,12 +68,12 @@ async function develop(command: string[], { library }: { library: string }): Pro
   const running = await serve({ mode: "development", env, application });
   stopOnSignal(running);
   const { url, dataDir, secret } = running;
-  const mint = (role: Role) =>
+  const mint = (role: Role, days = 1) =>
     mintToken({
       secret: secret ?? "",
       subject: "developer",
       grants: [{ library: SERVICE_WIDE, role }],
-      ttlSeconds: daySeconds,
+      ttlSeconds: days * daySeconds,
     });
   const token = secret === null ? null : await mint("owner");
   if (!isBeside) return writeLine(formatWelcome({ url, dataDir, token, hasAlbums, hasDemo }));
@@ -81,7 +81,8 @@ async function develop(command: string[], { library }: { library: string }): Pro
     throw new CommandError("A command beside the service needs a token: set SYNCLINE_SECRET.");
   const { startBeside } = await import("../beside.ts");
   const api = createApi({ url, token: async () => token });
-  const child = await startBeside(command, { api, library, token: await mint("writer") });
+  // The program cannot get another, and people leave it running over night.
+  const child = await startBeside(command, { api, library, token: await mint("writer", 365) });
   writeLine(`Syncline listens at ${url}\nIts inspector: ${url}/inspector#token=${token}`);
   const code = await child.exited;
   await running.stop();
