@@ -45,7 +45,7 @@ export function nextPosition(items: Iterable<{ readonly position: number }>): nu
   return last + gap;
 }
 
-export function compareItems(left: ItemFields, right: ItemFields): number {
+function compareItems(left: ItemFields, right: ItemFields): number {
   return left.position - right.position || compareText(left.id, right.id);
 }
 

@@ -39,7 +39,7 @@ export interface Need {
 }
 
 /** Returns the strongest role the token has in the library for any type, or null without one. */
-export function roleIn(capability: Capability, libraryId: string): Role | null {
+function roleIn(capability: Capability, libraryId: string): Role | null {
   let strongest: Role | null = null;
   for (const grant of capability.grants) {
     if (!reaches(grant, libraryId)) continue;

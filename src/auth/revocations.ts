@@ -3,7 +3,7 @@ import { createEmitter } from "../base/emitter.ts";
 import type { Capability } from "./capability.ts";
 
 /** One token that is out, or all tokens of a subject that were issued until `revokedAtMs`. */
-export interface Revocation {
+interface Revocation {
   readonly kind: "token" | "subject";
   readonly value: string;
   readonly revokedAtMs: number;

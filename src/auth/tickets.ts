@@ -4,7 +4,7 @@ import type { Limits } from "../protocol/limits.ts";
 import { allowedTypes, requireGrant, type Capability } from "./capability.ts";
 
 /** A ticket as the client receives it; `expiresIn` is in seconds. */
-export interface IssuedTicket {
+interface IssuedTicket {
   readonly ticket: string;
   readonly expiresIn: number;
 }

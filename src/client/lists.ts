@@ -26,7 +26,7 @@ export function listsFor(
   return lists.get(bucketOf(partition, record)) ?? [];
 }
 
-export function fits(state: CacheState, query: QueryNode, record: ClientRecord): boolean {
+function fits(state: CacheState, query: QueryNode, record: ClientRecord): boolean {
   const { rule, key } = query;
   if (rule.matches === undefined) return false;
   if (rule.partition !== undefined && bucketOf(rule.partition, record) !== query.bucket)

@@ -81,7 +81,7 @@ export function dropQuery(state: CacheState, query: QueryNode): void {
   markStored(state, query);
 }
 
-export function markStored(state: CacheState, query: QueryNode): void {
+function markStored(state: CacheState, query: QueryNode): void {
   state.step.dirtyQueries.push(query);
 }
 

@@ -3,7 +3,7 @@ import type { Database, Statement } from "../store/database.ts";
 
 export type BulkMode = "insert" | "upsert" | "delete";
 
-export interface BulkFailure {
+interface BulkFailure {
   readonly index: number;
   readonly problem: Problem;
 }

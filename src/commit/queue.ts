@@ -11,7 +11,7 @@ export interface Waiting {
 }
 
 /** Work that must be alone with the database. */
-export interface Alone {
+interface Alone {
   readonly run: () => Promise<void>;
 }
 

@@ -188,7 +188,7 @@ async function countUnknown({ database, state }: RawOptions, error: unknown): Pr
 }
 
 /** Divides entries into their transactions, which are applied whole (GAP-20). */
-export function byTransaction(entries: readonly LogEntry[]): LogEntry[][] {
+function byTransaction(entries: readonly LogEntry[]): LogEntry[][] {
   const groups: LogEntry[][] = [];
   for (const entry of entries) {
     const last = groups.at(-1);

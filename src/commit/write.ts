@@ -28,7 +28,7 @@ const SUM_VALUES = insertValues({
 });
 
 /** Moves the sums of the types that a transaction touched. */
-export function updateChecksums(
+function updateChecksums(
   deltas: ReadonlyMap<string, { count: number; sum: number }>,
 ): RowsStatement {
   return {

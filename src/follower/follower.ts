@@ -34,7 +34,7 @@ export interface FollowerTimes {
   readonly silenceMs: number;
 }
 
-export const defaultTimes: FollowerTimes = {
+const defaultTimes: FollowerTimes = {
   pollMs: 5_000,
   heartbeatMs: 30_000,
   verifyMs: 60_000,
@@ -99,7 +99,7 @@ export interface Follower {
 const ELSEWHERE = "Another node of this service has gone on with this copy, or has promoted it.";
 
 /** What an error means for the follower. Unknown ones may pass: they wait. */
-export function toEvent(error: unknown): FollowerEvent {
+function toEvent(error: unknown): FollowerEvent {
   if (isSyncError(error)) {
     if (error.code === "cursor_expired") return "needsSnapshot";
     if (error.code === "history_changed") return "otherHistory";

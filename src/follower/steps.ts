@@ -35,7 +35,7 @@ export interface StepOptions {
 }
 
 /** What the steps have seen, for whoever asks how the follower does. */
-export interface Seen {
+interface Seen {
   last: Replica | null;
   leaderHead: number | null;
   repairs: number;

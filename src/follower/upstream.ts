@@ -41,7 +41,7 @@ export interface SnapshotLine {
   readonly end?: { sequence: number; newest?: number };
 }
 
-export interface Checksums {
+interface Checksums {
   readonly sequence: number;
   readonly checksums: Readonly<Record<string, { readonly count: number; readonly sum: number }>>;
 }

@@ -14,7 +14,7 @@ import { createId } from "../base/id.ts";
 import type { Grant } from "../auth/capability.ts";
 import { SyncError } from "../protocol/errors.ts";
 
-export interface PairingDevice {
+interface PairingDevice {
   readonly id: string;
   readonly name: string;
   /** An Ed25519 key, raw (32 bytes) or SPKI, in base64 or base64url. */
@@ -40,12 +40,12 @@ export interface Pairing {
   decide(requestId: string, isLetIn: boolean): void;
 }
 
-export interface Paired {
+interface Paired {
   readonly device: PairingDevice;
   readonly grants: readonly Grant[];
 }
 
-export interface WaitingDevice extends Paired {
+interface WaitingDevice extends Paired {
   readonly requestId: string;
   readonly expiresIn: number;
 }

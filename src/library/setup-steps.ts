@@ -13,7 +13,7 @@ import { createRemoteSide } from "./remote-side.ts";
 import { createLocalSide } from "./side.ts";
 import type { SideOptions } from "./side.ts";
 
-export type SetupAction = "RegisterOnly" | "MergeIntoLocal" | "MergeIntoRemote" | "CreateShared";
+type SetupAction = "RegisterOnly" | "MergeIntoLocal" | "MergeIntoRemote" | "CreateShared";
 
 export interface SetupRequest {
   readonly action: SetupAction;

@@ -11,7 +11,7 @@ import { mayPass, planCopies, register, step } from "./setup-steps.ts";
 import type { SetupOptions, SetupRequest, Work } from "./setup-steps.ts";
 import { takeOver } from "./take-over.ts";
 
-export interface SetupOutcome {
+interface SetupOutcome {
   /** Both sides know each other's device. */
   readonly isRegistered: boolean;
   /** Null when nothing is left to do. */

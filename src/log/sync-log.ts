@@ -70,14 +70,6 @@ function selectEntries(from: string): string {
     FROM (SELECT ${NAMES}, data FROM sync_log AS entry WHERE ${from})`;
 }
 
-/** Up to `limit` entries after a cursor. */
-export function selectAfter(after: number, limit: number): Statement {
-  return {
-    sql: selectEntries("sequence > ? ORDER BY sequence LIMIT ?"),
-    args: [after, limit],
-  };
-}
-
 /** The entries of one range, both ends included. */
 export function selectRange(first: number, last: number): Statement {
   return {

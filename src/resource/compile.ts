@@ -8,7 +8,7 @@ import { localColumns } from "./table.ts";
 
 type ColumnKind = "plain" | "boolean" | "json";
 
-export interface Column {
+interface Column {
   /** The name in SQL and on the wire. */
   readonly name: string;
   /** The name in TypeScript. */
@@ -22,7 +22,7 @@ export interface Column {
 export type Row = Record<string, unknown>;
 
 /** One write of many rows: `all` from a JSON array of arrays, `values` from one parameter a column. */
-export interface RowsSql {
+interface RowsSql {
   readonly all: string;
   readonly values: (count: number) => string;
 }

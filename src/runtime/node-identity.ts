@@ -14,7 +14,7 @@ export interface NodeIdentity {
 }
 
 /** The folder that a `file:` URL template writes to. */
-export function dataDirOf(databaseUrl: string): string | null {
+function dataDirOf(databaseUrl: string): string | null {
   if (!databaseUrl.startsWith("file:")) return null;
   return resolve(dirname(databaseUrl.slice("file:".length)));
 }

@@ -2,7 +2,7 @@ import { createSlices } from "./slices.ts";
 import type { Slices } from "./slices.ts";
 import type { Sink, Subscriber } from "./subscription.ts";
 
-export interface BodyOptions {
+interface BodyOptions {
   /** Bytes handed over before the reader must have taken them. */
   readonly highWaterBytes: number;
   /** Aborted when the client goes away, on runtimes that do not cancel the body then. */

@@ -6,7 +6,7 @@ import type { Structure } from "./structures.ts";
 /** How a subscriber wants its frames; `records` is msgpack whose maps refer to shared structures. */
 export type Format = "sse" | "sse-json" | "msgpack" | "records";
 
-export type ControlType = "hello" | "heartbeat" | "reset" | "goodbye";
+type ControlType = "hello" | "heartbeat" | "reset" | "goodbye";
 
 /** Turns what a stream says into bytes. */
 export interface Codec {

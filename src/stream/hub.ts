@@ -34,7 +34,7 @@ export interface Hub {
 }
 
 /** What a `reset` frame tells beside its reason. */
-export interface ResetState {
+interface ResetState {
   readonly oldestSequence: number;
   readonly historyId: string;
 }

@@ -4,7 +4,7 @@ import { createFrame } from "./frame.ts";
 import type { Source } from "./view.ts";
 
 /** Events after a cursor from the log, and the position up to which they cover it. */
-export interface LogPage {
+interface LogPage {
   readonly events: readonly StreamEvent[];
   readonly end: number;
 }

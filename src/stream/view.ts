@@ -11,7 +11,7 @@ export interface Source {
 }
 
 /** Bytes that bring a cursor to `end`. */
-export interface Chunk {
+interface Chunk {
   readonly bytes: Uint8Array;
   readonly end: number;
 }

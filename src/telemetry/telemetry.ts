@@ -11,7 +11,7 @@ export interface Span {
 }
 
 /** Where a span comes from: passed on explicitly, because a queue joins many requests into one. */
-export interface Origin {
+interface Origin {
   readonly parent?: Span | undefined;
   readonly links?: readonly Span[];
   /** A request's headers: its caller may say what its own trace is. */

@@ -14,7 +14,7 @@ export interface ConnectionOptions {
 }
 
 /** A library as the commands need it. */
-export const librarySchema = v.object({ id: v.string(), name: v.string(), head: v.number() });
+const librarySchema = v.object({ id: v.string(), name: v.string(), head: v.number() });
 
 export type LibrarySummary = v.InferOutput<typeof librarySchema>;
 

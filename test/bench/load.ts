@@ -23,7 +23,7 @@ import {
 import { openSubscriber, type Subscriber } from "./subscriber.ts";
 import { quantile } from "./statistics.ts";
 
-export interface Rate {
+interface Rate {
   readonly count: number;
   readonly perSecond: number;
   readonly p50Ms: number;
@@ -219,7 +219,7 @@ async function unsubscribe(_input: null): Promise<void> {
   subscribers = [];
 }
 
-export interface Delivery {
+interface Delivery {
   readonly deliveryCount: number;
   readonly p50Ms: number;
   readonly p95Ms: number;

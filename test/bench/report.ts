@@ -4,7 +4,7 @@ import type { Machine } from "./machine.ts";
 import { formatNumber } from "./number.ts";
 
 /** What `.cache/bench.json` keeps of each part: figures of other runs stay beside them. */
-export interface Measured {
+interface Measured {
   readonly machine: Machine;
   readonly figures: readonly Figure[];
   readonly comparison?: Comparison;

@@ -45,7 +45,7 @@ const HEAD_END = Buffer.from("\r\n\r\n");
 const CHUNKS_END = Buffer.from("0\r\n\r\n");
 
 /** The answer in `bytes`, or null while a part of it is missing. */
-export function parseAnswer(bytes: Buffer): HttpAnswer | null {
+function parseAnswer(bytes: Buffer): HttpAnswer | null {
   const headEnd = bytes.indexOf(HEAD_END);
   if (headEnd < 0) return null;
   const head = bytes.toString("latin1", 0, headEnd);

@@ -2,7 +2,7 @@ import type { ChangeEvent, ClientRecord } from "../../src/client/record.ts";
 import type { Draft } from "../../src/client/rules.ts";
 import { event } from "./world.ts";
 
-export interface Write {
+interface Write {
   readonly type: "file" | "tag";
   readonly id: string;
   readonly kind: "put" | "delete";

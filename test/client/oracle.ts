@@ -22,7 +22,7 @@ export interface Entry {
 const nothing: Known = { version: 0, record: null };
 
 /** What a change makes of a record: the one definition that server and optimism share. */
-export function applyChange(current: ClientRecord | null, change: Change): ClientRecord | null {
+function applyChange(current: ClientRecord | null, change: Change): ClientRecord | null {
   if (change.kind === "delete") return null;
   const fresh = { name: "n", parentId: "p", size: 1 };
   return {
@@ -81,7 +81,7 @@ export function select(records: Iterable<ClientRecord | null>, shape: ListShape)
   return found.slice(0, shape.limit);
 }
 
-export interface PendingChange {
+interface PendingChange {
   readonly id: string;
   readonly change: Change;
   isSettled: boolean;

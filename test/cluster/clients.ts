@@ -26,7 +26,7 @@ export type Registers = ReturnType<typeof createRegisters>;
 const EVERYTHING = Number.MAX_SAFE_INTEGER;
 
 /** Reads a register: at the newest there is, or from any node at a sequence that somebody was told. */
-export async function read(world: ClusterWorld, record: string): Promise<ReadSeen | null> {
+async function read(world: ClusterWorld, record: string): Promise<ReadSeen | null> {
   const { random, nodes, follower } = world;
   const startedAt = performance.now();
   const isAtSequence = random.chance(0.5);

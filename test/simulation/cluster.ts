@@ -21,7 +21,7 @@ import { createVirtualTime } from "./time.ts";
 import type { Owner, VirtualTime } from "./time.ts";
 
 /** A node of the simulated cluster. */
-export interface SimulatedNode {
+interface SimulatedNode {
   readonly name: string;
   readonly owner: Owner;
   readonly service: Service;

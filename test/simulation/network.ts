@@ -2,7 +2,7 @@ import type { Random } from "./random.ts";
 import type { Owner, VirtualTime } from "./time.ts";
 
 /** How often the network misbehaves; all zero is a perfect one. */
-export interface NetworkFaults {
+interface NetworkFaults {
   dropRequest: number;
   dropAnswer: number;
   duplicate: number;
@@ -10,7 +10,7 @@ export interface NetworkFaults {
 }
 
 /** Someone who answers requests. */
-export interface Host {
+interface Host {
   readonly owner: Owner;
   readonly answer: (request: Request) => Promise<Response>;
 }

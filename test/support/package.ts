@@ -17,7 +17,7 @@ export interface Stranger {
   remove(): Promise<void>;
 }
 
-export interface StrangerProcess {
+interface StrangerProcess {
   readonly pid: number;
   /** Resolves when what it said so far matches. */
   until(pattern: RegExp): Promise<RegExpExecArray>;

@@ -147,8 +147,6 @@ export function createHand(page: Page) {
   };
 }
 
-export type Hand = ReturnType<typeof createHand>;
-
 /** A browser profile of its own, with one window that has signed in by the link. */
 export async function openDevice(browser: Browser, link: string) {
   const context = await browser.newContext({ viewport: { width: 1360, height: 840 } });

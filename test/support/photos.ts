@@ -230,5 +230,3 @@ export async function openPhotos(browser: Browser) {
     },
   };
 }
-
-export type Photos = Awaited<ReturnType<typeof openPhotos>>;

@@ -129,7 +129,7 @@ async function askAny<Answer>(
 }
 
 /** One line of what a follower does. */
-export function formatStatus({ state, reason, head, leaderHead }: FollowerStatus): string {
+function formatStatus({ state, reason, head, leaderHead }: FollowerStatus): string {
   const place = leaderHead === null ? String(head) : `${head}/${leaderHead}`;
   return `${state} ${place}${reason === null ? "" : `: ${reason}`}`;
 }

@@ -6,7 +6,7 @@ import { createTable, createUpdates } from "./rows.ts";
 const PHASE_MS = 1_000;
 
 /** A contender with everything subscribed; each listener reads its answer again. */
-export function open(create: () => Contender, table: Table): Contender {
+function open(create: () => Contender, table: Table): Contender {
   const contender = create();
   contender.hydrate(table);
   let rowsRead = 0;
