@@ -26,7 +26,12 @@ export function createKeeper(disk: Persistence, parts: KeeperParts): Keeper {
       return mutations;
     },
     putMutations: (mutations) => inTime(clock, disk.putMutations(mutations)),
-    dropMutations: (ids) => inTime(clock, disk.dropMutations(ids)),
+    // Not before what they did is there: a page that ends in between finds one or the other.
+    dropMutations: (ids) =>
+      inTime(
+        clock,
+        journal.flush().then(() => disk.dropMutations(ids)),
+      ),
     // What it could not do was told already.
     close: () => inTime(clock, disk.close()).catch(() => {}),
     destroy: () => inTime(clock, disk.destroy()),

@@ -4,7 +4,7 @@ import { clientRules } from "../../plugins/rules/index.ts";
 import { createId } from "../../src/base/id.ts";
 import { createMemoryDisk, openIndexedDb, openMemory } from "../../src/client/index.ts";
 import type { ActionRule, ClientRules } from "../../src/client/index.ts";
-import { createClientWorld, until } from "../support/client-world.ts";
+import { briskClock, createClientWorld, until } from "../support/client-world.ts";
 import type { Fetch } from "../support/client-world.ts";
 import { createWorld } from "../support/world.ts";
 
@@ -299,4 +299,28 @@ test("OPT-08: at the moment a handle says queued the edit is on disk; one that s
   expect(await onDisk()).toEqual(handles.map(({ id }) => id));
   await reader.close();
   await dying.signOut();
+});
+
+test("C16: a mutation leaves the disk when what it did is there, so that a page that ends then shows it offline", async () => {
+  await using world = await createClientWorld();
+  const disk = createMemoryDisk();
+  const memory = openMemory(disk);
+  const id = createId();
+  const { promise: dropped, resolve } = Promise.withResolvers<boolean>();
+  const client = world.open({
+    persistence: {
+      ...memory,
+      dropMutations: (ids) => {
+        resolve(disk.records.has(`album:${id}`));
+        return memory.dropMutations(ids);
+      },
+    },
+    // Changes gather for ever.
+    clock: { ...briskClock, sleep: () => new Promise(() => {}) },
+  });
+  const albums = client.query("album.list", {});
+  albums.subscribe(() => {});
+  await until(albums, ({ status }) => status === "ready");
+  client.insert("album", { id, name: "Iceland" });
+  expect(await dropped).toBe(true);
 });

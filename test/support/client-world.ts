@@ -3,7 +3,7 @@ import { clientRules } from "../../plugins/rules/index.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import type { Clock } from "../../src/base/clock.ts";
 import { createClient } from "../../src/client/index.ts";
-import type { Client, ClientOptions } from "../../src/client/index.ts";
+import type { Client, ClientOptions, MemoryDisk } from "../../src/client/index.ts";
 import { createRegistry } from "../../src/resource/registry.ts";
 import { createWorld } from "./world.ts";
 import type { WorldOptions } from "./world.ts";
@@ -76,4 +76,9 @@ export async function until<Value>(
     clearTimeout(late);
     end();
   });
+}
+
+/** Resolves once nothing waits on the disk: what was sent leaves it after the edit itself is there. */
+export async function untilSent({ queue }: MemoryDisk): Promise<void> {
+  while (queue.size > 0) await Bun.sleep(1);
 }
