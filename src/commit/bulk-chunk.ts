@@ -125,6 +125,7 @@ function draftChunk(
       }
     }
     next.receivedCount += 1;
+    next.lastRecordId = nameOf(record);
   }
   const transitions: Transition[] = [];
   for (const [key, after] of slots) {

@@ -28,6 +28,8 @@ export interface BulkOperation {
   readonly deviceId: string;
   readonly hints: string;
   firstRecordId: string | null;
+  /** Of what is stored: a body that is sent again has the same one in its place. */
+  lastRecordId: string | null;
   receivedCount: number;
   affectedCount: number;
   failedCount: number;
@@ -36,7 +38,7 @@ export interface BulkOperation {
 }
 
 const COLUMNS = `token, resource_type, mode, state, device_id, hints, first_record_id, received_count,
-  affected_count, failed_count, sequence, answer`;
+  affected_count, failed_count, sequence, answer, last_record_id`;
 
 function toOperation(row: readonly unknown[]): BulkOperation {
   return {
@@ -52,17 +54,18 @@ function toOperation(row: readonly unknown[]): BulkOperation {
     failedCount: row[9] as number,
     sequence: row[10] as number | null,
     failures: row[11] === null ? [] : (JSON.parse(row[11] as string) as BulkFailure[]),
+    lastRecordId: row[12] as string | null,
   };
 }
 
 /** Writes how far it has come; stands in the transaction of the records. */
 export function saveOperation(operation: BulkOperation, now: number): Statement {
   return {
-    sql: `INSERT INTO bulk_operations (${COLUMNS}, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    sql: `INSERT INTO bulk_operations (${COLUMNS}, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT (token) DO UPDATE SET state = excluded.state, first_record_id = excluded.first_record_id,
       received_count = excluded.received_count, affected_count = excluded.affected_count,
       failed_count = excluded.failed_count, sequence = excluded.sequence, answer = excluded.answer,
-      updated_at = excluded.updated_at`,
+      last_record_id = excluded.last_record_id, updated_at = excluded.updated_at`,
     args: [
       operation.token,
       operation.resourceType,
@@ -76,6 +79,7 @@ export function saveOperation(operation: BulkOperation, now: number): Statement 
       operation.failedCount,
       operation.sequence,
       JSON.stringify(operation.failures),
+      operation.lastRecordId,
       now,
     ],
   };

@@ -1,4 +1,4 @@
-import { SyncError } from "../protocol/errors.ts";
+import { SyncError, isSyncError, withIndex } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import { during } from "../telemetry/telemetry.ts";
 import type { Span, Telemetry } from "../telemetry/telemetry.ts";
@@ -43,6 +43,7 @@ function resume(request: BulkRequest, known: BulkOperation | null): BulkOperatio
       deviceId: author.deviceId,
       hints: JSON.stringify(request.hints),
       firstRecordId: null,
+      lastRecordId: null,
       receivedCount: 0,
       affectedCount: 0,
       failedCount: 0,
@@ -59,10 +60,16 @@ interface Chunk {
   readonly isFull: boolean;
 }
 
-/** The records that are not stored yet, chunk by chunk. */
+/** The token stands for other records than those that are sent under it now. */
+function otherBody({ token }: BulkRequest, place: string): SyncError {
+  const detail = `The body begins as the one before under the token ${token}, and ${place}; send the same again, what is left of it, or another token.`;
+  return new SyncError("mutation_reused", { mutationId: token }, { detail });
+}
+
+/** The records that are not stored yet, chunk by chunk. @throws mutation_reused for another body */
 async function* toChunks(
-  { arrivals }: BulkRequest,
-  { receivedCount, firstRecordId }: BulkOperation,
+  request: BulkRequest,
+  { receivedCount, firstRecordId, lastRecordId }: BulkOperation,
   { bulkChunk, bulkChunkBytes }: Limits,
 ): AsyncGenerator<Chunk> {
   // The same body again: what is stored is passed over. A body that begins elsewhere continues.
@@ -76,21 +83,29 @@ async function* toChunks(
     chunkBytes = 0;
     return chunk;
   };
-  for await (const arrived of arrivals) {
-    for (const record of arrived.records) {
-      if (index === 0 && toSkip > 0) {
-        if (nameOf(record) !== firstRecordId) {
+  try {
+    for await (const arrived of request.arrivals) {
+      for (const record of arrived.records) {
+        if (index === 0 && toSkip > 0 && nameOf(record) !== firstRecordId) {
           index = toSkip;
           toSkip = 0;
         }
+        if (index >= toSkip) records.push({ index, record });
+        else if (index === toSkip - 1 && lastRecordId !== null && nameOf(record) !== lastRecordId)
+          throw otherBody(request, `has another record at ${index}`);
+        index += 1;
+        if (records.length === bulkChunk) yield take(true);
       }
-      if (index >= toSkip) records.push({ index, record });
-      index += 1;
-      if (records.length === bulkChunk) yield take(true);
+      chunkBytes += arrived.bytes;
+      if (chunkBytes >= bulkChunkBytes && records.length > 0) yield take(true);
     }
-    chunkBytes += arrived.bytes;
-    if (chunkBytes >= bulkChunkBytes && records.length > 0) yield take(true);
+  } catch (error) {
+    if (!isSyncError(error, "invalid_record")) throw error;
+    // Nothing behind it can be read. What came before it is written first.
+    if (records.length > 0) yield take(false);
+    throw withIndex(error, index);
   }
+  if (index > 0 && index < toSkip) throw otherBody(request, `ends after ${index} of ${toSkip}`);
   if (records.length > 0) yield take(false);
 }
 

@@ -67,6 +67,7 @@ export const bulkOperations = sqliteTable("bulk_operations", {
   deviceId: text("device_id").notNull(),
   hints: text().notNull(),
   firstRecordId: text("first_record_id"),
+  lastRecordId: text("last_record_id"),
   receivedCount: integer("received_count").notNull(),
   affectedCount: integer("affected_count").notNull(),
   failedCount: integer("failed_count").notNull(),

@@ -3,7 +3,8 @@ import { createFrameReader } from "../base/frames.ts";
 
 /**
  * Reads a sequence of msgpack values as it arrives: each time, those that have become complete, the
- * bytes that came, and how many of the next one wait. @throws when the bytes are not msgpack
+ * bytes that came, and how many of the next one wait. @throws when the bytes are not msgpack, behind the
+ * values before them
  */
 export async function* readValues(body: AsyncIterable<Uint8Array>): AsyncGenerator<{
   readonly values: unknown[];
@@ -14,8 +15,14 @@ export async function* readValues(body: AsyncIterable<Uint8Array>): AsyncGenerat
   const cutter = createFrameReader();
   for await (const part of body) {
     const values: unknown[] = [];
-    cutter.push(part, (frame) => values.push(unpackr.unpack(frame)));
+    let fault: unknown = null;
+    try {
+      cutter.push(part, (frame) => values.push(unpackr.unpack(frame)));
+    } catch (error) {
+      fault = error;
+    }
     yield { values, bytes: part.length, restBytes: cutter.restBytes };
+    if (fault !== null) throw fault;
   }
 }
 

@@ -204,6 +204,49 @@ export const bulk: Topic = (library) => {
     expect((await send(world, "", { body: toLines(records(1)) })).status).toBe(200);
   });
 
+  test("what is no msgpack ends a bulk with its index, and what stands before it is written", async () => {
+    const world = await library();
+    const token = createId();
+    const maps = records(3).map((one) => packr.pack(one));
+    const body = Buffer.concat([...maps, Buffer.from([0xc1])]);
+    const headers = { "content-type": "application/vnd.syncline.records+msgpack" };
+    const refused = await send(world, `&token=${token}`, { body, headers });
+    expect(refused).toMatchObject(problem(422, "invalid_record", { index: 3 }));
+    const { body: state } = await world.send("GET", `/bulk/${token}`);
+    expect(state).toMatchObject({ state: "interrupted", affected_count: 3 });
+  });
+
+  test("an interrupted bulk goes on with the same body or its rest; other content under its token is refused", async () => {
+    const world = await library();
+    const list = records(20);
+    const bad = { id: createId(), name: "" };
+    const interrupt = async () => {
+      const token = createId();
+      const stored = records(10);
+      const cut = await send(world, `&token=${token}`, { body: toLines([...stored, bad]) });
+      expect(cut).toMatchObject(problem(422, "invalid_record", { index: 10 }));
+      return { token, stored, first: stored.slice(0, 1) };
+    };
+    const { token, stored, first } = await interrupt();
+    for (const other of [
+      [...first, ...records(15)],
+      [...first, ...stored.slice(1, 5)],
+    ]) {
+      const refused = await send(world, `&token=${token}`, { body: toLines(other) });
+      expect(refused).toMatchObject(problem(409, "mutation_reused", { mutation_id: token }));
+      const { body: state } = await world.send("GET", `/bulk/${token}`);
+      expect(state).toMatchObject({ state: "interrupted", affected_count: 10 });
+    }
+    const whole = await send(world, `&token=${token}`, { body: toLines([...stored, ...list]) });
+    expect(whole.body).toMatchObject({ state: "complete", affected_count: 30 });
+    const next = await interrupt();
+    const rest = await send(world, `&token=${next.token}`, { body: toLines(records(5)) });
+    expect(rest.body).toMatchObject({ state: "complete", affected_count: 15 });
+    const last = await interrupt();
+    const nothing = await send(world, `&token=${last.token}`, { body: "" });
+    expect(nothing.body).toMatchObject({ state: "complete", affected_count: 10 });
+  });
+
   test("what the query string asks for is checked before a record is read", async () => {
     const world = await library();
     const body = toLines(records(1));

@@ -1,0 +1,1 @@
+ALTER TABLE `bulk_operations` ADD `last_record_id` text;
