@@ -82,20 +82,27 @@ export function foldCase(text: string): string {
   return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
-/** A position in a list ordered by text: the text of the last record seen, and its id. */
+/** A position in a list ordered by text: the last record seen, by its id, or by its text and id. */
 export interface TextCursor {
   readonly after?: string | undefined;
   /** Without it, all records of that very text are passed over. */
   readonly afterId?: string | undefined;
 }
 
-/** Whether a record comes after a cursor in a rising (or falling) list ordered by text, then id. */
+const uuid = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i;
+
+/**
+ * Whether a record comes after a cursor in a rising (or falling) list ordered by text, then id. @throws
+ * where only an id tells the place: the service knows it
+ */
 export function isAfter(
   record: { readonly id: string; readonly text: string },
   cursor: TextCursor,
   isRising = true,
 ): boolean {
   if (cursor.after === undefined) return true;
+  if (cursor.afterId === undefined && uuid.test(cursor.after))
+    throw new Error("Only the service knows where that record stands.");
   const order = compareText(record.text, cursor.after);
   if (order === 0) return cursor.afterId !== undefined && record.id > cursor.afterId;
   return isRising ? order > 0 : order < 0;

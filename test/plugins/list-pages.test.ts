@@ -1,6 +1,7 @@
 /** No list ends in silence: a full page says that more may come, and its last record leads on. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createId } from "../../src/base/id.ts";
+import { isAfter } from "../../src/resource/rules.ts";
 import { createWorld } from "../support/world.ts";
 import type { World } from "../support/world.ts";
 
@@ -86,6 +87,29 @@ test.each(lists)(
     }
   },
 );
+
+test.each(lists.filter(([name]) => name !== "album.items"))(
+  "%s %j: its pages go on after the id of the last record, in small or capital letters",
+  async (...list) => {
+    const [name, input] = list;
+    const whole = (await ask(name, input)).body.data as string[];
+    for (const at of whole.keys()) {
+      for (const after of [whole[at], whole[at]?.toUpperCase()]) {
+        const { body } = await ask(name, { ...input, limit: 2, after });
+        expect(body.data).toEqual(whole.slice(at + 1, at + 3));
+      }
+    }
+  },
+);
+
+test("a text that looks like an id and is none is a text; a client leaves an id's place to the service", async () => {
+  const after = createId();
+  const { body } = await ask("album.list", { after });
+  expect(body.data.length).toBe(6);
+  const record = { id: createId(), text: "a" };
+  expect(() => isAfter(record, { after })).toThrow("Only the service");
+  expect(isAfter(record, { after, afterId: after })).toBe(record.text > after);
+});
 
 test("who asks for no page gets the first thousand, and is told that there are more", async () => {
   await using full = await createWorld();
