@@ -17,7 +17,7 @@ import { SyncError } from "../protocol/errors.ts";
 interface PairingDevice {
   readonly id: string;
   readonly name: string;
-  /** An Ed25519 key, raw (32 bytes) or SPKI, in base64 or base64url. */
+  /** An Ed25519 key, raw (32 bytes) or SPKI, in base64, base64url or hexadecimal digits, or as PEM. */
   readonly publicKey: string;
 }
 
@@ -59,7 +59,12 @@ const ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 /** What stands before the 32 bytes of an Ed25519 key in SPKI. */
 const SPKI_PREFIX_BYTES = 12;
 
-function toBytes(text: string): Uint8Array<ArrayBuffer> | null {
+/** Reads base64 in either alphabet, hexadecimal digits of a key or a signature, and PEM. */
+function toBytes(given: string): Uint8Array<ArrayBuffer> | null {
+  const text = given.replaceAll(/-----[A-Z ]+-----|\s/g, "");
+  // No key and no signature has so many letters in base64.
+  if (/^[0-9a-f]+$/i.test(text) && [64, 88, 128].includes(text.length))
+    return Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
   try {
     const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
     return Uint8Array.from(binary, (char) => char.charCodeAt(0));
@@ -71,7 +76,8 @@ function toBytes(text: string): Uint8Array<ArrayBuffer> | null {
 async function importKey(text: string): Promise<CryptoKey> {
   const bytes = toBytes(text);
   const raw = bytes?.length === 44 ? bytes.slice(SPKI_PREFIX_BYTES) : bytes;
-  const message = "An Ed25519 public key in base64 is needed: 32 bytes, or its SPKI form.";
+  const message =
+    "An Ed25519 public key is needed: 32 bytes in base64 or hexadecimal digits, its SPKI form, or PEM.";
   const issues = [{ path: "device.public_key", message }];
   if (raw?.length !== 32) throw new SyncError("invalid_body", { issues }, { detail: message });
   try {

@@ -114,3 +114,27 @@ test("SEC-06: who is let in too late stays outside", async () => {
   expect(() => pairing.decide(request?.requestId ?? "", true)).toThrow("too late");
   await expect(pairing.confirm("d", signature)).rejects.toMatchObject({ code: "unauthorized" });
 });
+
+test("a key may come raw or as SPKI, in base64 or hexadecimal digits, or as PEM; a signature in either", async () => {
+  const pair = (await crypto.subtle.generateKey("Ed25519", true, [
+    "sign",
+    "verify",
+  ])) as CryptoKeyPair;
+  const [raw, spki] = await Promise.all(
+    (["raw", "spki"] as const).map(async (form) =>
+      Buffer.from(await crypto.subtle.exportKey(form, pair.publicKey)),
+    ),
+  );
+  if (raw === undefined || spki === undefined) throw new Error("No key was made.");
+  const pem = `-----BEGIN PUBLIC KEY-----\n${spki.toString("base64")}\n-----END PUBLIC KEY-----\n`;
+  const hex = raw.toString("hex");
+  const keys = [raw.toString("base64"), raw.toString("base64url"), hex, spki.toString("hex"), pem];
+  for (const publicKey of keys) {
+    const pairing = createPairing({ clock: systemClock });
+    const { code } = pairing.createCode([{ library: "*", role: "reader" }], false);
+    const { challenge } = await pairing.join(code, { id: "phone", name: "Phone", publicKey });
+    const signed = await crypto.subtle.sign("Ed25519", pair.privateKey, Buffer.from(challenge));
+    const signature = Buffer.from(signed).toString(publicKey === hex ? "hex" : "base64");
+    expect(await pairing.confirm("phone", signature)).toMatchObject({ device: { publicKey } });
+  }
+});
