@@ -62,12 +62,15 @@ function registrationRoutes(service: Service): Hono<AppEnv> {
   const register = async (c: AppContext): Promise<Response> => {
     const capability = await authenticate(c, service);
     const { state, database, roll } = await openFor(c, service, { role: "reader" });
-    const given = (await readBody(c.req.raw, body)) as object | null;
     const named = c.req.param("device");
     const { id, name, public_key } = parse(deviceSchema, {
-      ...given,
       ...(named === undefined ? {} : { id: named }),
+      ...((await readBody(c.req.raw, body)) as object),
     });
+    if (named !== undefined && id !== named) {
+      const message = `The path names ${named}; leave the id out.`;
+      throw new SyncError("invalid_body", { issues: [{ path: "id", message }] });
+    }
     assertSelf(capability, state.id, id);
     const isOwner = allows(capability, { library: state.id, role: "owner" });
     if (!isOwner) await assertNotRevoked(database, id);

@@ -16,6 +16,8 @@ export const devices: Topic = (library) => {
     expect(body.devices.filter((one: { id: string }) => one.id === id)).toHaveLength(1);
     expect((await send("DELETE", `/devices/${id}`)).status).toBe(204);
     expect((await send("GET", `/devices/${id}`)).body.revoked_at).toBeString();
+    const other = { body: { id: createId(), name: "Desk 3" } };
+    expect(await send("POST", `/devices/${id}`, other)).toMatchObject(problem(400, "invalid_body"));
     const unknown = await send("GET", `/devices/${createId()}`);
     expect(unknown).toMatchObject(problem(404, "not_found"));
   });
