@@ -8,12 +8,8 @@ interface Cursor {
   readonly afterId?: string | undefined;
 }
 
-const uuid = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i;
-
-/** Where the record of that id stands; the text itself where there is none. */
-function placeOf(by: AnySQLiteColumn, id: AnySQLiteColumn, after: string): SQL {
-  return sql`coalesce((SELECT ${by} FROM ${id.table} WHERE ${eq(id, after)}), ${after})`;
-}
+/** The last record by its id alone, whose place in the list only the database knows. */
+const isId = /^[\da-f-]{36}$/i;
 
 /** Whether a row comes behind a cursor in a list that is ordered by one column, then by id. */
 export function isBehind(
@@ -22,11 +18,14 @@ export function isBehind(
   isBeyond = gt,
 ): SQL | undefined {
   if (after === undefined) return undefined;
-  if (afterId === undefined && typeof after === "string" && uuid.test(after)) {
-    const last = after.toLowerCase();
-    const place = placeOf(by, id, last);
-    return or(isBeyond(by, place), and(eq(by, place), gt(id, last)));
-  }
-  const isTied = afterId === undefined ? undefined : and(eq(by, after), gt(id, afterId));
-  return or(isBeyond(by, after), isTied);
+  const last =
+    afterId === undefined && typeof after === "string" && isId.test(after)
+      ? after.toLowerCase()
+      : undefined;
+  const place =
+    last === undefined
+      ? after
+      : sql`coalesce((SELECT ${by} FROM ${id.table} WHERE ${eq(id, last)}), ${after})`;
+  const tie = afterId ?? last;
+  return or(isBeyond(by, place), tie === undefined ? tie : and(eq(by, place), gt(id, tie)));
 }

@@ -27,12 +27,17 @@ export interface BulkOptions extends FinishOptions, ProgressOptions {
   readonly telemetry: Telemetry;
 }
 
+/** The token stands for another bulk than what is sent under it now. */
+function otherBulk(mutationId: string, detail: string): SyncError {
+  return new SyncError("mutation_reused", { mutationId }, { detail });
+}
+
 /** The operation as it stands, ready to go on; or what completed. @throws mutation_reused */
 function resume(request: BulkRequest, known: BulkOperation | null): BulkOperation {
   const { token, resource, mode, author } = request;
   if (known !== null && (known.resourceType !== resource.type || known.mode !== mode)) {
-    const detail = `The token ${token} belongs to a bulk ${known.mode} of ${known.resourceType}; another needs another.`;
-    throw new SyncError("mutation_reused", { mutationId: token }, { detail });
+    const what = `bulk ${known.mode} of ${known.resourceType}`;
+    throw otherBulk(token, `The token ${token} belongs to a ${what}; another needs another.`);
   }
   return (
     known ?? {
@@ -58,12 +63,6 @@ interface Chunk {
   readonly records: readonly Numbered[];
   /** More may come. */
   readonly isFull: boolean;
-}
-
-/** The token stands for other records than those that are sent under it now. */
-function otherBody({ token }: BulkRequest, place: string): SyncError {
-  const detail = `The body begins as the one before under the token ${token}, and ${place}; send the same again, what is left of it, or another token.`;
-  return new SyncError("mutation_reused", { mutationId: token }, { detail });
 }
 
 /** The records that are not stored yet, chunk by chunk. @throws mutation_reused for another body */
@@ -92,7 +91,10 @@ async function* toChunks(
         }
         if (index >= toSkip) records.push({ index, record });
         else if (index === toSkip - 1 && lastRecordId !== null && nameOf(record) !== lastRecordId)
-          throw otherBody(request, `has another record at ${index}`);
+          throw otherBulk(
+            request.token,
+            `Record ${index} is another than before under that token.`,
+          );
         index += 1;
         if (records.length === bulkChunk) yield take(true);
       }
@@ -105,7 +107,8 @@ async function* toChunks(
     if (records.length > 0) yield take(false);
     throw withIndex(error, index);
   }
-  if (index > 0 && index < toSkip) throw otherBody(request, `ends after ${index} of ${toSkip}`);
+  if (index > 0 && index < toSkip)
+    throw otherBulk(request.token, `Only ${index} of the ${toSkip} records before come again.`);
   if (records.length > 0) yield take(false);
 }
 

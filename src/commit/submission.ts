@@ -34,7 +34,7 @@ function measure(data: Readonly<Record<string, unknown>>, limitBytes: number): n
 /** A record may be sent as it was read, under its own id only. @throws invalid_record */
 function assertSameId(id: unknown, named: string): void {
   if (id === undefined || (typeof id === "string" && id.toLowerCase() === named)) return;
-  const message = `The change names ${named}; leave the id out of the fields.`;
+  const message = `The change names ${named}.`;
   throw new SyncError("invalid_record", { issues: [{ path: "id", message }] });
 }
 

@@ -9,6 +9,7 @@ import type { GenericSchema } from "valibot";
 import * as answers from "../protocol/answers.ts";
 import * as bodies from "../protocol/commit.ts";
 import * as setup from "../protocol/setup.ts";
+import { uuid } from "../protocol/text.ts";
 import { EVENTS_MSGPACK, MSGPACK, RECORDS_MSGPACK, RECORDS_NDJSON } from "./media.ts";
 
 /** A route by its method and path, as in "get /v1/libraries/{library}". */
@@ -66,7 +67,7 @@ const open = { security: [] };
 const library = "/v1/libraries/{library}";
 const upload: Described = {
   summary: "Write a stream of records, with one log entry",
-  body: v.looseObject({ id: v.pipe(v.string(), v.uuid()) }),
+  body: v.looseObject({ id: uuid }),
   sends: [RECORDS_NDJSON, RECORDS_MSGPACK],
   query: bodies.bulkQuerySchema.entries,
   headers: { "X-Device-Id": text },

@@ -62,7 +62,7 @@ function refusalOf(writer: Writer, { commit, batch, action, input }: Mutation): 
 /** A mutation of a line as it waits, under the path of its own route. */
 function toQueued(mutation: Mutation, deviceId: string): QueuedWrite {
   const { commit, batch, action, input } = mutation;
-  const mutationId = mutation.mutation_id.toLowerCase();
+  const mutationId = mutation.mutation_id;
   const [path, body] =
     action !== undefined
       ? [`actions/${action}`, { input }]

@@ -76,8 +76,7 @@ function toBytes(given: string): Uint8Array<ArrayBuffer> | null {
 async function importKey(text: string): Promise<CryptoKey> {
   const bytes = toBytes(text);
   const raw = bytes?.length === 44 ? bytes.slice(SPKI_PREFIX_BYTES) : bytes;
-  const message =
-    "An Ed25519 public key is needed: 32 bytes in base64 or hexadecimal digits, its SPKI form, or PEM.";
+  const message = "An Ed25519 public key is needed: raw or SPKI, in base64 or hex, or as PEM.";
   const issues = [{ path: "device.public_key", message }];
   if (raw?.length !== 32) throw new SyncError("invalid_body", { issues }, { detail: message });
   try {

@@ -1,9 +1,7 @@
 import * as v from "valibot";
 import { batchChanges, lineMutations } from "./limits.ts";
-import { nameOf, textOf } from "./text.ts";
+import { nameOf, textOf, uuid } from "./text.ts";
 
-/** Ids are the same whatever the case of their letters; rows, log and events have small ones. */
-const uuid = v.pipe(v.string(), v.uuid(), v.toLowerCase());
 const record = v.record(v.string(), v.unknown());
 /** A map of fields; the validator by itself takes a list for an empty one. */
 const fields: typeof record = {

@@ -1,7 +1,6 @@
 import * as v from "valibot";
-import { nameOf } from "./text.ts";
+import { nameOf, uuid } from "./text.ts";
 
-const uuid = v.pipe(v.string(), v.uuid());
 /** A device names itself; ids are UUIDs where we mint them, but any short text is one. */
 const deviceId = v.pipe(
   v.string(),

@@ -13,3 +13,6 @@ export const textOf = (lengthMax: number) =>
 /** The same for a name, which nobody may leave empty. */
 export const nameOf = (lengthMax: number) =>
   v.pipe(v.string(), v.nonEmpty(), v.maxLength(lengthMax), v.check(isStorable, UNSTORABLE));
+
+/** Ids are the same whatever the case of their letters; rows, log and events have small ones. */
+export const uuid = v.pipe(v.string(), v.uuid(), v.toLowerCase());

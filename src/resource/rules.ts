@@ -89,7 +89,7 @@ export interface TextCursor {
   readonly afterId?: string | undefined;
 }
 
-const uuid = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i;
+const isId = /^[\da-f-]{36}$/i;
 
 /**
  * Whether a record comes after a cursor in a rising (or falling) list ordered by text, then id. @throws
@@ -101,7 +101,7 @@ export function isAfter(
   isRising = true,
 ): boolean {
   if (cursor.after === undefined) return true;
-  if (cursor.afterId === undefined && uuid.test(cursor.after))
+  if (cursor.afterId === undefined && isId.test(cursor.after))
     throw new Error("Only the service knows where that record stands.");
   const order = compareText(record.text, cursor.after);
   if (order === 0) return cursor.afterId !== undefined && record.id > cursor.afterId;

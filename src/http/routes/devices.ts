@@ -68,8 +68,8 @@ function registrationRoutes(service: Service): Hono<AppEnv> {
       ...((await readBody(c.req.raw, body)) as object),
     });
     if (named !== undefined && id !== named) {
-      const message = `The path names ${named}; leave the id out.`;
-      throw new SyncError("invalid_body", { issues: [{ path: "id", message }] });
+      const issues = [{ path: "id", message: `The path names ${named}.` }];
+      throw new SyncError("invalid_body", { issues });
     }
     assertSelf(capability, state.id, id);
     const isOwner = allows(capability, { library: state.id, role: "owner" });

@@ -40,7 +40,7 @@ export function mutationRoutes(service: Service): Hono<AppEnv> {
         const context = {
           author,
           place: placeAt(at),
-          mutationId: mutation.mutation_id.toLowerCase(),
+          mutationId: mutation.mutation_id,
         };
         return run({ service, library, capability, context }, mutation);
       }),

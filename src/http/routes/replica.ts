@@ -286,7 +286,7 @@ export function replicaRoutes(service: Service): Hono<AppEnv> {
       requireGrant(capability, { library: SERVICE_WIDE, role: "owner" });
       const { library_id, url, token } = parse(followSchema, await readBody(c.req.raw, small));
       const follower = await following.follow({
-        libraryId: library_id.toLowerCase(),
+        libraryId: library_id,
         leaderUrl: url.replace(/\/+$/, ""),
         token,
       });

@@ -86,7 +86,7 @@ function pairingRoutes(service: Service): Hono<AppEnv> {
       const capability = await authenticate(c, service);
       const given = await readOptionalBody(c.req.raw, small);
       const { library_id, role, needs_approval } = parse(pairSchema, given);
-      const library = library_id?.toLowerCase() ?? SERVICE_WIDE;
+      const library = library_id ?? SERVICE_WIDE;
       requireGrant(capability, { library, role: "owner" });
       if (mint === null) {
         const detail = "This service checks tokens of another issuer and cannot make any.";
@@ -156,8 +156,8 @@ function joinRoutes(service: Service): Hono<AppEnv> {
       const capability = await authenticate(c, service);
       const asked = parse(setupSchema, await readBody(c.req.raw, small));
       const { type } = asked.action;
-      const local = asked.local_library_id.toLowerCase();
-      const remote = asked.remote_library_id.toLowerCase();
+      const local = asked.local_library_id;
+      const remote = asked.remote_library_id;
       // It makes this service call an address, which only its operator may choose.
       requireGrant(capability, { library: SERVICE_WIDE, role: "owner" });
       await catalog.use(local, async (library) => {
@@ -234,7 +234,7 @@ function mergeRoutes(service: Service): Hono<AppEnv> {
       );
       const libraryId = (c.req.param("library") ?? "").toLowerCase();
       const order = {
-        into: into.toLowerCase(),
+        into,
         head,
         historyId: history_id,
         leader: leader ?? null,
