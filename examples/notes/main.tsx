@@ -15,13 +15,13 @@ function Status() {
   return (
     <header>
       <span>
-        {connection}, {pendingCount} to send {problem?.detail}
+        {connection}, {pendingCount} to send
       </span>
+      {connection === "needs-auth" ? <SignIn /> : problem?.detail}
       <label>
         <input type="checkbox" checked={isPaused} onChange={() => client.setOffline(!isPaused)} />
         offline
       </label>
-      {connection === "needs-auth" && <SignIn />}
       {rejected.map((one) => (
         <p key={one.mutationId}>
           Refused: {one.problem.detail} <button onClick={() => one.discard()}>Discard</button>
@@ -76,7 +76,9 @@ function open(library: string) {
 
 createRoot(document.body.appendChild(document.createElement("div"))).render(
   library === undefined ? (
-    <SignIn />
+    <main>
+      <SignIn />
+    </main>
   ) : (
     <SynclineProvider client={open(library)}>
       <Notes />

@@ -34,7 +34,7 @@ export function SignIn() {
         placeholder="Password"
         required
       />
-      {problem}
+      {isSecureContext ? problem : "Browsers keep a sign-in on https and on localhost only."}
     </form>
   );
 }
