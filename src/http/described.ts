@@ -152,7 +152,7 @@ const reads: Readonly<Record<string, Described>> = {
       after_key: text,
       rows: flag,
     }),
-    media: [RECORDS_NDJSON, MSGPACK],
+    media: [RECORDS_NDJSON, MSGPACK, RECORDS_MSGPACK],
   },
   [`get ${library}/checksum`]: get("Read the checksum of each type", answers.checksumAnswer, {
     ...read,

@@ -41,6 +41,7 @@ test("the OpenAPI document names each encoding that a route takes and answers in
   expect(mediaOf(route("get", `${at}/snapshot`).responses[200])).toEqual([
     "application/x-ndjson",
     "application/msgpack",
+    "application/vnd.syncline.records+msgpack",
   ]);
   expect(mediaOf(route("get", "/healthz").responses[200])).toEqual(["application/json"]);
   for (const path of ["/healthz", "/readyz", "/docs"])

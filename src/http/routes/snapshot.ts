@@ -8,7 +8,7 @@ import type { Service } from "../../service.ts";
 import { pack } from "../../stream/codec.ts";
 import { joinBytes } from "../../stream/frame.ts";
 import { respond } from "../gzip.ts";
-import { MSGPACK, RECORDS_NDJSON, accepts } from "../media.ts";
+import { MSGPACK, RECORDS_MSGPACK, RECORDS_NDJSON, accepts } from "../media.ts";
 import { PIECE_BYTES, createPacedBody } from "../paced.ts";
 import { authenticate, openFor, visibleTypes } from "../context.ts";
 import type { AppContext, AppEnv } from "../context.ts";
@@ -55,14 +55,16 @@ export function snapshotRoutes(service: Service): Hono<AppEnv> {
     const library = await openFor(c, service, { role: "reader" });
     const selection = selectionOf(c, service, library);
     const lines = readSnapshot(service.catalog, library.state.id, selection);
-    const isMsgpack = accepts(c.req.raw, MSGPACK, RECORDS_NDJSON);
+    const type =
+      [MSGPACK, RECORDS_MSGPACK].find((one) => accepts(c.req.raw, one, RECORDS_NDJSON)) ??
+      RECORDS_NDJSON;
     const encode = (line: Record<string, unknown>) => encoder.encode(`${JSON.stringify(line)}\n`);
-    const next = () => readPiece(lines, isMsgpack ? pack : encode);
+    const next = () => readPiece(lines, type === RECORDS_NDJSON ? encode : pack);
     const leave = () => void lines.return(undefined);
     return respond(c.req.raw, createPacedBody({ next, leave }, service), {
       status: 200,
       headers: {
-        "content-type": isMsgpack ? MSGPACK : RECORDS_NDJSON,
+        "content-type": type,
         "cache-control": "no-store",
       },
     });
