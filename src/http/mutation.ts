@@ -15,6 +15,9 @@ export interface Asking {
 }
 
 export function batchAnswer(receipt: Receipt | ResilientReceipt) {
+  const { failed } = { failed: undefined, ...receipt };
+  // What was refused is not as it was asked for.
+  const isUnchanged = receipt.lastSequence === null && !failed?.length;
   return {
     first_sequence: receipt.firstSequence,
     last_sequence: receipt.lastSequence,
@@ -22,8 +25,8 @@ export function batchAnswer(receipt: Receipt | ResilientReceipt) {
     transaction_id: receipt.transactionId,
     replayed: receipt.replayed,
     resources: receipt.resources.filter((resource) => resource !== null),
-    ...(receipt.lastSequence === null ? { unchanged: true } : {}),
-    ...("failed" in receipt ? { failed: receipt.failed } : {}),
+    ...(isUnchanged ? { unchanged: true } : {}),
+    ...(failed === undefined ? {} : { failed }),
     ...(receipt.output === undefined ? {} : { output: receipt.output }),
   };
 }

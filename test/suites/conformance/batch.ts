@@ -185,6 +185,7 @@ export const batch: Topic = (library) => {
     const bad = { changes: [insert("tag", {}), insert("nothing", {})], atomic: false };
     const { status, body } = await send("POST", "/batch", { body: bad });
     expect([status, body.failed.length, body.first_sequence]).toEqual([200, 2, null]);
+    expect(body).not.toHaveProperty("unchanged");
     expect(await head()).toBe(before);
   });
 
