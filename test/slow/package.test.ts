@@ -77,6 +77,13 @@ test("an application that it makes brings it along", async () => {
   const manifest = (await Bun.file(join(stranger.folder, "made/package.json")).json()) as {
     dependencies: { syncline: string };
   };
+  const made = (name: string) => Bun.file(join(stranger.folder, "made", name)).text();
+  expect(await made(".env")).toMatch(/^APP_PASSWORD=\S{16}\n$/);
+  expect(await made(".gitignore")).toContain(".env");
+  // Two of them must not share what a browser keeps.
+  const libraryOf = (text: string) => /library = "(.{36})"/.exec(text)?.[1];
+  const template = libraryOf(await Bun.file("examples/notes/users.ts").text());
+  expect([template, undefined]).not.toContain(libraryOf(await made("users.ts")));
   const tarball = manifest.dependencies.syncline.replace("file:", "made/");
   const { said: list } = await stranger.run(["tar", "tzf", tarball]);
   expect(list.match(/^package\/.*/gm)?.toSorted()).toEqual(
