@@ -91,6 +91,8 @@ async function runSeed(seed: number): Promise<ReadonlySet<Fault>> {
     client.setOffline(false);
     client.setToken(world.token);
   }
+  // Nobody writes any more from here on, or an answer would be older than the truth.
+  await Promise.all(clients.map((client) => client.synced()));
   for (const client of clients) await converged(world, client);
   // Nobody but the service refuses a write.
   const codes = clients.flatMap(({ status }) =>
