@@ -50,6 +50,8 @@ story(
     const service = await startCli(words, { env, folder });
     try {
       await until(() => service.said().includes("http://localhost:45173/"));
+      for (const secret of ["data/node.json", ".env"])
+        expect(await fetch(`http://localhost:45173/${secret}`)).toMatchObject({ status: 403 });
       const open = async () => {
         const page = await (await browser.newContext()).newPage();
         await page.goto("http://localhost:45173/");
