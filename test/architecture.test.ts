@@ -56,6 +56,29 @@ test("imports point down: a folder knows only the folders before it", async () =
   expect(wrong).toEqual([]);
 });
 
+test("no import leads back to where it began, not even a type's", async () => {
+  const targets = new Map<string, string[]>();
+  for (const file of sources) {
+    const text = await Bun.file(`src/${file}`).text();
+    const paths = [...text.matchAll(/from "(\.[^"]+)"/g)].map(([, path = ""]) => path);
+    targets.set(
+      file,
+      paths.map((path) => normalize(join(dirname(file), path))),
+    );
+  }
+  const circles: string[] = [];
+  const done = new Set<string>();
+  const visit = (file: string, way: readonly string[]): void => {
+    const at = way.indexOf(file);
+    if (at >= 0) circles.push([...way.slice(at), file].join(" → "));
+    if (done.has(file)) return;
+    done.add(file);
+    for (const target of targets.get(file) ?? []) visit(target, [...way, file]);
+  };
+  for (const file of sources) visit(file, []);
+  expect(circles).toEqual([]);
+});
+
 test("only runtime and tools touch a runtime", async () => {
   const wrong: string[] = [];
   for (const file of sources) {

@@ -1,8 +1,8 @@
+import type { Context } from "hono";
 import type { Clock } from "../base/clock.ts";
 import type { Room } from "../base/room.ts";
 import { SyncError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
-import type { AppContext } from "./context.ts";
 import { PIECE_BYTES, createPacedBody } from "./paced.ts";
 
 /** The bytes of large answers, before they are compressed, by their requests. */
@@ -25,7 +25,7 @@ async function* toPieces(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8
  * readers that stopped in the middle of a page would else fill the memory. @throws overloaded
  */
 export function paceLarge(
-  c: AppContext,
+  c: Context,
   bounds: { readonly answers: Room; readonly clock: Clock; readonly limits: Limits },
 ): void {
   const bytes = sizes.get(c.req.raw);

@@ -13,19 +13,7 @@ import {
 } from "./promotion.ts";
 import type { Finish, Inherit } from "./promotion.ts";
 import { assertNotReplica, prepareReplica } from "./replica.ts";
-
-/** Whom to follow, and with what right. The token must reach all types of the library. */
-export interface FollowRequest {
-  readonly libraryId: string;
-  readonly leaderUrl: string;
-  readonly token: string;
-  /** What this service has of the library was merged into the leader's, and may go. */
-  readonly isMerged?: boolean;
-  /** As which device: the nodes that share a replica are one. This node when left out. */
-  readonly deviceId?: string | undefined;
-  /** What this device is called there. */
-  readonly deviceName?: string | undefined;
-}
+import type { FollowRequest } from "./replica.ts";
 
 /**
  * The libraries of this service that follow a leader elsewhere. Every node that shares the catalog

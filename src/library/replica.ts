@@ -14,10 +14,29 @@ import { SyncError, isSyncError } from "../protocol/errors.ts";
 import type { Database, Statement } from "../store/database.ts";
 import { guardOf } from "../store/failure.ts";
 import { migrate } from "../store/migrate.ts";
-import type { FollowRequest, FollowingOptions } from "./following.ts";
+import type { Catalog, CatalogOptions } from "./catalog.ts";
 import type { Library } from "./library.ts";
 import { addListing } from "./listing.ts";
 import { schemaOf } from "./prepare.ts";
+
+/** Whom to follow, and with what right. The token must reach all types of the library. */
+export interface FollowRequest {
+  readonly libraryId: string;
+  readonly leaderUrl: string;
+  readonly token: string;
+  /** What this service has of the library was merged into the leader's, and may go. */
+  readonly isMerged?: boolean;
+  /** As which device: the nodes that share a replica are one. This node when left out. */
+  readonly deviceId?: string | undefined;
+  /** What this device is called there. */
+  readonly deviceName?: string | undefined;
+}
+
+/** What a replica is made with. */
+interface ReplicaOptions extends CatalogOptions {
+  readonly catalog: Catalog;
+  readonly fetch: Fetch;
+}
 
 /** Refuses to make a library the replica of itself, or of its replica: nobody would lead it. @throws invalid_body */
 async function assertOther(
@@ -50,7 +69,7 @@ const WHO_MS = 5_000;
 
 /** Refuses to turn a replica to itself, by whichever of its nodes, or to one that follows it. @throws invalid_body */
 export async function assertNotReplica(
-  options: FollowingOptions & { readonly fetch: Fetch },
+  options: ReplicaOptions,
   {
     library,
     request,
@@ -135,7 +154,10 @@ function toReplica(
 }
 
 /** Whether the database still follows: a promotion that has begun may have made it lead already. */
-function isReplicaStill({ catalog }: FollowingOptions, libraryId: string): Promise<boolean> {
+function isReplicaStill(
+  { catalog }: Pick<ReplicaOptions, "catalog" | "clock">,
+  libraryId: string,
+): Promise<boolean> {
   return catalog.use(libraryId, async ({ database }) => {
     const [rows = []] = await database.read([{ sql: "SELECT 1 FROM follower", args: [] }]);
     return rows.length > 0;
@@ -144,7 +166,7 @@ function isReplicaStill({ catalog }: FollowingOptions, libraryId: string): Promi
 
 /** Makes the database a replica of the leader's library, unless it is one already. */
 export async function prepareReplica(
-  options: FollowingOptions & { readonly fetch: Fetch },
+  options: ReplicaOptions,
   request: FollowRequest,
 ): Promise<void> {
   const { catalog, clock, lease, registry } = options;
@@ -187,7 +209,7 @@ export async function prepareReplica(
 
 /** Puts the library into this service's list. */
 async function adopt(
-  { catalog, clock }: FollowingOptions,
+  { catalog, clock }: Pick<ReplicaOptions, "catalog" | "clock">,
   id: string,
   { name, description }: LeaderDescription,
 ): Promise<void> {
