@@ -130,7 +130,8 @@ export function confirm(
 ): void {
   const { sequence } = reply;
   if (state.cursor < 0) state.floor ||= sequence ?? 0;
-  const at = { state, sequence: sequence ?? state.cursor, isEvent: sequence !== null };
+  // What changed nothing was so at some time: what is known to be newer stands.
+  const at = { state, sequence: sequence ?? 0, isEvent: sequence !== null };
   const { nodes } = putAll(at, reply.records);
   const pending = pendingOf(state, reply.id);
   if (pending === undefined) return;

@@ -42,6 +42,15 @@ test("a doubled event changes nothing and a missing one is told, not skipped (EV
   expect(directory.ids()).toEqual(["a"]);
 });
 
+test("a reply that changed nothing brings nothing back that was deleted since (I7)", () => {
+  const { cache, list } = createWorld();
+  const directory = list("directory", p, [file("a")]);
+  cache.applyEvent(deleted(6, "a", 2));
+  cache.applyEvent(changed(7, file("b")));
+  cache.confirm("m", null, [{ type: "file", record: file("a") }]);
+  expect(directory.ids()).toEqual(["b"]);
+});
+
 test("a record is inserted, moved and removed in place, without asking again (GAP-07)", () => {
   const { cache, list, asked } = createWorld();
   const directory = list("directory", p, [file("b"), file("d")]);
