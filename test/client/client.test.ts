@@ -300,6 +300,8 @@ test("a listener that throws harms neither the writes, nor the stream, nor the o
   const albums = client.query("album.list", {});
   for (const store of [albums, client.status]) store.subscribe(fail);
   client.onEvent(fail);
+  // A reply that comes before the stream has begun would have it opened again.
+  await client.synced();
   await client.insert("album", { name: "Iceland" }).done;
   const refused = client.insert("album", { name: "" });
   refused.subscribe(fail);
