@@ -154,10 +154,7 @@ function toReplica(
 }
 
 /** Whether the database still follows: a promotion that has begun may have made it lead already. */
-function isReplicaStill(
-  { catalog }: Pick<ReplicaOptions, "catalog" | "clock">,
-  libraryId: string,
-): Promise<boolean> {
+function isReplicaStill({ catalog }: ReplicaOptions, libraryId: string): Promise<boolean> {
   return catalog.use(libraryId, async ({ database }) => {
     const [rows = []] = await database.read([{ sql: "SELECT 1 FROM follower", args: [] }]);
     return rows.length > 0;
@@ -209,7 +206,7 @@ export async function prepareReplica(
 
 /** Puts the library into this service's list. */
 async function adopt(
-  { catalog, clock }: Pick<ReplicaOptions, "catalog" | "clock">,
+  { catalog, clock }: ReplicaOptions,
   id: string,
   { name, description }: LeaderDescription,
 ): Promise<void> {
